@@ -1,0 +1,47 @@
+# Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+.PHONY: help setup demo test check lint bench catalog lock tokens campaign clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/.done: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch .venv/.done
+
+setup: .venv/.done  ## Make .venv from the lock file
+
+demo: setup  ## Show a day of the demo org: draft, hold, approve, report
+	$(BIN)/crm-mcp demo
+
+test: setup  ## Run the test suite against a real Postgres of its own
+	$(BIN)/python -m pytest
+
+lint: setup  ## Style, strict types, dependency direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+check: lint test smoke  ## What CI runs
+
+smoke: setup  ## Build the wheel, install it in a bare environment, list tools over stdio
+	$(BIN)/python tests/wheel_smoke.py
+
+bench: setup  ## Measure against a bare server and a bare query, interleaved
+	$(BIN)/python -m benchmarks.run
+
+campaign: setup  ## 1,000 approval races, 300 kills, 2,000 hostile argument sets a tool
+	$(BIN)/python -m pytest -m "slow or not slow" tests/campaigns --long
+
+catalog: setup  ## Write the catalog snapshot after a tool has changed
+	$(BIN)/python -m crm_mcp.catalog
+
+lock:  ## Resolve the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove what was made
+	rm -rf .venv dist build .pytest_cache .ruff_cache

@@ -1,0 +1,19 @@
+"""The command line; with `config` the only reader of the environment."""
+
+import sys
+
+
+def main() -> None:
+    """Run a command. `serve` loads no command-line library, so that a client waits for nothing it does not need."""
+    if sys.argv[1:2] == ["serve"]:
+        from .serving import main as serve
+
+        serve(sys.argv[2:])
+    else:
+        from .cli import main as command
+
+        command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What one serving process has: its database, its catalog, who it serves, where the approvals page is."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .audit import Call, Flusher, Statement
+from .catalog import Catalog
+from .cursor import Cursors
+from .db import Database, Standing
+from .principal import Agent, Principal, Proof
+
+
+@dataclass(slots=True)
+class Client:
+    """Whom this connection serves, and what they have been told."""
+
+    proof: Proof
+    agent: Agent | None
+    principal: Principal | None = None
+    seen: object = field(default_factory=lambda: datetime.now(UTC))
+    name: str | None = None
+
+    def heard(self, standing: Standing) -> None:
+        """Remember that decisions up to now were told."""
+        self.seen = standing.at
+
+
+@dataclass(slots=True)
+class App:
+    """`database` connects on the first need, so that a client is answered before a database is."""
+
+    connect: Callable[[], Awaitable[Database]]
+    catalog: Catalog
+    client: Client
+    page_url: Callable[[], str]
+    cursors: Cursors = field(default_factory=lambda: Cursors(secrets.token_bytes(32)))
+    sync_reads: bool = False
+    announce: Callable[[int], None] = lambda draft: None
+    """Called with a draft's number once it waits: the local home opens its page."""
+    _db: Database | None = None
+    _flusher: Flusher | None = None
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def db(self) -> Database:
+        if self._db is None:
+            async with self._connecting:
+                if self._db is None:
+                    self._db = await self.connect()
+        return self._db
+
+    async def principal(self) -> Principal:
+        """Return who is served, signed in on the first need."""
+        if self.client.principal is None:
+            await self.renew_principal()
+        assert self.client.principal is not None
+        return self.client.principal
+
+    async def renew_principal(self) -> None:
+        """Sign in anew, with the rights of now."""
+        db = await self.db()
+        self.client.principal = None
+        self.client.principal = await db.sign_in(self.client.proof, self.client.agent)
+
+    async def audit_ended(self, call: Call, statement: Statement) -> None:
+        """Write a read's last row: with the next flush, or now where CRM_AUDIT_READS=sync."""
+        db = await self.db()
+        if self.sync_reads:
+            await db.alone(call.principal.org, statement)
+            return
+        if self._flusher is None:
+            self._flusher = Flusher(db)
+        self._flusher.add(statement)
+
+    async def close(self) -> None:
+        """Write what waits and let go of the database."""
+        if self._flusher is not None:
+            await self._flusher.flush()
+        if self._db is not None:
+            await self._db.close()

@@ -1,0 +1,391 @@
+"""Show, approve and reject held calls, as crm_approver: the only login whose guarded writes commit.
+
+A held call is run again by the same handler in one transaction. Committed is only what the approver was shown.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .. import audit, ids, policy
+from ..attempt import Attempt, attempt
+from ..audit import Call
+from ..catalog import SNAPSHOT, load
+from ..changes import ChangeSet, digest
+from ..crm.models import references
+from ..db import Database
+from ..envelope import plain
+from ..errors import CONFLICTS, Refusal, refusal_for, sqlstate
+from ..policy import Decision, Facts, Policy, Stakes, Verdict
+from ..principal import Agent, Principal, Role
+from ..tool import Args, Tool
+
+_SHOW = """select d.*, u.name as requester_name, u.email as requester_email, a.name as approver_name,
+   d.expires_at <= clock_timestamp() as overdue
+ from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
+ where d.org_id = %s and d.id = %s"""
+_LOCK = "select from crm.drafts where org_id = %s and id = %s for update"
+_QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
+   d.state, d.decided_at, d.decision_reason, u.name as requester_name, a.name as approver_name
+ from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
+ where d.org_id = %s and (case when %s then d.state = 'pending' and d.expires_at > clock_timestamp() else d.state <> 'pending' end)
+ order by case when %s then d.amount end desc nulls last, d.id desc limit 100"""
+_REQUESTER = """select o.slug, o.name as org_name, o.base_currency, o.timezone, o.solo, u.name, u.email, m.*
+ from crm.memberships m join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id
+ where m.org_id = %s and m.user_id = %s and m.active"""
+_POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
+_SPENT = """select coalesce(sum(amount), 0) from crm.drafts where org_id = %s and requester = %s and subject = %s
+ and state = 'approved' and decided_at > clock_timestamp() - interval '24 hours'"""
+_APPROVE = """update crm.drafts set state = 'approved', decided_call = %s, amount = %s, subject = %s, result = %s where org_id = %s and id = %s"""
+_REJECT = """update crm.drafts set state = 'rejected', decided_call = %s, decision_reason = %s where org_id = %s and id = %s"""
+_STALE = """update crm.drafts set state = 'stale', decided_call = %s, decision_reason = %s, rerun = %s where org_id = %s and id = %s"""
+_FAILED = """update crm.drafts set failures = failures + 1, state = case when failures >= 2 then 'failed' else state end,
+ decision_reason = case when failures >= 2 then 'its execution crashed three times' end where org_id = %s and id = %s and state = 'pending'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A draft as an approver sees it. `hash` binds what was shown to what may be committed.
+
+    `shown` and `changes` are the approver's own dry run; `was` is what the requester's run showed, where it
+    differs. `may_approve` is None, or why this person may not.
+    """
+
+    draft: dict[str, Any]
+    shown: dict[str, Any] | None
+    changes: list[dict[str, Any]]
+    was: dict[str, Any] | None
+    stale: str | None
+    verdict: str
+    hash: str | None
+    may_not: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a decision ended: the draft's state, who decided, the result where it was carried out.
+
+    `won` is false where somebody else had decided before.
+    """
+
+    state: str
+    reason: str | None
+    result: dict[str, Any] | None
+    won: bool
+
+
+class Unapprovable(Refusal):
+    """This person may not approve this now; the draft waits on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A held call that has been run again: what it did, how the policy judges it, whose it is."""
+
+    tried: Attempt
+    verdict: Verdict
+    stake: Stakes
+    requester: RowMapping
+
+
+CHANGED = "what it would do has changed since it was drafted"
+
+
+class Executor:
+    """The approver's side of drafts. `db` connects as crm_approver."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def queue(self, who: Principal, *, waiting: bool = True) -> list[dict[str, Any]]:
+        """Return the drafts that wait (largest amount first), or the hundred decided last."""
+        async with self._db.begin(who, ids.new_call()) as conn:
+            rows = await conn.exec_driver_sql(_QUEUE, (who.org, waiting, waiting))
+            return [dict(row) for row in rows.mappings()]
+
+    async def show(self, who: Principal, draft: int) -> Shown | None:
+        """Run a held call dry and return what it would do now; None where the org has no such draft."""
+        call = Call(who, "show_draft", {}, draft=draft)
+        async with self._db.begin(who, call.id, draft=draft) as conn:
+            held = await _held(conn, who.org, draft)
+            if held is None:
+                return None
+            if _is_decided(held):
+                return Shown(
+                    _row(held),
+                    None,
+                    [],
+                    json.loads(held.shown),
+                    None,
+                    held.verdict,
+                    None,
+                    f"this draft is {_state(held)}",
+                )
+            try:
+                async with self._rerun(conn, held, call) as run:
+                    shown, rows = run.tried.shown, list(run.tried.changes.rows)
+                    same = _equal(held, run.tried.changes, shown)
+                    seen = _hash(held, run.tried.changes, shown)
+                    await run.tried.undo()
+                may_not = await _may_not(conn, who, held, run.stake, run.requester)
+            except Refusal as no:
+                was = json.loads(held.shown)
+                return Shown(_row(held), None, [], was, f"{no.error}: {no.hint}", held.verdict, None, None)
+        stale = None if same else CHANGED
+        return Shown(
+            _row(held),
+            shown,
+            rows,
+            json.loads(held.shown) if stale else None,
+            stale,
+            run.verdict.reason,
+            seen,
+            may_not,
+        )
+
+    async def approve(self, who: Principal, draft: int, seen: str) -> Outcome:
+        """Carry out a held call, if it does exactly what was shown under the hash `seen`; exactly once.
+
+        Raises:
+            Refusal: NOT_FOUND, NOT_AN_APPROVER, CHANGED_SINCE_SHOWN, BUSY; nothing was changed.
+        """
+        call = Call(who, "approve", {"draft": ids.show("drafts", draft), "hash": seen}, draft=draft)
+        await self._db.alone(who.org, audit.begun(call))
+        try:
+            for last in (False, False, True):
+                try:
+                    return await self._approve(who, draft, seen, call)
+                except Exception as problem:
+                    if last or sqlstate(problem) not in CONFLICTS:
+                        raise
+            raise AssertionError
+        except Exception as problem:
+            await self._fell(who, draft, call, problem)
+            raise
+
+    async def _approve(self, who: Principal, draft: int, seen: str, call: Call) -> Outcome:
+        """One transaction: the draft locked, the effects, the audit row, and the decision last."""
+        async with self._db.begin(who, call.id, draft=draft) as conn:
+            await conn.exec_driver_sql(_LOCK, (who.org, draft))
+            held = await _held(conn, who.org, draft)
+            if held is None:
+                raise Refusal("NOT_FOUND", "There is no such draft.")
+            if _is_decided(held):
+                await conn.exec_driver_sql(*audit.ended(call, "lost", _state(held)))
+                return _decided(held)
+            try:
+                async with self._rerun(conn, held, call) as run:
+                    tried = run.tried
+                    if not _equal(held, tried.changes, tried.shown):
+                        shown = tried.shown
+                        await tried.undo()
+                        return await _stale(conn, call, held, CHANGED, shown)
+                    if _hash(held, tried.changes, tried.shown) != seen:
+                        raise Unapprovable(
+                            "CHANGED_SINCE_SHOWN", "This is not what you were shown. Look at it again."
+                        )
+                    result = {"record": plain(tried.answer.record), "did": tried.answer.did}
+                    if (why := await _may_not(conn, who, held, run.stake, run.requester)) is not None:
+                        raise Unapprovable("NOT_AN_APPROVER", why[:1].upper() + why[1:] + ".")
+                    await tried.keep()
+            except Unapprovable:
+                raise
+            except Refusal as no:
+                return await _stale(conn, call, held, f"{no.error}: {no.hint}", None)
+            except Exception as problem:
+                if not (sqlstate(problem) or "").startswith("23"):
+                    raise
+                return await _stale(conn, call, held, "it breaks a rule of the database", None)
+            amount = None if run.stake.amount is None else str(run.stake.amount)
+            await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", result))
+            await conn.exec_driver_sql(
+                _APPROVE, (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
+            )
+            await conn.exec_driver_sql("set constraints all immediate")
+        return Outcome("approved", None, result, True)
+
+    async def reject(self, who: Principal, draft: int, reason: str) -> Outcome:
+        """Turn a held call down, with a reason its requester is told.
+
+        Raises:
+            Refusal: NOT_FOUND, NOT_AN_APPROVER.
+        """
+        call = Call(who, "reject", {"draft": ids.show("drafts", draft), "reason": reason}, draft=draft)
+        if not who.may_approve:
+            await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
+            raise Refusal("NOT_AN_APPROVER", "You may not approve or reject.")
+        await self._db.alone(who.org, audit.begun(call))
+        async with self._db.begin(who, call.id) as conn:
+            await conn.exec_driver_sql(_LOCK, (who.org, draft))
+            held = await _held(conn, who.org, draft)
+            if held is None:
+                raise Refusal("NOT_FOUND", "There is no such draft.")
+            if _is_decided(held):
+                await conn.exec_driver_sql(*audit.ended(call, "lost", _state(held)))
+                return _decided(held)
+            await conn.exec_driver_sql(_REJECT, (call.id, reason, who.org, draft))
+            await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok"))
+        return Outcome("rejected", reason, None, True)
+
+    async def discard(self, who: Principal, draft: int) -> bool:
+        """Withdraw one's own draft; False where it is not theirs or no longer waits."""
+        call = Call(who, "discard_draft", {"draft": ids.show("drafts", draft)}, draft=draft)
+        async with self._db.begin(who, call.id) as conn:
+            done = (await conn.exec_driver_sql("select crm.discard(%s)", (draft,))).scalar_one()
+            await conn.exec_driver_sql(*audit.ended(call, "run", "ok" if done else "not theirs or decided"))
+        return bool(done)
+
+    @asynccontextmanager
+    async def _rerun(self, conn: AsyncConnection, held: Row[Any], call: Call) -> AsyncGenerator["Rerun"]:
+        """Run the held call again in a savepoint of the approver's transaction, in its requester's name.
+
+        Raises:
+            Refusal: the requester may no longer do it, the tool has changed, the handler or the policy refuses.
+        """
+        row = (await conn.exec_driver_sql(_REQUESTER, (held.org_id, held.requester))).mappings().one_or_none()
+        if row is None:
+            raise Refusal("REQUESTER_LEFT", "Whoever drafted this is no longer in the org.")
+        requester = _principal(row, held.agent)
+        tool, args = _parse(held, requester)
+        known = (await conn.exec_driver_sql(_POLICY, (held.org_id,))).one_or_none()
+        again = Call(requester, held.tool, json.loads(held.args), parent=held.call_id, id=call.id)
+        await self._db.bear(conn, requester)
+        async with attempt(conn, again, tool, args, held.clock) as tried:
+            stake = policy.stakes(tried.changes)
+            facts = Facts(Policy() if known is None else Policy.of(*known))
+            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, facts)
+            if verdict.decision is Decision.DENY:
+                raise Refusal("DENIED", verdict.reason)
+            yield Rerun(tried, verdict, stake, row)
+
+    async def _fell(self, who: Principal, draft: int, call: Call, problem: Exception) -> None:
+        """Leave the audit row of a decision that did not come about; count a crash against the draft."""
+        refusal = refusal_for(problem)
+        outcome = refusal.error if refusal else "INTERNAL"
+        try:
+            if refusal is None:
+                structlog.get_logger().error("approval crashed", call=call.id, draft=draft, exc_info=problem)
+                async with self._db.begin(who, call.id) as conn:
+                    await conn.exec_driver_sql(_FAILED, (who.org, draft))
+            await self._db.alone(who.org, audit.refused(call, outcome))
+        except Exception:
+            structlog.get_logger().error("audit row lost", call=call.id, outcome=outcome)
+
+
+async def _held(conn: AsyncConnection, org: int, draft: int) -> Row[Any] | None:
+    return (await conn.exec_driver_sql(_SHOW, (org, draft))).one_or_none()
+
+
+async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str, shown: Any) -> Outcome:
+    rerun = None if shown is None else json.dumps(shown)
+    await conn.exec_driver_sql(_STALE, (call.id, reason, rerun, held.org_id, held.id))
+    await conn.exec_driver_sql(*audit.ended(call, "stale", reason))
+    return Outcome("stale", reason, None, True)
+
+
+def _row(held: Row[Any]) -> dict[str, Any]:
+    """Return what a page may show of a draft: not its stored effects, which only the dry run may say."""
+    return {"state": _state(held)} | {
+        k: v
+        for k, v in held._mapping.items()  # pyright: ignore[reportPrivateUsage] SQLAlchemy documents the name
+        if k != "state" and k not in ("changes", "shown", "rerun", "executed_xact")
+    }
+
+
+def _is_decided(held: Row[Any]) -> bool:
+    return held.state != "pending" or held.overdue
+
+
+def _state(held: Row[Any]) -> str:
+    return "expired" if held.state == "pending" and held.overdue else held.state
+
+
+def _decided(held: Row[Any]) -> Outcome:
+    return Outcome(_state(held), held.decision_reason, json.loads(held.result) if held.result else None, False)
+
+
+def _equal(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> bool:
+    return (
+        ChangeSet.of(held.changes, references(), held.clock).normal() == changes.normal()
+        and json.loads(held.shown) == shown
+    )
+
+
+def _hash(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> str:
+    return digest(
+        {
+            "draft": held.id,
+            "draftVersion": held.version,
+            "org": held.org_id,
+            "tool": held.tool,
+            "version": held.tool_version,
+            "arguments": held.args,
+            "changes": changes.normal(),
+            "shown": shown,
+            "policy": held.policy_version,
+            "requester": held.requester,
+            "expiry": held.expires_at.isoformat(),
+        }
+    )
+
+
+def _principal(row: Any, agent: str | None) -> Principal:
+    return Principal(
+        row["org_id"],
+        row["slug"],
+        row["org_name"],
+        row["base_currency"],
+        row["timezone"],
+        row["user_id"],
+        row["name"],
+        row["email"],
+        Role(row["role"]),
+        row["may_approve"],
+        row["approval_limit"],
+        row["may_send_email"],
+        row["version"],
+        Agent(agent) if agent else None,
+    )
+
+
+def _parse(held: Row[Any], requester: Principal) -> tuple[Tool, Args]:
+    """Return the tool and the re-validated arguments of a held call.
+
+    Raises:
+        Refusal: TOOL_CHANGED, REQUESTER_LOST_ACCESS, INVALID_ARGUMENT.
+    """
+    rows = {row["wire"]["name"]: row for row in json.loads(SNAPSHOT.read_text(encoding="utf-8"))}
+    row = rows.get(held.tool)
+    if row is None or row["version"] != held.tool_version:
+        raise Refusal("TOOL_CHANGED", "The tool has changed since this was drafted. Draft it again.")
+    tool = load(held.tool, row["toolset"])
+    if requester.role not in tool.roles or (requester.agent is not None and requester.agent not in tool.agents):
+        raise Refusal("REQUESTER_LOST_ACCESS", "Whoever drafted this may no longer do it.")
+    return tool, tool.parse(json.loads(held.args))
+
+
+async def _may_not(
+    conn: AsyncConnection, who: Principal, held: Row[Any], stake: Stakes, requester: RowMapping
+) -> str | None:
+    """Return why a person may not approve a draft, None where they may. Postgres judges again."""
+    if not who.may_approve:
+        return "you may not approve"
+    amount, exposed = stake.amount or Decimal(0), stake.amount or Decimal(0)
+    if stake.amount is not None:
+        spent = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
+        exposed += Decimal(spent.scalar_one())
+    if exposed > who.approval_limit:
+        earlier = " with what was approved for this customer in 24 hours" if exposed > amount else ""
+        limit = f"{who.currency} {who.approval_limit:,.2f}"
+        return f"{who.currency} {exposed:,.2f}{earlier} is over your limit of {limit}"
+    within_own = requester["may_approve"] and amount <= requester["approval_limit"]
+    if held.requester == who.user and held.agent is None and not requester["solo"] and not within_own:
+        return "another person must approve what you drafted yourself"
+    return None

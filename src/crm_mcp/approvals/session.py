@@ -1,0 +1,86 @@
+"""Web sessions: a secret in a cookie, its SHA-256 in the database, and the forms bound to it."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import auth
+from ..db import Database
+from ..errors import SignInFailed
+from ..principal import Principal
+
+COOKIE = "crm_session"
+LIFETIME = 12 * 3600
+"""Seconds; crm.use_login_link ends a session after as long."""
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_USE = "select crm.use_login_link(%s, %s)"
+_END = "select crm.end_session(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser: who it is, and the token its forms carry."""
+
+    who: Principal
+    secret: str = field(repr=False)
+
+    @property
+    def csrf(self) -> str:
+        """Return the forms' token: nobody without the session's secret can make it."""
+        return hmac.new(self.secret.encode(), b"crm-mcp form", hashlib.sha256).hexdigest()
+
+    def owns(self, token: str) -> bool:
+        return hmac.compare_digest(self.csrf.encode(), token.encode())
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def is_secret(text: str) -> bool:
+    """Say whether a text has a secret's form."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def digest_of(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def session_of(db: Database, request: Request) -> Session | None:
+    """Return the session a request's cookie proves; None where it proves none."""
+    secret = request.cookies.get(COOKIE, "")
+    if not is_secret(secret):
+        return None
+    try:
+        return Session(await db.sign_in(auth.by_session(digest_of(secret))), secret)
+    except SignInFailed:
+        return None
+
+
+async def begin(db: Database, link: str) -> str | None:
+    """Use up a login link; return the new session's secret, None where the link is unknown, used or expired."""
+    if not is_secret(link):
+        return None
+    secret = new_secret()
+    async with (await db.engine()).begin() as conn:
+        used = (await conn.exec_driver_sql(_USE, (digest_of(link), digest_of(secret)))).scalar_one()
+    return secret if used else None
+
+
+async def end(db: Database, session: Session) -> None:
+    async with (await db.engine()).begin() as conn:
+        await conn.exec_driver_sql(_END, (digest_of(session.secret),))
+
+
+def give(response: Response, secret: str, *, secure: bool) -> None:
+    """Set the cookie. Strict works after the login form: that POST and what follows it come from this page."""
+    response.set_cookie(COOKIE, secret, LIFETIME, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def take(response: Response, *, secure: bool) -> None:
+    response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")

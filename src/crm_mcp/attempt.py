@@ -1,0 +1,50 @@
+"""Run a write's handler in a savepoint and say what it did; the agent's call and the approver's re-run share it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from .audit import Call
+from .changes import MOST, READ, ChangeSet
+from .context import Write
+from .crm.models import references
+from .envelope import plain
+from .tool import Answer, Args, Tool
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A handler's answer and its recorded effects, not yet kept."""
+
+    answer: Answer[Any]
+    changes: ChangeSet
+    _session: AsyncSession
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What a person is shown: the view with new ids as "(new …)", and the sentence."""
+        return self.changes.shown({"record": plain(self.answer.record), "did": self.answer.did})
+
+    async def keep(self) -> None:
+        """Release the savepoint."""
+        await self._session.commit()
+
+    async def undo(self) -> None:
+        """Roll back to the savepoint."""
+        await self._session.rollback()
+
+
+@asynccontextmanager
+async def attempt(
+    conn: AsyncConnection, call: Call, tool: Tool, args: Args, now: datetime
+) -> AsyncGenerator[Attempt]:
+    """Run a handler; left without `keep`, its effects are undone."""
+    async with AsyncSession(bind=conn, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+        answer = await tool.handler(Write(call.principal, now, session), args)
+        await session.flush()
+        asked = await (await session.connection()).exec_driver_sql(READ, (call.principal.org, call.id, MOST + 1))
+        yield Attempt(answer, ChangeSet.of(asked.scalar_one(), references(), now), session)

@@ -1,0 +1,126 @@
+"""Every call leaves rows that are only ever added: begun before its effect, ended with it, or refused."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import ids
+from .principal import Principal
+
+if TYPE_CHECKING:
+    from .db import Database
+
+Statement = tuple[str, tuple[object, ...]]
+
+_BEGUN = """insert into crm.audit_log(org_id, call_id, parent_call, phase, user_id, agent, client, tool, draft_id, payload)
+ values (%s, %s, %s, 'begun', %s, %s, %s, %s, %s, %s)"""
+_ENDED = """insert into crm.audit_log(org_id, call_id, parent_call, phase, user_id, agent, client, tool, draft_id, verdict, outcome, ms, payload)
+ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+LONGEST = 20_000
+"""Characters of arguments that are kept; longer ones are cut, and the digest covers what is kept."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call: who asks for what. `person` decides where it is another than the principal (an approver)."""
+
+    principal: Principal
+    tool: str
+    raw: Mapping[str, Any]
+    client: str | None = None
+    parent: int | None = None
+    draft: int | None = None
+    person: int | None = None
+    id: int = field(default_factory=ids.new_call)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def user(self) -> int:
+        return self.person if self.person is not None else self.principal.user
+
+
+def begun(call: Call) -> Statement:
+    """Return the row that says a call has begun, with its arguments."""
+    who = call.principal
+    return _BEGUN, (
+        who.org,
+        call.id,
+        call.parent,
+        call.user,
+        who.agent,
+        call.client,
+        call.tool[:200],
+        call.draft,
+        _text(call.raw),
+    )
+
+
+def ended(call: Call, verdict: str, outcome: str, result: object = None, draft: int | None = None) -> Statement:
+    """Return the row that says how a call ended; `result` are the ids it returned, not the records."""
+    return _closing(call, "ended", verdict, outcome, result, draft)
+
+
+def refused(call: Call, outcome: str) -> Statement:
+    """Return the row of a call that was refused, with its arguments."""
+    return _closing(call, "refused", "refused", outcome, call.raw, None)
+
+
+def _closing(call: Call, phase: str, verdict: str, outcome: str, payload: object, draft: int | None) -> Statement:
+    who = call.principal
+    return _ENDED, (
+        who.org,
+        call.id,
+        call.parent,
+        phase,
+        call.user,
+        who.agent,
+        call.client,
+        call.tool[:200],
+        draft or call.draft,
+        verdict,
+        outcome,
+        (time.perf_counter() - call.started) * 1e3,
+        _text(payload),
+    )
+
+
+def _text(payload: object) -> str | None:
+    if payload is None:
+        return None
+    text = json.dumps(payload, ensure_ascii=False, default=str)[:LONGEST]
+    return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
+class Flusher:
+    """The ended rows of reads, written a batch at a time, at most `every` seconds late."""
+
+    def __init__(self, db: "Database", every: float = 0.3) -> None:
+        self._db, self._every = db, every
+        self._rows: list[Statement] = []
+        self._later: asyncio.Task[None] | None = None
+
+    def add(self, statement: Statement) -> None:
+        self._rows.append(statement)
+        if self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._soon())
+
+    async def _soon(self) -> None:
+        await asyncio.sleep(self._every)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits; rows that the database would not take now wait for the next flush."""
+        rows, self._rows = self._rows, []
+        by_org: dict[int, list[Statement]] = {}
+        for row in rows:
+            by_org.setdefault(int(str(row[1][0])), []).append(row)
+        for org, statements in by_org.items():
+            try:
+                await self._db.alone(org, *statements, durable=False)
+            except Exception:
+                self._rows += statements
+                if len(self._rows) > 10_000:
+                    raise

@@ -1,0 +1,149 @@
+"""One tool call, start to finish: a read here, a write in write.py, which is imported on the first."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import anyio
+import structlog
+
+from . import audit, envelope, hooks
+from .app import App
+from .audit import Call
+from .context import Read, Reports
+from .db import MembershipChanged, Standing
+from .envelope import Envelope
+from .errors import Refusal, UnknownTool, refusal_for
+from .jsonvalue import is_array, is_object
+from .tool import Args, Effect, Tool
+
+T = TypeVar("T")
+
+
+async def call(app: App, name: str, raw: Mapping[str, Any], progress: Reports) -> Envelope:
+    """Answer one call of the served principal; every problem becomes an envelope, and every call an audit row.
+
+    Raises:
+        UnknownTool: no such tool for this principal.
+    """
+    try:
+        principal = await app.principal()
+    except Exception as problem:
+        return _unaudited(problem, name)
+    this = Call(principal, name, raw, client=app.client.name)
+    try:
+        try:
+            return await _answer(app, this, progress)
+        except MembershipChanged:
+            await app.renew_principal()
+            this.principal = await app.principal()
+            return await _answer(app, this, progress)
+    except Exception as problem:
+        refusal = refusal_for(problem)
+        if refusal is None:
+            structlog.get_logger().error("call crashed", call=this.id, tool=name[:100], exc_info=problem)
+        await _record(app, this, refusal.error if refusal else "INTERNAL")
+        if isinstance(refusal, UnknownTool):
+            raise refusal from None
+        return envelope.refused(refusal) if refusal else envelope.crashed(this.id)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await _record(app, this, "CANCELLED")
+        raise
+
+
+async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
+    tool = app.catalog.find(this.tool, this.principal)
+    args = tool.parse(this.raw)
+    for hook in hooks.BEFORE:
+        await hook(this, tool, args)
+    if tool.effect is Effect.READ:
+        answered = await _read(app, this, tool, args, progress)
+    else:
+        from .write import write
+
+        answered = await write(app, this, tool, args)
+    for hook in hooks.AFTER:
+        await hook(this, tool, answered)
+    return answered
+
+
+async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
+    answer, standing = await reading(app, this, progress, lambda ctx: tool.handler(ctx, args))
+    await app.audit_ended(this, audit.ended(this, "run", "ok", ids_of(answer.record)))
+    return envelope.result(tool, answer, standing.meta())
+
+
+async def reading(
+    app: App, this: Call, progress: Reports, handler: Callable[[Read], Awaitable[T]]
+) -> tuple[T, Standing]:
+    """Run what reads, its begun row before its first statement; return what it found and where the principal stands.
+
+    Raises:
+        MembershipChanged: the principal's rights have changed; what was read is thrown away.
+    """
+    db = await app.db()
+    begun: audit.Statement | None = audit.begun(this)
+    standing: Standing | None = None
+
+    async def ask(sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None:
+        nonlocal begun, standing
+        row, standing = await db.one(this.principal, sql, params, begun, app.client.seen)
+        begun = None
+        return row
+
+    found = await handler(Read(this.principal, ask, progress, app.cursors, app.page_url()))
+    if standing is None:
+        await ask("select 1", {})
+    assert standing is not None
+    app.client.heard(standing)
+    return found, standing
+
+
+async def read_resource(
+    app: App, uri: str, raw: Mapping[str, Any], handler: Callable[[Read], Awaitable[T]], progress: Reports
+) -> T:
+    """Read what is no tool (a resource, a completion), audited like a tool.
+
+    Raises:
+        Refusal: an expected no; other exceptions are logged here and must not reach the client with their text.
+    """
+    this = Call(await app.principal(), "resources/read", {"uri": uri[:500], **raw}, client=app.client.name)
+    try:
+        try:
+            found, _ = await reading(app, this, progress, handler)
+        except MembershipChanged:
+            await app.renew_principal()
+            this.principal = await app.principal()
+            found, _ = await reading(app, this, progress, handler)
+    except Exception as problem:
+        refusal = refusal_for(problem)
+        if refusal is None:
+            structlog.get_logger().error("resource crashed", call=this.id, uri=uri[:200], exc_info=problem)
+        await _record(app, this, refusal.error if refusal else "INTERNAL")
+        raise
+    await app.audit_ended(this, audit.ended(this, "run", "ok"))
+    return found
+
+
+def ids_of(record: Any) -> list[str]:
+    """Return the ids of a record or of a list of them: what the audit keeps of a result."""
+    records = record if is_array(record) else [record]
+    found = [r.get("id") if is_object(r) else getattr(r, "id", None) for r in records]
+    return [str(i) for i in found if i is not None]
+
+
+async def _record(app: App, this: Call, outcome: str) -> None:
+    """Leave the row of a call that was refused, crashed or cancelled; where even that fails, say so in the log."""
+    try:
+        await (await app.db()).alone(this.principal.org, audit.refused(this, outcome))
+    except Exception:
+        structlog.get_logger().error("audit row lost", call=this.id, tool=this.tool[:100], outcome=outcome)
+
+
+def _unaudited(problem: Exception, name: str) -> Envelope:
+    """Answer a call made before anybody could be signed in: there is no org whose audit could hold it."""
+    refusal = refusal_for(problem)
+    if refusal is None:
+        structlog.get_logger().error("sign-in crashed", tool=name[:100], exc_info=problem)
+        refusal = Refusal("SIGN_IN_FAILED", "Something went wrong while signing in. See the server's log.")
+    return envelope.refused(refusal)

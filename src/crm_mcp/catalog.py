@@ -1,0 +1,162 @@
+"""The tools there are, from their snapshot; a tool's module is imported on its first call."""
+
+import importlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import UnknownTool
+from .jsonvalue import is_array, is_object
+from .principal import Principal
+from .tool import Effect, Tool
+
+HERE = Path(__file__).parent
+SNAPSHOT = HERE / "catalog.json"
+"""The wire surface: generated, compared by a test, served without importing a tool."""
+
+
+class Narrowing(NamedTuple):
+    """What a client asked to see less of. Narrowing never widens; read-only always wins."""
+
+    toolsets: frozenset[str] | None = None
+    tools: frozenset[str] | None = None
+    excluded: frozenset[str] = frozenset()
+    read_only: bool = False
+
+    def admits(self, row: dict[str, Any]) -> bool:
+        name = row["wire"]["name"]
+        if name in self.excluded or (self.read_only and row["effect"] != Effect.READ):
+            return False
+        if self.toolsets is None and self.tools is None:
+            return True
+        return name in (self.tools or ()) or row["toolset"] in (self.toolsets or ())
+
+
+class Catalog:
+    """The tools of the snapshot, less what the client narrowed away."""
+
+    def __init__(self, narrowing: Narrowing = Narrowing()) -> None:  # noqa: B008 a tuple of constants
+        rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+        self._rows = {row["wire"]["name"]: row for row in rows if narrowing.admits(row)}
+        self._loaded: dict[str, Tool] = {}
+
+    def visible_to(self, who: Principal) -> list[dict[str, Any]]:
+        """Return the wire form of what a principal may see, in a fixed order."""
+        return [row["wire"] for row in self._rows.values() if _may_see(row, who)]
+
+    def find(self, name: str, who: Principal) -> Tool:
+        """Return a tool the principal may call.
+
+        Raises:
+            UnknownTool: there is none, or it is not theirs: the two answer alike.
+        """
+        row = self._rows.get(name)
+        if row is None or not _may_see(row, who):
+            raise UnknownTool(name)
+        if name not in self._loaded:
+            self._loaded[name] = load(name, row["toolset"])
+        return self._loaded[name]
+
+
+def _may_see(row: dict[str, Any], who: Principal) -> bool:
+    return who.role in row["roles"] and (who.agent is None or who.agent in row["agents"])
+
+
+def load(name: str, toolset: str) -> Tool:
+    """Import a tool from its file."""
+    found = getattr(importlib.import_module(f"crm_mcp.tools.{toolset}.{name}"), name)
+    assert isinstance(found, Tool)
+    return found
+
+
+def every_tool() -> Iterable[Tool]:
+    """Import every tool, by toolset and name."""
+    for file in sorted(HERE.glob("tools/*/*.py")):
+        if file.stem != "__init__":
+            yield load(file.stem, file.parent.name)
+
+
+def describe(tool: Tool) -> dict[str, Any]:
+    """Return a tool's row of the snapshot: who sees it, and its wire form."""
+    writes = tool.effect is not Effect.READ
+    hints = {
+        "title": tool.title,
+        "readOnlyHint": not writes,
+        "destructiveHint": tool.effect is Effect.DELETE,
+        "idempotentHint": True,
+        "openWorldHint": False,
+    }
+    return {
+        "toolset": tool.toolset,
+        "roles": sorted(tool.roles),
+        "agents": sorted(tool.agents),
+        "effect": tool.effect,
+        "version": tool.version,
+        "wire": {
+            "name": tool.name,
+            "title": tool.title,
+            "description": tool.description,
+            "inputSchema": _slim(tool.args.model_json_schema()),
+            "outputSchema": _output(tool),
+            "annotations": hints,
+        },
+    }
+
+
+def _output(tool: Tool) -> dict[str, Any]:
+    """Return a schema with a root object and no root alternatives: some clients drop the whole list over those."""
+    record = tool.view.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions = record.pop("$defs", {})
+    shape = {"type": "array", "items": record} if tool.many else record
+    kinds = ["result"] if tool.effect is Effect.READ else ["result", "approval_required"]
+    properties: dict[str, Any] = {
+        "type": {"enum": kinds},
+        tool.noun: shape,
+        "_meta": {"type": "object"},
+        "_display": {"type": "object"},
+    }
+    if tool.effect is not Effect.READ:
+        properties |= {
+            "summary": {"type": "string"},
+            "action": {"type": "string"},
+            "draft": {"type": "object"},
+            "approvalActions": {"type": "array", "items": {"type": "object"}},
+        }
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if definitions:
+        schema["$defs"] = definitions
+    return _slim(schema)
+
+
+def _slim(schema: Any) -> Any:
+    """Drop what costs a model tokens and tells it nothing: titles, null defaults, a null alternative of an optional."""
+    if is_array(schema):
+        return [_slim(part) for part in schema]
+    if not is_object(schema):
+        return schema
+    slim: dict[str, Any] = {}
+    for key, value in schema.items():
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+            continue
+        if key in ("properties", "$defs"):
+            slim[key] = {name: _slim(part) for name, part in value.items()}
+        else:
+            slim[str(key)] = _slim(value)
+    options = slim.get("anyOf")
+    if isinstance(options, list):
+        rest = [option for option in options if option != {"type": "null"}]
+        if len(rest) == 1 and len(options) == 2:
+            del slim["anyOf"]
+            slim = {**rest[0], **slim}
+    return slim
+
+
+def write_snapshot() -> None:
+    """Write the snapshot anew; `make catalog` calls it after a tool has changed."""
+    rows = [describe(tool) for tool in every_tool()]
+    SNAPSHOT.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_snapshot()

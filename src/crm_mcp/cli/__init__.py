@@ -1,0 +1,32 @@
+"""The command line but for `serve`: what a person types."""
+
+import click
+
+from .. import __version__
+from . import importing, inspect, installing, local, people
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="crm-mcp")
+def main() -> None:
+    """A CRM for AI agents. `crm-mcp serve --user EMAIL` serves it to an MCP client; see serve --help."""
+
+
+for command in (
+    local.up,
+    local.down,
+    local.status,
+    local.open_page,
+    local.worker,
+    local.demo,
+    people.init,
+    people.users,
+    people.migrate,
+    importing.import_file,
+    inspect.matrix,
+    inspect.drafts,
+    inspect.audit,
+    inspect.doctor,
+    installing.install,
+):
+    main.add_command(command)

@@ -1,0 +1,244 @@
+"""The local home: the approvals page with its worker, the embedded database, the demo."""
+
+import asyncio
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from .. import embedded
+from ..config import Settings
+from ..db import Database
+from ..embedded import Home
+from .session import conninfo, database, lease, run
+
+PORT = 8787
+TICK = 15
+"""Seconds between two rounds of the worker."""
+LINGER = 900
+"""Seconds without a request after which a page that nobody started by hand stops."""
+
+
+@click.command()
+@click.option("--port", type=int, help="Listen here; else the stored port, else 8787 or the next free one.")
+@click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
+def up(port: int | None, linger: float | None) -> None:
+    """Run the approvals page and the worker until interrupted."""
+    known = Settings()
+    held = lease(known)
+    if is_running(known):
+        click.echo(f"The approvals page is already at {stored_url(known)}.")
+        return
+    listener = _listen(port or urlsplit(stored_url(known)).port or PORT)
+    origin = known.approvals_url or f"http://localhost:{listener.getsockname()[1]}"
+    with suppress(KeyboardInterrupt):
+        run(_serve_page(known, listener, origin, linger))
+    if held is not None:
+        held.close()
+
+
+async def _serve_page(known: Settings, listener: socket.socket, origin: str, linger: float | None) -> None:
+    import uvicorn
+
+    from ..approvals.web import build_page
+
+    db = Database(conninfo(known, "crm_approver"))
+    page = build_page(db, origin=origin)
+    touched = time.monotonic()
+
+    async def noticed(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal touched
+        touched = time.monotonic()
+        await page(scope, receive, send)
+
+    async def stop_when_idle(patience: float) -> None:
+        left = patience
+        while left > 0:
+            await asyncio.sleep(left)
+            left = touched + patience - time.monotonic()
+        server.should_exit = True
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            noticed,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
+        )
+    )
+    words = [sys.executable, "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
+    work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
+    watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
+    (known.home / "approvals-url").write_text(origin)
+    click.echo(f"The approvals page is at {origin}; `crm-mcp open --user EMAIL` signs you in.")
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        if watch:
+            watch.cancel()
+        with suppress(ProcessLookupError):
+            work.terminate()
+        await work.wait()
+        await db.close()
+
+
+def stored_url(known: Settings) -> str:
+    """Return where the page is, or was the last time."""
+    if known.approvals_url:
+        return known.approvals_url
+    try:
+        return (known.home / "approvals-url").read_text().strip() or f"http://localhost:{PORT}"
+    except OSError:
+        return f"http://localhost:{PORT}"
+
+
+def is_running(known: Settings) -> bool:
+    """Say whether a page answers at the stored address."""
+    url = urlsplit(stored_url(known))
+    connection = http.client.HTTPConnection(url.hostname or "localhost", url.port or PORT, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """Bind the port on loopback, or another free one where somebody else has it."""
+    for candidate in (port, *range(PORT, PORT + 50), 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+        except OSError:
+            listener.close()
+            continue
+        listener.listen(128)
+        return listener
+    raise click.ClickException("No port is free on the loopback address.")
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Even while clients use it; they reconnect and start it again.")
+def down(force: bool) -> None:
+    """Stop the embedded database."""
+    try:
+        embedded.stop(Home(Settings().home), force=force)
+    except embedded.EmbeddedUnavailable as problem:
+        raise click.ClickException(str(problem)) from None
+    click.echo("Stopped.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+def status(as_json: bool) -> None:
+    """Say what runs."""
+    known = Settings()
+    state = embedded.status(Home(known.home))
+    shown = {
+        "home": str(known.home),
+        "database": "running" if state.running else "stopped",
+        "pid": state.pid,
+        "inUse": state.leases_held,
+        "revision": state.recorded.revision if state.recorded else None,
+        "approvalsPage": stored_url(known) if is_running(known) else None,
+    }
+    if as_json:
+        click.echo(json.dumps(shown, indent=1))
+    else:
+        for name, value in shown.items():
+            click.echo(f"{name}: {'-' if value is None else value}")
+
+
+def ensure_page(known: Settings) -> str:
+    """Start the page in the background where it does not run; return its address."""
+    if not is_running(known):
+        subprocess.Popen(
+            [sys.executable, "-m", "crm_mcp", "up", "--linger", str(LINGER)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        until = time.monotonic() + 20
+        while not is_running(known):
+            if time.monotonic() > until:
+                raise click.ClickException("The approvals page did not start; run `crm-mcp up` to see why.")
+            time.sleep(0.1)
+    return stored_url(known)
+
+
+@click.command("open")
+@click.option("--user", required=True, metavar="EMAIL", help="Whom to sign in.")
+@click.option("--org", metavar="SLUG")
+@click.option("--draft", metavar="DRAFT", help="Go to this draft.")
+@click.option("--quiet", is_flag=True, help="Say nothing; without a desktop, only see that the page runs.")
+def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> None:
+    """Open the approvals page, signed in by a one-time link that is never printed."""
+    known = Settings()
+    origin = ensure_page(known)
+    if quiet and not _has_desktop():
+        return
+
+    async def link() -> str:
+        from ..approvals.links import make_login_link
+
+        async with database(known, "crm_approver") as db:
+            return await make_login_link(db, user, org, origin)
+
+    url = run(link()) + (f"?next=/drafts/{draft}" if draft else "")
+    if not webbrowser.open(url):
+        raise click.ClickException(f"No browser could be opened here. The page is at {origin}.")
+    if not quiet:
+        click.echo(f"Opened {origin} for {user}.")
+
+
+def _has_desktop() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@click.command(hidden=True)
+@click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
+@click.option("--once", is_flag=True)
+def worker(watch: int | None, once: bool) -> None:
+    """Expire drafts and seal the audit, as crm_worker."""
+    from ..worker import round_of_work
+
+    known = Settings()
+
+    async def main() -> None:
+        db = Database(conninfo(known, "crm_worker"), size=1)
+        try:
+            while True:
+                await round_of_work(db, known.audit_sink)
+                for _ in range(TICK):
+                    if once or (watch is not None and os.getppid() != watch):
+                        return
+                    await asyncio.sleep(1)
+        finally:
+            await db.close()
+
+    with suppress(KeyboardInterrupt):
+        run(main())
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the demo org in the home of CRM_HOME, to try with a client.")
+def demo(keep: bool) -> None:
+    """Show a day: three people, a real MCP client, a held order, an approval, a report that changes by it."""
+    from ..demo.tour import tour
+
+    run(tour(Settings(), keep=keep))

@@ -1,0 +1,43 @@
+"""Settings from the environment (CRM_*); with `__main__` the only reader of it."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What can be set; every name is CRM_ and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: user_data_path("crm-mcp", appauthor=False))
+    """Where the embedded database and its secrets live."""
+    database_url: SecretStr | None = None
+    """A real server, as the login crm_agent; unset: the embedded database."""
+    approver_url: SecretStr | None = None
+    """The same server as crm_approver, for `up`, `open` and `import`."""
+    owner_url: SecretStr | None = None
+    """The same server as crm_owner, for `migrate` and `init`."""
+    worker_url: SecretStr | None = None
+    """The same server as crm_worker, for `worker`."""
+    approvals_url: str | None = None
+    """Where people reach the approvals page, if not where `up` listens."""
+    audit_reads: Literal["batch", "sync"] = "batch"
+    """Whether a read waits until its last audit row is on disk."""
+    audit_sink: Path | None = None
+    """A file outside the database to which sealed audit heads are appended."""
+    pg_bin: Path | None = None
+    """Another build of Postgres for the embedded database: its bin folder."""
+    idle: float = 60.0
+    """Seconds after the last client until the embedded database stops."""
+    open_browser: Literal["first", "never"] = "first"
+    """Whether `serve` opens the approvals page when something waits for the first time."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @cached_property
+    def is_embedded(self) -> bool:
+        return self.database_url is None

@@ -1,0 +1,44 @@
+"""What a handler gets: a way to read, or a unit of work; nothing ambient, no commit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .cursor import Cursors
+from .principal import Principal
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+class Asks(Protocol):
+    async def __call__(self, sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None: ...
+
+
+class Reports(Protocol):
+    async def __call__(self, done: float, total: float, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read's context. `one` asks a single statement and returns its first row; `progress` tells the client."""
+
+    principal: Principal
+    ask: Asks
+    progress: Reports
+    cursors: Cursors
+    page_url: str
+
+    async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
+        """Return the first row; %(org)s and %(user)s are bound to the principal's."""
+        return await self.ask(sql, {**params, "org": self.principal.org, "user": self.principal.user})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write's context: a session without commit or rollback, and the clock of the call (UTC)."""
+
+    principal: Principal
+    now: datetime
+    session: "AsyncSession"

@@ -1,0 +1,46 @@
+"""Drafts as tools show them: the requester's own, an administrator's all."""
+
+from typing import Any, ClassVar
+
+from ..errors import Refusal
+from ..money import MINOR_UNITS_SQL
+from ..principal import Principal, Role
+from ..tool import View
+
+MINE = "d.org_id = %(org)s and (d.requester = %(user)s or %(all)s)"
+STATE = "case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end"
+ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', {STATE}, 'action', d.tool,
+   'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then
+     jsonb_build_object('amount', round(d.amount, {MINOR_UNITS_SQL.format(c="%(currency)s::text")})::text, 'currency', %(currency)s::text) end,
+   'requestedBy', r.name, 'viaAgent', d.agent, 'createdAt', d.created_at, 'expiresAt', d.expires_at,
+   'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
+   'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end))"""
+JOINED = "crm.drafts d join crm.users r on r.id = d.requester left join crm.users a on a.id = d.approver"
+
+
+class DraftView(View):
+    noun: ClassVar[str] = "draft"
+    nouns: ClassVar[str] = "drafts"
+
+    id: str
+    state: str
+    action: str | None = None
+    summary: str | None = None
+    amount: dict[str, Any] | None = None
+    requestedBy: str | None = None
+    viaAgent: str | None = None
+    createdAt: str | None = None
+    expiresAt: str | None = None
+    decidedAt: str | None = None
+    decidedBy: str | None = None
+    decisionReason: str | None = None
+    result: str | None = None
+
+
+def sees_all(who: Principal) -> bool:
+    """Say whether a principal sees everybody's drafts."""
+    return who.role is Role.ADMIN and who.agent is None
+
+
+def not_found(draft: str) -> Refusal:
+    return Refusal("DRAFT_NOT_FOUND", "list_drafts shows your drafts.", searchedId=draft[:60])

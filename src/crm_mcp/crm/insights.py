@@ -1,0 +1,51 @@
+"""The computed insights (`_meta`): each rule in one place, as SQL and in words."""
+
+from ..money import money_sql
+
+RULES = {
+    "hasOverdueInvoices": "An invoice is not paid in full and its due date is before today in the org's zone.",
+    "daysSinceLastContact": "Whole days since the last activity (call, meeting, e-mail, visit); absent where there is none.",
+    "lifetimeValue": "Gross of all orders not cancelled, base currency: high from 50,000, medium from 10,000, else low.",
+    "churnRisk": (
+        "Days since the last order against the customer's own mean interval between orders: high above 2 × and 60 "
+        "days, medium above 1.25 × and 30 days, else low. With one order: high above 365 days, medium above 180. "
+        "Absent without orders."
+    ),
+    "suggestedNextActions": "In this order: overdue invoices, urgent open issues, churn risk high, no contact for 90 days.",
+}
+
+FACTS = f"""facts as (
+ select c.id,
+  (select jsonb_build_object('number', i.number, 'days', %(today)s::date - i.due_on,
+     'open', {money_sql("i.gross_total - i.paid_total", "i.currency")})
+   from crm.invoices i where i.org_id = c.org_id and i.customer_id = c.id and i.paid_total < i.gross_total
+     and i.due_on < %(today)s::date and i.archived_at is null order by i.due_on limit 1) as overdue,
+  (select floor(extract(epoch from %(now)s::timestamptz - max(a.happened_at)) / 86400)::int from crm.activities a
+   where a.org_id = c.org_id and a.customer_id = c.id) as silent_days,
+  o.orders, o.value, o.idle_days, o.usual_days,
+  (select count(*) from crm.issues s where s.org_id = c.org_id and s.customer_id = c.id and s.status in ('open', 'waiting')
+     and s.priority = 'urgent') as urgent
+ from found c left join lateral (
+  select count(*) as orders, coalesce(sum(base_total), 0) as value,
+   floor(extract(epoch from %(now)s::timestamptz - max(placed_at)) / 86400)::int as idle_days,
+   case when count(*) > 1 then extract(epoch from max(placed_at) - min(placed_at)) / 86400 / (count(*) - 1) end as usual_days
+  from crm.orders r where r.org_id = c.org_id and r.customer_id = c.id and r.status <> 'cancelled') o on true),
+judged as (
+ select f.*, case when orders = 0 then null
+   when usual_days is null then case when idle_days > 365 then 'high' when idle_days > 180 then 'medium' else 'low' end
+   when idle_days > 2 * usual_days and idle_days > 60 then 'high'
+   when idle_days > 1.25 * usual_days and idle_days > 30 then 'medium' else 'low' end as churn
+ from facts f)"""
+"""Common table expressions over `found` (one customers row); needs %(today)s and %(now)s."""
+
+META = """jsonb_strip_nulls(jsonb_build_object(
+ 'hasOverdueInvoices', j.overdue is not null, 'daysSinceLastContact', j.silent_days,
+ 'lifetimeValue', case when j.value >= 50000 then 'high' when j.value >= 10000 then 'medium' else 'low' end,
+ 'churnRisk', j.churn,
+ 'suggestedNextActions', (select coalesce(jsonb_agg(a order by n), '[]') from (values
+   (1, case when j.overdue is not null then format('Ask about invoice %%s: %%s %%s open, %%s days overdue',
+      j.overdue ->> 'number', j.overdue -> 'open' ->> 'currency', j.overdue -> 'open' ->> 'amount', j.overdue ->> 'days') end),
+   (2, case when j.urgent > 0 then format('Look at %%s urgent open issue(s)', j.urgent) end),
+   (3, case when j.churn = 'high' then format('Call: no order for %%s days', j.idle_days) end),
+   (4, case when j.silent_days > 90 then format('Get in touch: no contact for %%s days', j.silent_days) end)) x(n, a)
+   where a is not null)))"""

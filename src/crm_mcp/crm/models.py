@@ -1,0 +1,194 @@
+"""The tables as the unit of work sees them; a test holds them equal to the migrated schema."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, FetchedValue, ForeignKeyConstraint, MetaData, Numeric
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+Amount = Numeric(19, 4)
+Percent = Numeric(6, 3)
+Instant = DateTime(timezone=True)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(schema="crm")
+
+
+class Record(Base):
+    """What every table of an org has. Stamps are Postgres's: never assigned here."""
+
+    __abstract__ = True
+
+    org_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    version: Mapped[int] = mapped_column(server_default=FetchedValue())
+    archived_at: Mapped[datetime | None] = mapped_column(Instant)
+    custom_fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=FetchedValue())
+
+
+def _to(column: str, table: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["org_id", column], [f"crm.{table}.org_id", f"crm.{table}.id"])
+
+
+class Customer(Record):
+    __tablename__ = "customers"
+
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(default="organization")
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    domain: Mapped[str | None]
+    segment: Mapped[str | None]
+    street: Mapped[str | None]
+    city: Mapped[str | None]
+    region: Mapped[str | None]
+    postal_code: Mapped[str | None]
+    country: Mapped[str | None]
+    owner_id: Mapped[int | None] = mapped_column(BigInteger)
+    credit_limit: Mapped[Decimal | None] = mapped_column(Amount)
+
+
+class Contact(Record):
+    __tablename__ = "contacts"
+    __table_args__ = (_to("customer_id", "customers"),)
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str]
+    title: Mapped[str | None]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+
+
+class Product(Record):
+    __tablename__ = "products"
+
+    sku: Mapped[str]
+    name: Mapped[str]
+    category: Mapped[str | None]
+    unit: Mapped[str | None]
+    unit_price: Mapped[Decimal] = mapped_column(Amount)
+    currency: Mapped[str]
+    tax_rate: Mapped[Decimal] = mapped_column(Percent, default=Decimal(0))
+    reorder_level: Mapped[int] = mapped_column(default=0)
+    discontinued: Mapped[bool] = mapped_column(default=False)
+
+
+class StockMovement(Record):
+    __tablename__ = "stock_movements"
+    __table_args__ = (_to("product_id", "products"), _to("order_id", "orders"))
+
+    product_id: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int]
+    kind: Mapped[str]
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Order(Record):
+    __tablename__ = "orders"
+    __table_args__ = (_to("customer_id", "customers"),)
+
+    number: Mapped[str | None] = mapped_column(server_default=FetchedValue())
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(default="confirmed")
+    currency: Mapped[str]
+    net_total: Mapped[Decimal] = mapped_column(Amount)
+    tax_total: Mapped[Decimal] = mapped_column(Amount)
+    gross_total: Mapped[Decimal] = mapped_column(Amount)
+    base_total: Mapped[Decimal | None] = mapped_column(Amount)
+    placed_at: Mapped[datetime] = mapped_column(Instant)
+    shipped_at: Mapped[datetime | None] = mapped_column(Instant)
+    salesperson: Mapped[str | None]
+    comment: Mapped[str | None]
+    lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.position")
+
+
+class OrderLine(Record):
+    __tablename__ = "order_lines"
+    __table_args__ = (_to("order_id", "orders"), _to("product_id", "products"))
+
+    order_id: Mapped[int] = mapped_column(BigInteger)
+    product_id: Mapped[int] = mapped_column(BigInteger)
+    position: Mapped[int]
+    description: Mapped[str]
+    quantity: Mapped[int]
+    unit_price: Mapped[Decimal] = mapped_column(Amount)
+    discount_percent: Mapped[Decimal] = mapped_column(Percent, default=Decimal(0))
+    tax_rate: Mapped[Decimal] = mapped_column(Percent, default=Decimal(0))
+    net_amount: Mapped[Decimal] = mapped_column(Amount)
+    tax_amount: Mapped[Decimal] = mapped_column(Amount)
+
+
+class Invoice(Record):
+    __tablename__ = "invoices"
+    __table_args__ = (_to("customer_id", "customers"), _to("order_id", "orders"))
+
+    number: Mapped[str]
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str]
+    gross_total: Mapped[Decimal] = mapped_column(Amount)
+    paid_total: Mapped[Decimal] = mapped_column(Amount, default=Decimal(0))
+    issued_on: Mapped[date]
+    due_on: Mapped[date]
+
+
+class ExchangeRate(Record):
+    __tablename__ = "exchange_rates"
+
+    currency: Mapped[str]
+    valid_from: Mapped[date]
+    rate: Mapped[Decimal] = mapped_column(Numeric(18, 8))
+
+
+class Issue(Record):
+    __tablename__ = "issues"
+    __table_args__ = (_to("customer_id", "customers"),)
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str]
+    status: Mapped[str] = mapped_column(default="open")
+    priority: Mapped[str] = mapped_column(default="normal")
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Activity(Record):
+    __tablename__ = "activities"
+    __table_args__ = (_to("customer_id", "customers"),)
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    subject: Mapped[str]
+    happened_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Note(Record):
+    __tablename__ = "notes"
+    __table_args__ = (_to("customer_id", "customers"),)
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    body: Mapped[str]
+
+
+class ExternalRef(Record):
+    __tablename__ = "external_refs"
+
+    source: Mapped[str]
+    entity: Mapped[str]
+    external_id: Mapped[str]
+    record_id: Mapped[int] = mapped_column(BigInteger)
+
+
+@cache
+def references() -> Mapping[tuple[str, str], str]:
+    """Return which column of which table holds the id of which other."""
+    found: dict[tuple[str, str], str] = {}
+    for table in Base.metadata.tables.values():
+        for constraint in table.foreign_key_constraints:
+            local = [column.name for column in constraint.columns if column.name != "org_id"]
+            found[table.name, local[0]] = constraint.referred_table.name
+    return found

@@ -1,0 +1,254 @@
+"""The only source of transactions. Reads: one psycopg pipeline. Writes: SQLAlchemy, imported on the first."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from . import audit, revision
+from .auth import principal_of
+from .errors import SignInFailed, is_lost
+from .principal import Agent, Principal, Proof
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_TOKEN = re.compile(r"[0-9a-z.]+")
+STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
+   and d.state = 'pending' and d.expires_at > clock_timestamp()),
+ (select jsonb_agg(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state, 'reason', d.decision_reason) order by d.id)
+   from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s and d.state in ('approved', 'rejected', 'stale', 'failed')),
+ clock_timestamp()
+ from crm.memberships m where m.org_id = %s and m.user_id = %s and m.active"""
+
+
+class Standing(NamedTuple):
+    """Where the principal stands: the membership's stamp, drafts that wait, decisions since they last looked."""
+
+    stamp: int
+    waiting: int
+    decided: list[dict[str, Any]] | None
+    at: object
+
+    def meta(self) -> dict[str, Any]:
+        """Return what a result's `_meta` says of it: nothing where nothing waits."""
+        said: dict[str, Any] = {"waiting": self.waiting} if self.waiting else {}
+        return said | ({"decided": self.decided} if self.decided else {})
+
+
+class MembershipChanged(Exception):
+    """The principal's role or rights are no longer what the call was judged by; what was read is thrown away."""
+
+
+class Database:
+    """Connections of one login. `conninfo` is libpq's; it holds the password and is never logged."""
+
+    def __init__(self, conninfo: str, *, size: int = 4) -> None:
+        self._conninfo, self._size = conninfo, size
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+        self._engine: AsyncEngine | None = None
+        self._opening = asyncio.Lock()
+
+    async def _readers(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+                        self._conninfo,
+                        min_size=1,
+                        max_size=self._size,
+                        open=False,
+                        timeout=10,
+                        max_idle=300,
+                        kwargs={"autocommit": True, "prepare_threshold": 2},
+                    )
+                    await pool.open()
+                    self._pool = pool
+        return self._pool
+
+    async def sign_in(self, proof: Proof, agent: Agent | None = None) -> Principal:
+        """Return who a proof proves.
+
+        Raises:
+            SignInFailed: nobody.
+        """
+        pool = await self._readers()
+        async with pool.connection() as conn:
+            try:
+                cursor = await conn.execute(_sql(proof.statement), proof.arguments)
+            except psycopg.errors.InvalidAuthorizationSpecification:
+                raise SignInFailed("This database needs an API key; an e-mail address is not enough.") from None
+            return principal_of(await cursor.fetchone(), proof, agent, revision.CURRENT)
+
+    async def one(
+        self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
+    ) -> tuple[tuple[Any, ...] | None, Standing]:
+        """Ask one statement in one round trip, its audit row before it in a transaction of its own.
+
+        Returns the first row, and where the principal stands with decisions since `since`.
+
+        Raises:
+            MembershipChanged: the principal's rights have changed; what was read is thrown away.
+        """
+        for last in (False, True):
+            try:
+                return await self._one(who, sql, params, begun, since)
+            except psycopg.Error as problem:
+                if last or not is_lost(problem):
+                    raise
+                await self._renew()
+        raise AssertionError
+
+    async def _one(
+        self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
+    ) -> tuple[tuple[Any, ...] | None, Standing]:
+        pool = await self._readers()
+        async with pool.connection() as conn:
+            bind = _sql(f"set local crm.org_id = '{int(who.org)}'")
+            try:
+                async with conn.pipeline():
+                    if begun is not None:
+                        await conn.execute("begin")
+                        await conn.execute(bind)
+                        await conn.execute("set local synchronous_commit = off")
+                        await conn.execute(_sql(begun[0]), begun[1])
+                        await conn.execute("commit")
+                    await conn.execute("begin read only")
+                    await conn.execute(bind)
+                    standing = await conn.execute(STANDING, (since, who.org, who.user))
+                    found = await conn.execute(_sql(sql), params)
+                    await conn.execute("commit")
+                    stands = await standing.fetchone()
+                    row = await found.fetchone()
+            except BaseException:
+                if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    await conn.rollback()
+                raise
+        if stands is None or stands[0] != who.stamp:
+            raise MembershipChanged
+        return row, Standing(*stands)
+
+    async def alone(self, org: int, *statements: audit.Statement, durable: bool = True) -> None:
+        """Commit statements as a transaction of their own, in one round trip."""
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.pipeline():
+            await conn.execute("begin")
+            await conn.execute(_sql(f"set local crm.org_id = '{int(org)}'"))
+            if not durable:
+                await conn.execute("set local synchronous_commit = off")
+            for sql, params in statements:
+                await conn.execute(_sql(sql), params)
+            await conn.execute("commit")
+
+    @asynccontextmanager
+    async def begin(
+        self, who: Principal, call: int, *, draft: int | None = None
+    ) -> "AsyncGenerator[AsyncConnection]":
+        """One transaction bound to an org, a call and a proven principal; commits at the end, rolls back on error."""
+        engine = await self.engine()
+        async with engine.connect() as conn:
+            token = await self._token(conn, who)
+            async with conn.begin():
+                await _bind(
+                    conn,
+                    {
+                        "crm.org_id": str(int(who.org)),
+                        "crm.call_id": str(int(call)),
+                        "crm.token": token,
+                        "crm.draft_id": str(int(draft)) if draft is not None else "",
+                        **_bearer(who),
+                    },
+                )
+                yield conn
+
+    @staticmethod
+    async def bear(conn: "AsyncConnection", who: Principal) -> None:
+        """Let the rows of this transaction bear another name: the requester's, when a held call is run again."""
+        await _bind(conn, _bearer(who))
+
+    async def _token(self, conn: "AsyncConnection", who: Principal) -> str:
+        """Return the signed token of a principal on this connection: asked once an hour, never an argument."""
+        assert who.proof is not None
+        info = cast("dict[object, tuple[str, float]]", conn.sync_connection.info if conn.sync_connection else {})
+        now = asyncio.get_running_loop().time()
+        key = (who.proof, who.org)
+        kept = info.get(key)
+        if kept is None or kept[1] < now:
+            raw = await conn.exec_driver_sql(who.proof.statement, cast("Any", who.proof.arguments))
+            row = raw.one_or_none()
+            await conn.rollback()
+            if row is None or row.org_id != who.org or not _TOKEN.fullmatch(row.token):
+                raise SignInFailed("You are no longer signed in. Sign in again.")
+            if len(info) > 200:
+                info.clear()
+            kept = info[key] = (row.token, now + 3000)
+        return kept[0]
+
+    async def engine(self) -> "AsyncEngine":
+        """Return the engine of writes, made on the first."""
+        if self._engine is None:
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            async def connect() -> psycopg.AsyncConnection[Any]:
+                return await psycopg.AsyncConnection.connect(self._conninfo, prepare_threshold=2)
+
+            self._engine = create_async_engine(
+                "postgresql+psycopg://",
+                async_creator=connect,
+                pool_size=self._size,
+                hide_parameters=True,
+                pool_timeout=10,
+            )
+        return self._engine
+
+    async def is_settled(self, org: int, call: int) -> bool:
+        """Say whether a call's ended row was committed: what a lost COMMIT answer left open."""
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.transaction():
+            await conn.execute(_sql(f"set local crm.org_id = '{int(org)}'"))
+            row = await (await conn.execute("select crm.call_ended(%s)", (call,))).fetchone()
+            return bool(row and row[0])
+
+    async def orgs(self) -> list[int]:
+        """Return the orgs there are: for work that nobody asked for."""
+        pool = await self._readers()
+        async with pool.connection() as conn:
+            return [row[0] for row in await (await conn.execute("select id from crm.orgs order by id")).fetchall()]
+
+    async def definer(self, org: int, statement: str, params: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
+        """Commit one statement bound to an org but to no principal; return its first row."""
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.transaction():
+            await conn.execute(_sql(f"set local crm.org_id = '{int(org)}'"))
+            return await (await conn.execute(_sql(statement), params)).fetchone()
+
+    async def _renew(self) -> None:
+        """Drop connections that broke, so that the next ones are new."""
+        if self._engine is not None:
+            await self._engine.dispose()
+        pool = await self._readers()
+        await pool.check()
+
+    async def close(self) -> None:
+        if self._engine is not None:
+            await self._engine.dispose()
+        if self._pool is not None:
+            await self._pool.close()
+
+
+def _bearer(who: Principal) -> dict[str, str]:
+    return {"crm.user_id": str(int(who.user)), "crm.agent": who.agent.value if who.agent else ""}
+
+
+async def _bind(conn: "AsyncConnection", settings: dict[str, str]) -> None:
+    statement = "; ".join(f"set local {name} = '{value}'" for name, value in settings.items())
+    await conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def _sql(text: str) -> LiteralString:
+    """Mark a statement of this program's own as such: values always travel apart from it."""
+    return cast(LiteralString, text)

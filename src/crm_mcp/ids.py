@@ -1,0 +1,69 @@
+"""Short typed ids (S0): a number behind a prefix, so that an order's id is never taken for a customer's."""
+
+import os
+import re
+import time
+
+from .errors import Refusal
+
+PREFIX = {
+    "customers": "cust",
+    "contacts": "cont",
+    "products": "prod",
+    "stock_movements": "stk",
+    "orders": "ord",
+    "order_lines": "line",
+    "invoices": "inv",
+    "exchange_rates": "rate",
+    "issues": "iss",
+    "activities": "act",
+    "notes": "note",
+    "external_refs": "ref",
+    "drafts": "draft",
+}
+NOUN = {
+    "customers": "customer",
+    "contacts": "contact",
+    "products": "product",
+    "orders": "order",
+    "notes": "note",
+    "order_lines": "order line",
+    "stock_movements": "stock movement",
+    "drafts": "draft",
+    "issues": "issue",
+    "activities": "activity",
+    "invoices": "invoice",
+    "exchange_rates": "exchange rate",
+    "external_refs": "reference",
+}
+_KIND = {prefix: kind for kind, prefix in PREFIX.items()}
+_SHAPE = re.compile(r"([a-z]{2,5})_([1-9]\d{0,17})", re.ASCII)
+
+
+def parse(kind: str, text: str) -> int:
+    """Return the number in an id of one kind of record.
+
+    Raises:
+        Refusal: INVALID_ID, naming what was given and what is due.
+    """
+    shape = _SHAPE.fullmatch(text)
+    if shape is None:
+        raise Refusal("INVALID_ID", f"Give an id like {PREFIX[kind]}_123, as tools return it.", given=text[:60])
+    if shape[1] != PREFIX[kind]:
+        was = NOUN.get(_KIND.get(shape[1], ""), "other record")
+        raise Refusal(
+            "INVALID_ID",
+            f"This is the id of a different kind ({was}); a {NOUN[kind]} id looks like {PREFIX[kind]}_123.",
+            given=text[:60],
+        )
+    return int(shape[2])
+
+
+def show(kind: str, number: int) -> str:
+    """Return the id as tools show it."""
+    return f"{PREFIX[kind]}_{number}"
+
+
+def new_call() -> int:
+    """Return a 63-bit call id of time and chance: named before the database has seen the call, sorted by time."""
+    return (time.time_ns() // 1_000_000 << 21) | (int.from_bytes(os.urandom(3)) >> 3)

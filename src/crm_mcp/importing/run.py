@@ -1,0 +1,151 @@
+"""Run an import: read and judge every row first, then write the good ones in one transaction."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .. import ids
+from ..db import Database
+from ..errors import Refusal
+from ..principal import Principal
+from . import goods, parties, sales
+from .batch import batch
+from .fields import FIELDS, LINES, TOGETHER, Field
+from .header import plain
+from .plan import Kind, Plan, Rejected, Report
+from .sheet import Sheet, read
+from .values import How
+from .work import Job, Work
+
+_JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
+    "customers": parties.customers,
+    "contacts": parties.contacts,
+    "products": goods.products,
+    "orders": sales.orders,
+}
+_ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"
+Progress = Callable[[int, int], None]
+
+
+async def run(db: Database, who: Principal, plan: Plan, *, dry_run: bool, progress: Progress) -> Report:
+    """Import the good rows of a file, all of them or, when anything stops it, none.
+
+    `db` connects as crm_approver. `progress` is told how much of how much is done, in parts of the whole work.
+
+    Raises:
+        Refusal: NOT_AN_APPROVER; UNKNOWN_FIELD; SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
+    """
+    if not who.may_approve:
+        raise Refusal("NOT_AN_APPROVER", f"{who.email} may not approve, so cannot bring in records. Use --user.")
+    _check(plan)
+    size = max(1, sum(file.stat().st_size for file in _files(plan) if file.exists()))
+    sheets = _read(plan, who, lambda done: progress(min(done, size), 2 * size))
+    job = Job(who, plan)
+    async with db.begin(who, ids.new_call()) as conn:
+        await conn.exec_driver_sql("set transaction read only")
+        work = await _judge(conn, job, sheets)
+    if not dry_run and work.size:
+        _judge_anew(sheets)
+        about = {"file": str(plan.file), "sha256": _digest(plan), "kind": plan.kind, "source": plan.source}
+        async with batch(db, who, "import", about, f"Import {plan.kind} from {plan.file.name}.") as session:
+            conn = await session.connection()
+            await conn.exec_driver_sql(_ALONE, (str(who.org),))
+            work = await _judge(conn, job, sheets)
+            written = 0
+
+            def done(rows: int) -> None:
+                nonlocal written
+                written += rows
+                progress(size + size * min(written, work.size) // max(1, work.size), 2 * size)
+
+            await work.write(session, done)
+    progress(2 * size, 2 * size)
+    return _report(plan, sheets, work, dry_run=dry_run)
+
+
+def _files(plan: Plan) -> list[Path]:
+    return [plan.file, plan.lines_file] if plan.lines_file else [plan.file]
+
+
+def _fields(plan: Plan) -> list[tuple[Field, ...]]:
+    """Return the fields of each file."""
+    if plan.kind != "orders":
+        return [FIELDS[plan.kind]]
+    return [FIELDS["orders"], LINES] if plan.lines_file else [TOGETHER]
+
+
+def _check(plan: Plan) -> None:
+    known = [field.name for fields in _fields(plan) for field in fields]
+    for name in plan.mapping:
+        if name not in known:
+            near = get_close_matches(name, known, 1) or known[:1]
+            hint = f"{plan.kind} have no field {name!r}. The nearest is {near[0]!r}; all are {', '.join(known)}."
+            raise Refusal("UNKNOWN_FIELD", hint, field=name[:100])
+    if not plan.source.strip() or len(plan.source) > 100:
+        raise Refusal("SOURCE_MISSING", "Name the system that the ids come from with --source, such as northwind.")
+
+
+def _read(plan: Plan, who: Principal, done: Callable[[int], None]) -> list[Sheet]:
+    how = How(ZoneInfo(who.timezone), plan.decimal, plan.discount_unit == "fraction")
+    sheets: list[Sheet] = []
+    before = 0
+    for file, fields in zip(_files(plan), _fields(plan), strict=True):
+        so_far = before
+        sheets.append(read(file, fields, plan, how, lambda bytes_read, so_far=so_far: done(so_far + bytes_read)))
+        before += file.stat().st_size
+    if plan.discount_unit is None:
+        _refuse_fractions(sheets[-1])
+    return sheets
+
+
+def _refuse_fractions(sheet: Sheet) -> None:
+    """Ask where every discount is below 1: read as per cent, fifteen per cent would become 0.15."""
+    if "discount" not in sheet.columns or "percent" in plain(sheet.mapped()["discount"]):
+        return
+    given = [entry.values["discount"] for entry in sheet.entries if entry.values.get("discount")]
+    if given and max(given) <= 1:
+        hint = (
+            f"Every discount in {sheet.file.name} is at most 1. Say --discount-unit fraction if 0.15 means 15 per "
+            "cent, or --discount-unit percent if it means 0.15 per cent."
+        )
+        raise Refusal("WRONG_DISCOUNTS", hint, column=sheet.mapped()["discount"])
+
+
+async def _judge(conn: AsyncConnection, job: Job, sheets: list[Sheet]) -> Work:
+    return await _JUDGES[job.plan.kind](conn, job, *sheets)
+
+
+def _judge_anew(sheets: list[Sheet]) -> None:
+    """Take back what an earlier judgement found wrong; what was wrong when the file was read stays."""
+    for sheet in sheets:
+        for entry in sheet.entries:
+            del entry.wrong[entry.misread :]
+
+
+def _digest(plan: Plan) -> str:
+    digest = hashlib.sha256()
+    for file in _files(plan):
+        with file.open("rb") as raw:
+            digest.update(hashlib.file_digest(raw, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _report(plan: Plan, sheets: list[Sheet], work: Work, *, dry_run: bool) -> Report:
+    counts = work.counts
+    main = sheets[0].entries
+    records = {entry.values.get("external_id") for entry in main} if _fields(plan) == [TOGETHER] else main
+    report = Report(plan.kind, dry_run, len(records), counts.created, counts.updated, counts.unchanged)
+    report.rows = {table: made for table, made in counts.rows.items() if made}
+    for sheet in sheets:
+        report.mapped[sheet.file], report.ignored[sheet.file] = sheet.mapped(), sheet.ignored()
+        report.shapes[sheet.file] = sheet.shape
+        report.rejected += [
+            Rejected(sheet.file, entry.line, "; ".join(entry.wrong), entry.cells)
+            for entry in sheet.entries
+            if entry.wrong
+        ]
+    return report

@@ -1,0 +1,154 @@
+"""Read a CSV file row by row into entries, with everything that is wrong with each."""
+
+import codecs
+import csv
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import Refusal
+from . import header as headers
+from .fields import Field
+from .plan import Plan, Shape
+from .values import How, Wrong
+
+DELIMITERS = (",", ";", "\t")
+_STEP = 1000
+"""Rows between two reports of progress."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A row: the line it starts on, its cells, the values of the fields that were found, what is wrong with it.
+
+    The first `misread` reasons were found when it was read, the others when it was judged.
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    values: dict[str, Any]
+    wrong: list[str] = field(default_factory=list[str])
+    misread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file as it was read."""
+
+    file: Path
+    shape: Shape
+    columns: dict[str, int]
+    entries: list[Entry]
+
+    def mapped(self) -> dict[str, str]:
+        """Return which header each field was read from."""
+        return {name: self.shape.header[at] for name, at in self.columns.items()}
+
+    def ignored(self) -> list[str]:
+        """Return the headers that were not read."""
+        read = set(self.columns.values())
+        return [name for at, name in enumerate(self.shape.header) if at not in read]
+
+
+def read(file: Path, fields: Sequence[Field], plan: Plan, how: How, done: Callable[[int], None]) -> Sheet:
+    """Read a file; `done` is told how many bytes have been read so far.
+
+    Raises:
+        Refusal: FILE_NOT_READABLE, EMPTY_FILE, WRONG_ENCODING, BROKEN_CSV and those of `header.columns`.
+    """
+    try:
+        with file.open("rb") as raw:
+            header, delimiter = _header(file, raw, fields, plan.encoding)
+            columns = headers.columns(file, fields, header, plan.mapping)
+            raw.seek(0)
+            rows = csv.reader(_lines(file, raw, plan.encoding), delimiter=delimiter, strict=True)
+            present = [(one, columns[one.name], header[columns[one.name]]) for one in fields if one.name in columns]
+            entries: list[Entry] = []
+            for line, cells in _rows(file, rows):
+                entries.append(_entry(line, cells, len(header), present, how))
+                if len(entries) % _STEP == 0:
+                    done(raw.tell())
+            done(raw.tell())
+    except OSError as problem:
+        raise Refusal("FILE_NOT_READABLE", f"{file} cannot be read: {problem.strerror}.") from problem
+    if not entries:
+        raise Refusal("EMPTY_FILE", f"{file.name} holds a header and no rows.")
+    return Sheet(file, Shape(tuple(header), delimiter, plan.encoding), columns, entries)
+
+
+def _header(file: Path, raw: IO[bytes], fields: Sequence[Field], encoding: str) -> tuple[list[str], str]:
+    """Return the header and the delimiter by which it holds most of our fields."""
+    first = next((line for line in _lines(file, raw, encoding) if line.strip()), None)
+    if first is None:
+        raise Refusal("EMPTY_FILE", f"{file.name} is empty.")
+    try:
+        split = {sign: next(csv.reader([first], delimiter=sign)) for sign in DELIMITERS}
+    except csv.Error as problem:
+        raise Refusal("BROKEN_CSV", f"The header of {file.name} cannot be read: {problem}.") from None
+    best = max(DELIMITERS, key=lambda sign: (len(headers.found(fields, split[sign])), len(split[sign])))
+    return [name.strip() for name in split[best]], best
+
+
+def _lines(file: Path, raw: IO[bytes], encoding: str) -> Generator[str]:
+    """Yield decoded lines, ends kept.
+
+    A line may be a part of a row. UTF-8 and the code pages have no byte of another character that reads as a
+    line end; UTF-16 does, and is refused by its mark.
+    """
+    try:
+        known = codecs.lookup(encoding).name
+    except LookupError:
+        raise Refusal("WRONG_ENCODING", f"There is no encoding {encoding!r}. Try utf-8 or cp1252.") from None
+    for at, line in enumerate(raw, 1):
+        start = line
+        if at == 1:
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise Refusal("WRONG_ENCODING", f"{file.name} is UTF-16. Save it as UTF-8 (in Excel: CSV UTF-8).")
+            start = line.removeprefix(codecs.BOM_UTF8)
+        try:
+            yield start.decode(known)
+        except UnicodeDecodeError as problem:
+            hint = (
+                f"Line {at} of {file.name} is not {encoding}: byte {start[problem.start]:#04x} at column "
+                f"{problem.start + 1}. Save the file as UTF-8, or say --encoding cp1252 if it comes from "
+                "an older Windows program."
+            )
+            raise Refusal("WRONG_ENCODING", hint, line=at) from None
+
+
+def _rows(file: Path, rows: Any) -> Generator[tuple[int, list[str]]]:
+    """Yield each row after the header with the line it starts on; blank lines are passed over."""
+    past_header, line = False, 1
+    try:
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                if past_header:
+                    yield line, cells
+                past_header = True
+            line = rows.line_num + 1
+    except csv.Error as problem:
+        hint = (
+            f"The row on line {line} of {file.name} cannot be read: {problem}. A quote that is opened and not "
+            "closed, or one within a quoted text that is not doubled, does this."
+        )
+        raise Refusal("BROKEN_CSV", hint, line=line) from None
+
+
+def _entry(line: int, cells: list[str], width: int, present: list[tuple[Field, int, str]], how: How) -> Entry:
+    entry = Entry(line, tuple(cells), {})
+    if len(cells) != width:
+        entry.wrong.append(f"has {len(cells)} values where the header has {width}")
+    for one, at, name in present:
+        if at >= len(cells):
+            continue
+        try:
+            if "\0" in cells[at]:
+                raise Wrong("holds a NUL character")
+            entry.values[one.name] = one.read(cells[at], how)
+            if one.filled and entry.values[one.name] is None:
+                raise Wrong("is empty")
+        except Wrong as problem:
+            entry.wrong.append(f"{name} {problem}")
+    entry.misread = len(entry.wrong)
+    return entry

@@ -1,0 +1,179 @@
+"""Cells of a file as values: each reader says in words what is wrong with a cell it does not take."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+EXACT = Decimal("0.0001")
+"""What the database keeps of an amount."""
+HUNDRED = Decimal(100)
+MOST = Decimal(10) ** 15
+MOST_UNITS = 2**31 - 1
+_DATE = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_TRUE, _FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
+
+
+class Wrong(Exception):
+    """A cell that cannot be taken; its text completes the sentence "<column> …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How the cells of a file are to be read."""
+
+    zone: ZoneInfo
+    decimal: str = "."
+    fractions: bool = False
+
+
+Reader = Callable[[str, How], Any]
+
+
+def shown(cell: str) -> str:
+    """Return a cell as a message quotes it."""
+    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")
+
+
+def text(longest: int) -> Reader:
+    """Return a reader of texts, kept as written; blank is nothing."""
+
+    def read(cell: str, _: How) -> str | None:
+        if len(cell) > longest:
+            raise Wrong(f"has {len(cell):,} characters; at most {longest:,} can be kept")
+        return cell if cell.strip() else None
+
+    return read
+
+
+def key(cell: str, _: How) -> str | None:
+    """Read an id of the other system, without spaces around it."""
+    return text(200)(cell.strip(), _)
+
+
+def choice(*allowed: str, **same: str) -> Reader:
+    """Return a reader of one of some words, whatever their case; `same` are other words for them."""
+
+    def read(cell: str, _: How) -> str | None:
+        word = cell.strip().lower()
+        if word and word not in allowed and word not in same:
+            raise Wrong(f"is {shown(cell)}, not one of {', '.join(allowed)}")
+        return same.get(word, word) or None
+
+    return read
+
+
+def number(cell: str, how: How) -> Decimal | None:
+    plain = cell.strip()
+    if not plain:
+        return None
+    if not re.fullmatch(rf"[+-]?[0-9]+(?:{re.escape(how.decimal)}[0-9]+)?", plain):
+        other = "" if how.decimal == "," else ", or say that the decimal sign is a comma"
+        raise Wrong(f"is {shown(cell)}, not a number such as 1234{how.decimal}56 (no thousands signs{other})")
+    return Decimal(plain.replace(how.decimal, "."))
+
+
+def amount(cell: str, how: How) -> Decimal | None:
+    """Read an amount of money or a price: not negative, at most four decimals."""
+    found = number(cell, how)
+    if found is None:
+        return None
+    if found < 0:
+        raise Wrong(f"is {shown(cell)}; it may not be negative")
+    if found >= MOST:
+        raise Wrong(f"is {shown(cell)}, larger than can be kept")
+    if found != found.quantize(EXACT):
+        raise Wrong(f"is {shown(cell)}; at most four decimals can be kept")
+    return found
+
+
+def percent(cell: str, how: How) -> Decimal | None:
+    """Read a percentage from 0 to 100, at most three decimals."""
+    return _share(cell, number(cell, how))
+
+
+def discount(cell: str, how: How) -> Decimal | None:
+    """Read a discount as a percentage: 0.15 is 15 where the file holds fractions."""
+    found = number(cell, how)
+    return _share(cell, found * HUNDRED if found is not None and how.fractions else found)
+
+
+def _share(cell: str, found: Decimal | None) -> Decimal | None:
+    if found is None:
+        return None
+    if not 0 <= found <= HUNDRED:
+        raise Wrong(f"is {shown(cell)}, not between 0 and 100 per cent")
+    if found != (kept := found.quantize(Decimal("0.001"))):
+        raise Wrong(f"is {shown(cell)}; at most three decimals of a per cent can be kept")
+    return kept
+
+
+def whole(cell: str, how: How) -> int | None:
+    found = number(cell, how)
+    if found is None:
+        return None
+    if found != found.to_integral_value() or abs(found) > MOST_UNITS:
+        raise Wrong(f"is {shown(cell)}, not a whole number up to {MOST_UNITS:,}")
+    return int(found)
+
+
+def units(cell: str, how: How) -> int | None:
+    """Read a quantity: a whole number above 0."""
+    found = whole(cell, how)
+    if found is not None and found <= 0:
+        raise Wrong(f"is {shown(cell)}; it must be above 0")
+    return found
+
+
+def level(cell: str, how: How) -> int | None:
+    """Read a whole number that is not negative."""
+    found = whole(cell, how)
+    if found is not None and found < 0:
+        raise Wrong(f"is {shown(cell)}; it may not be negative")
+    return found
+
+
+def flag(cell: str, _: How) -> bool | None:
+    word = cell.strip().lower()
+    if word and word not in _TRUE | _FALSE:
+        raise Wrong(f"is {shown(cell)}, not 1 or 0, true or false, yes or no")
+    return word in _TRUE if word else None
+
+
+def currency(cell: str, _: How) -> str | None:
+    code = cell.strip().upper()
+    if code and not re.fullmatch("[A-Z]{3}", code):
+        raise Wrong(f"is {shown(cell)}, not an ISO 4217 code such as EUR")
+    return code or None
+
+
+def moment(cell: str, how: How) -> datetime | None:
+    """Read a date or a time of ISO 8601; one without zone is of the org's zone, a date alone is its midnight."""
+    plain = cell.strip()
+    if not plain:
+        return None
+    shape = _DATE.fullmatch(plain)
+    try:
+        if shape is None or not 1900 <= int(plain[:4]) <= 2200:
+            raise ValueError
+        found = datetime.fromisoformat(f"{shape['day']}T{shape['time'] or '00:00'}{shape['zone'] or ''}")
+    except ValueError:
+        raise Wrong(f"is {shown(cell)}, not a date such as 1996-07-04 (year-month-day)") from None
+    return found if found.tzinfo else found.replace(tzinfo=how.zone)
+
+
+def domain(cell: str, how: How) -> str | None:
+    """Read a web domain, or that of an address: lower case, without www."""
+    host = re.sub(r"^[a-z]+://", "", cell.strip().lower()).partition("/")[0].removeprefix("www.")
+    return text(253)(host, how)
+
+
+def kept(value: Decimal) -> Decimal:
+    """Round half up to what the database keeps of an amount."""
+    return value.quantize(EXACT, ROUND_HALF_UP)

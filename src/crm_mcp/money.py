@@ -1,0 +1,74 @@
+"""Money: a decimal with its currency, in the currency's minor units, rounded half up as invoices are."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+ZERO_DECIMALS = frozenset(
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
+)
+THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+"""ISO 4217, minor units other than two."""
+
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
+
+
+class Money(BaseModel):
+    """An amount as tools show it: never a float."""
+
+    amount: str = Field(description='Decimal as text, such as "12.50".')
+    currency: str
+
+
+def minor_units(currency: str) -> int:
+    """Return how many decimals a currency has (ISO 4217)."""
+    return 0 if currency in ZERO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Round half up to the currency's minor units."""
+    return amount.quantize(Decimal(1).scaleb(-minor_units(currency)), ROUND_HALF_UP)
+
+
+def money(amount: Decimal, currency: str) -> Money:
+    """Return the wire form of an amount, rounded to the currency's minor units."""
+    return Money(amount=str(rounded(amount, currency)), currency=currency)
+
+
+def said(amount: Decimal, currency: str) -> str:
+    """Return an amount as a sentence says it: EUR 1,240.00."""
+    return f"{currency} {rounded(amount, currency):,}"
+
+
+MINOR_UNITS_SQL = (
+    "case when {c} in ("
+    + ", ".join(f"'{c}'" for c in sorted(ZERO_DECIMALS))
+    + ") then 0 when {c} in ("
+    + ", ".join(f"'{c}'" for c in sorted(THREE_DECIMALS))
+    + ") then 3 else 2 end"
+)
+
+
+def money_sql(amount: str, currency: str) -> str:
+    """Return the SQL expression of an amount's wire form, for reads; both arguments are SQL expressions."""
+    units = MINOR_UNITS_SQL.format(c=currency)
+    return f"jsonb_build_object('amount', round({amount}, {units})::text, 'currency', {currency})"

@@ -1,0 +1,170 @@
+"""`crm-mcp serve`: one client over stdio. Thin: no command-line library, no owner's or approver's secrets."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from . import auth, ids, revision
+from .app import App, Client
+from .catalog import Catalog, Narrowing
+from .config import Settings
+from .db import Database
+from .errors import SignInFailed
+from .principal import Agent
+
+if TYPE_CHECKING:
+    from .embedded import Lease
+
+CORE = frozenset({"account", "customers", "orders", "reports", "work", "drafts"})
+"""The toolsets of `--toolsets core`."""
+PAGE = "http://localhost:8787"
+
+
+def parser() -> argparse.ArgumentParser:
+    known = argparse.ArgumentParser(
+        prog="crm-mcp serve", allow_abbrev=False, description="Serve the CRM to one MCP client over stdio."
+    )
+    known.add_argument("--user", metavar="EMAIL", help="who is served (embedded database only)")
+    known.add_argument("--org", metavar="SLUG", help="which org, for a person in several")
+    known.add_argument("--agent", choices=[a.value for a in Agent], help="serve an agent that acts for the person")
+    known.add_argument("--toolsets", metavar="A,B", help="only these toolsets; core: " + ", ".join(sorted(CORE)))
+    known.add_argument("--tools", metavar="A,B", help="these tools besides")
+    known.add_argument("--exclude-tools", metavar="A,B", default="", help="not these tools")
+    known.add_argument("--read-only", action="store_true", help="no tool that writes; wins over everything")
+    return known
+
+
+def narrowing(toolsets: str | None, tools: str | None, excluded: str, read_only: bool) -> Narrowing:
+    """Return what a client asked to see less of."""
+    wanted = None if toolsets is None else frozenset(_words(toolsets))
+    if wanted is not None and "core" in wanted:
+        wanted = (wanted - {"core"}) | CORE
+    return Narrowing(
+        wanted, None if tools is None else frozenset(_words(tools)), frozenset(_words(excluded)), read_only
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def page_url(settings: Settings) -> Callable[[], str]:
+    """Return where people approve: as configured, else where `up` stored its port, else the usual place."""
+
+    def where() -> str:
+        if settings.approvals_url:
+            return settings.approvals_url.rstrip("/")
+        try:
+            return (settings.home / "approvals-url").read_text().strip() or PAGE
+        except OSError:
+            return PAGE
+
+    return where
+
+
+class Connector:
+    """Connects to the configured database; holds the lease while the embedded one is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lease: Lease | None = None
+
+    async def __call__(self) -> Database:
+        if self._settings.database_url is not None:
+            return Database(self._settings.database_url.get_secret_value())
+        from .embedded import Home
+
+        home = Home(self._settings.home)
+        self._lease = await asyncio.to_thread(_join, home, self._settings)
+        return Database(home.conninfo("crm_agent"))
+
+    def release(self) -> None:
+        if self._lease is not None:
+            self._lease.close()
+
+
+class Doorbell:
+    """Rings once, when something waits for the first time: a process of its own sees to the page and the browser.
+
+    The link that signs a person in is made there, with a secret that this process never reads.
+    """
+
+    def __init__(self, user: str, org: str | None, when: str) -> None:
+        self._words = ["open", "--quiet", "--user", user, *(["--org", org] if org else [])]
+        self._rung = when == "never"
+
+    def __call__(self, draft: int) -> None:
+        if self._rung:
+            return
+        self._rung = True
+        subprocess.Popen(
+            [sys.executable, "-m", "crm_mcp", *self._words, "--draft", ids.show("drafts", draft)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _join(home: object, settings: Settings) -> "Lease":
+    from .embedded import EmbeddedUnavailable, Home, join
+
+    assert isinstance(home, Home)
+    if settings.pg_bin is not None:
+        os.environ["CRM_PG_BIN"] = str(settings.pg_bin)
+    try:
+        return join(home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=settings.idle)
+    except EmbeddedUnavailable as problem:
+        raise SignInFailed(str(problem)) from problem
+
+
+def main(words: Sequence[str]) -> None:
+    """Serve until the client closes its end."""
+    given = parser().parse_args(words)
+    settings = Settings()
+    if given.user is None:
+        parser().error("--user EMAIL is required with the embedded database")
+    if not settings.is_embedded:
+        parser().error("--user works only on the embedded database; unset CRM_DATABASE_URL")
+    proof = auth.by_email(given.user, given.org, Agent(given.agent) if given.agent else None)
+    connector = Connector(settings)
+    catalog = Catalog(narrowing(given.toolsets, given.tools, given.exclude_tools, given.read_only))
+    page = page_url(settings)
+    app = App(
+        connector,
+        catalog,
+        Client(proof, Agent(given.agent) if given.agent else None),
+        page,
+        sync_reads=settings.audit_reads == "sync",
+        announce=Doorbell(given.user, given.org, settings.open_browser),
+    )
+    try:
+        asyncio.run(_serve(app, settings))
+    finally:
+        connector.release()
+
+
+async def _serve(app: App, settings: Settings) -> None:
+    from . import log
+    from .server import build_server
+    from .stdio import stdio
+
+    log.configure(settings.log_level)
+    server = build_server(app)
+    early = asyncio.create_task(_sign_in_early(app))
+    async with stdio() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options())
+    early.cancel()
+    await app.close()
+
+
+async def _sign_in_early(app: App) -> None:
+    """Sign in while the client still introduces itself; what fails here is said on the first request."""
+    try:
+        await app.principal()
+    except Exception as problem:
+        sys.stderr.write(f"{problem.__class__.__name__}: {getattr(problem, 'hint', 'see the log')}\n")

@@ -1,0 +1,157 @@
+"""What a tool is: inert data made by one decorator, and the arguments every tool shares."""
+
+import difflib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import Refusal
+from .principal import Agent, Role
+
+
+class Effect(StrEnum):
+    READ = "read"
+    NOTE = "note"
+    """A low-risk write."""
+    WRITE = "write"
+    DELETE = "delete"
+
+
+EVERYONE = frozenset(Role)
+SELLERS = frozenset({Role.ADMIN, Role.SALES, Role.OPERATIONS})
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("contains a NUL character; leave it out")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("contains half of a surrogate pair; send whole characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""Text that a database can hold: no NUL, no lone surrogate."""
+
+
+class Args(BaseModel):
+    """A tool's arguments; what is not declared is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WriteArgs(Args):
+    reason: Text = Field(max_length=500, description="Why, in one sentence; a person reads it.")
+    confidence: float | None = Field(None, ge=0, le=1, description="How sure you are, 0 to 1.")
+    idempotency_key: Text | None = Field(None, max_length=100, description="Same key, same call: no second draft.")
+
+
+class View(BaseModel):
+    """The wire form of a record; `noun` names it in the result, `nouns` a list of it."""
+
+    noun: ClassVar[str]
+    nouns: ClassVar[str]
+
+
+class Display(BaseModel):
+    title: str
+    subtitle: str = ""
+    badge: str | None = None
+
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class Answer(Generic[V]):
+    """What a handler found or did: the record (or records), its insights, how to show it.
+
+    `did` completes the sentences "It would …" and "Done: …" of a write.
+    """
+
+    record: Any
+    display: Display
+    meta: Mapping[str, Any] | None = None
+    did: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    title: str
+    toolset: str
+    roles: frozenset[Role]
+    agents: frozenset[Agent]
+    effect: Effect
+    description: str
+    version: int
+    args: type[Args]
+    view: type[View]
+    many: bool
+    handler: Callable[..., Awaitable[Answer[Any]]]
+
+    @property
+    def noun(self) -> str:
+        return self.view.nouns if self.many else self.view.noun
+
+    def parse(self, raw: Mapping[str, Any] | None) -> Args:
+        """Validate arguments.
+
+        Raises:
+            Refusal: INVALID_ARGUMENT, naming the argument, what was wrong and the nearest valid value.
+        """
+        try:
+            return self.args.model_validate(raw or {})
+        except ValidationError as bad:
+            raise _refusal(self, bad) from None
+
+
+def tool(
+    *,
+    title: str,
+    toolset: str,
+    roles: Collection[Role],
+    effect: Effect,
+    agents: Collection[Agent] = (),
+    version: int = 1,
+) -> Callable[[Callable[..., Awaitable[Answer[Any]]]], Tool]:
+    """Declare a tool: its name is the function's, its description the docstring, its schemas the type hints."""
+
+    def declare(handler: Callable[..., Awaitable[Answer[Any]]]) -> Tool:
+        hints = get_type_hints(handler)
+        (returned,) = get_args(hints["return"])
+        many = get_origin(returned) is list
+        view: type[View] = get_args(returned)[0] if many else returned
+        lines = (handler.__doc__ or "").strip().splitlines()
+        return Tool(
+            handler.__name__,
+            title,
+            toolset,
+            frozenset(roles),
+            frozenset(agents),
+            effect,
+            " ".join(line.strip() for line in lines if line.strip()),
+            version,
+            hints["args"],
+            view,
+            many,
+            handler,
+        )
+
+    return declare
+
+
+def _refusal(tool: Tool, bad: ValidationError) -> Refusal:
+    first = bad.errors(include_url=False, include_context=True, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])[:200]
+    known = list(tool.args.model_fields)
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, 1, 0.5)
+        hint = f"There is no argument {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        return Refusal("INVALID_ARGUMENT", hint, argument=path, known=known)
+    if first["type"] == "missing":
+        return Refusal("INVALID_ARGUMENT", f"The argument {path!r} is required.", argument=path)
+    message = first["msg"].removeprefix("Value error, ")
+    return Refusal("INVALID_ARGUMENT", f"{path}: {message[:1].lower()}{message[1:]}."[:400], argument=path)

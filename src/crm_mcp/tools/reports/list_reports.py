@@ -1,0 +1,47 @@
+"""The reports a role may run."""
+
+from typing import Any, ClassVar
+
+from crm_mcp.context import Read
+from crm_mcp.principal import Agent
+from crm_mcp.reports import definition
+from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
+
+
+class ListReports(Args):
+    pass
+
+
+class ReportRow(View):
+    noun: ClassVar[str] = "report"
+    nouns: ClassVar[str] = "reports"
+
+    name: str
+    title: str
+    description: str
+    parameters: list[dict[str, Any]]
+
+
+@tool(
+    title="List reports",
+    toolset="reports",
+    roles=EVERYONE,
+    effect=Effect.READ,
+    agents={Agent.ANALYTICS, Agent.SALES, Agent.RESEARCH},
+)
+async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
+    """List the reports you may run, with their parameters. Use when figures over many records are asked for; then call
+    run_report with a name from here."""
+    rows = [
+        ReportRow(
+            name=report.name,
+            title=report.title,
+            description=report.description,
+            parameters=[
+                {"name": p.name, "type": p.type, "default": p.default, "meaning": p.meaning} for p in report.params
+            ],
+        )
+        for report in definition.every().values()
+        if ctx.principal.role in report.roles
+    ]
+    return Answer(rows, Display(title=f"{len(rows)} reports"))

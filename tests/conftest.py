@@ -1,0 +1,128 @@
+"""One embedded home a session, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from crm_mcp import auth, log, revision
+from crm_mcp.app import App
+from crm_mcp.app import Client as Served
+from crm_mcp.approvals.executor import Executor
+from crm_mcp.catalog import Catalog, Narrowing
+from crm_mcp.db import Database
+from crm_mcp.demo import load
+from crm_mcp.embedded import Home, join, stop
+from crm_mcp.embedded.locks import is_held
+from crm_mcp.principal import Agent, Principal
+from crm_mcp.server import build_server
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+"""Test material kept beside the repository; tests that read it skip where it is absent."""
+ROLES = {
+    "admin": "ada@demo.example",
+    "sales": "sam@demo.example",
+    "operations": "olga@demo.example",
+    "finance": "fin@demo.example",
+    "support": "sue@demo.example",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_go_to_stderr() -> None:
+    log.configure("warning")
+
+
+@pytest.fixture(scope="session")
+def home() -> Generator[Home]:
+    memory = Path("/dev/shm")
+    folder = tempfile.mkdtemp(prefix="crm-t-", dir=memory if memory.is_dir() and os.name == "posix" else None)
+    Path(folder).chmod(0o711)
+    made = Home(Path(folder) / "home")
+    lease = join(made, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=0.2, settings={"fsync": "off"})
+    asyncio.run(_load(made))
+    yield made
+    lease.close()
+    stop(made, force=True)
+    deadline = time.monotonic() + 15
+    while is_held(made.reaper_lock) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if made.outside.is_symlink():
+        shutil.rmtree(made.outside.readlink())
+    shutil.rmtree(folder)
+
+
+async def _load(home: Home) -> None:
+    approver = Database(home.conninfo("crm_approver"))
+    await load(home.conninfo("crm_owner"), approver)
+    await approver.close()
+
+
+@pytest.fixture
+async def approver(home: Home) -> AsyncGenerator[Database]:
+    db = Database(home.conninfo("crm_approver"))
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def executor(approver: Database) -> Executor:
+    return Executor(approver)
+
+
+@pytest.fixture
+def person(approver: Database) -> Callable[[str], Awaitable[Principal]]:
+    """Sign a person in as the approvals page would know them."""
+
+    async def sign_in(email: str) -> Principal:
+        return await approver.sign_in(auth.by_email(email))
+
+    return sign_in
+
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture
+def connect(home: Home) -> Connect:
+    """Connect an in-memory client that is served as a person, through the application's own login."""
+
+    @asynccontextmanager
+    async def client(
+        email: str = ROLES["sales"], *, agent: Agent | None = None, mode: Any = "auto", **narrowed: Any
+    ) -> AsyncGenerator[Client]:
+        async def database() -> Database:
+            return Database(home.conninfo("crm_agent"))
+
+        served = Served(auth.by_email(email, None, agent), agent)
+        app = App(database, Catalog(Narrowing(**narrowed)), served, lambda: "http://localhost:8787", sync_reads=True)
+        try:
+            async with Client(build_server(app), mode=mode) as connected:
+                connected.app = app  # type: ignore[attr-defined]
+                yield connected
+        finally:
+            await app.close()
+
+    return client
+
+
+def _one(home: Home, sql: str, *params: object, org: int | None = None) -> Any:
+    """Ask one value as the owner, who sees every org."""
+    import psycopg
+
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        row = conn.execute(sql, params).fetchone()
+        return row[0] if row else None
+
+
+@pytest.fixture
+def owner_asks(home: Home) -> Callable[..., Any]:
+    return lambda sql, *params: _one(home, sql, *params)

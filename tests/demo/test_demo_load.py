@@ -1,0 +1,137 @@
+"""The demo as it stands in Postgres."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import date
+from typing import Any
+
+import psycopg
+import pytest
+
+from crm_mcp import auth, demo
+from crm_mcp.db import Database
+from crm_mcp.embedded import Home
+
+TODAY = date(2026, 11, 21)
+
+
+@pytest.fixture
+async def loaded(home: Home, approver: Database) -> AsyncGenerator[psycopg.AsyncConnection[Any]]:
+    await demo.load(home.conninfo("crm_owner"), approver, TODAY)
+    async with await psycopg.AsyncConnection[Any].connect(home.conninfo("crm_owner")) as owner:
+        yield owner
+
+
+async def counts(owner: psycopg.AsyncConnection[Any], slug: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for table in ("customers", "contacts", "products", "orders", "order_lines", "invoices", "notes", "changes"):
+        row = await (
+            await owner.execute(
+                f"select count(*) from crm.{table} t join crm.orgs o on o.id = t.org_id where o.slug = %s", (slug,)
+            )
+        ).fetchone()
+        found[table] = row[0]
+    return found
+
+
+async def column(owner: psycopg.AsyncConnection[Any], question: str) -> list[Any]:
+    return [row[0] for row in await (await owner.execute(question)).fetchall()]
+
+
+async def test_both_orgs_are_there_with_every_row_recorded(loaded: psycopg.AsyncConnection[Any]) -> None:
+    demo_counts, other_counts = await counts(loaded, "demo"), await counts(loaded, "other")
+
+    assert (demo_counts["customers"], demo_counts["products"], demo_counts["orders"]) == (240, 60, 900)
+    assert (other_counts["customers"], other_counts["orders"]) == (40, 100)
+    assert demo_counts["notes"] == 181
+    tables = "customers contacts products stock_movements orders order_lines invoices exchange_rates issues activities notes"
+    rows = sum([(await column(loaded, f"select count(*) from crm.{table}"))[0] for table in tables.split()])
+    assert demo_counts["changes"] + other_counts["changes"] == rows
+
+
+async def test_loading_again_changes_nothing(
+    home: Home, approver: Database, loaded: psycopg.AsyncConnection[Any]
+) -> None:
+    before = await counts(loaded, "demo"), await counts(loaded, "other")
+
+    await demo.load(home.conninfo("crm_owner"), approver, date(2027, 3, 1))
+
+    assert (await counts(loaded, "demo"), await counts(loaded, "other")) == before
+
+
+async def test_two_loads_at_once_make_one_demo(home: Home, loaded: psycopg.AsyncConnection[Any]) -> None:
+    dbs = [Database(home.conninfo("crm_approver")) for _ in range(2)]
+    try:
+        await asyncio.gather(*(demo.load(home.conninfo("crm_owner"), db, TODAY) for db in dbs))
+    finally:
+        for db in dbs:
+            await db.close()
+
+    assert (await counts(loaded, "demo"))["customers"] == 240
+
+
+async def test_totals_equal_their_lines_in_the_database(loaded: psycopg.AsyncConnection[Any]) -> None:
+    wrong = await column(
+        loaded,
+        """
+        select o.id from crm.orders o join crm.order_lines l on l.org_id = o.org_id and l.order_id = o.id
+        group by o.org_id, o.id
+        having o.net_total <> sum(l.net_amount) or o.tax_total <> sum(l.tax_amount)
+            or o.gross_total <> o.net_total + o.tax_total or o.gross_total <> round(o.gross_total, 2)""",
+    )
+
+    assert wrong == []
+    assert (
+        await column(
+            loaded,
+            "select id from crm.orders o where not exists (select from crm.order_lines l "
+            "where l.org_id = o.org_id and l.order_id = o.id)",
+        )
+        == []
+    )
+
+
+async def test_orders_are_numbered_in_the_order_of_their_dates(loaded: psycopg.AsyncConnection[Any]) -> None:
+    numbers = await column(
+        loaded,
+        """select o.number from crm.orders o join crm.orgs g on g.id = o.org_id
+        where g.slug = 'demo' order by o.placed_at, o.id""",
+    )
+
+    assert numbers == [f"ORD-{at:05}" for at in range(1, 901)]
+
+
+async def test_each_person_has_their_role_and_limit(approver: Database, loaded: psycopg.AsyncConnection[Any]) -> None:
+    seen = {}
+    for name in ("ada", "mia", "sam", "olga", "fin", "sue"):
+        who = await approver.sign_in(auth.by_email(f"{name}@demo.example"))
+        seen[name] = (who.role.value, who.may_approve, int(who.approval_limit))
+
+    assert seen == {
+        "ada": ("admin", True, 1_000_000),
+        "mia": ("sales", True, 50_000),
+        "sam": ("sales", False, 0),
+        "olga": ("operations", False, 0),
+        "fin": ("finance", True, 5_000),
+        "sue": ("support", False, 0),
+    }
+    chiefs = await column(
+        loaded,
+        """select c.email from crm.memberships m join crm.users u on u.id = m.user_id
+        join crm.users c on c.id = m.reports_to where u.email = 'sam@demo.example'""",
+    )
+    assert chiefs == ["mia@demo.example"]
+
+
+async def test_nobody_of_the_demo_sees_the_neighbours_rows(
+    home: Home, approver: Database, loaded: psycopg.AsyncConnection[Any]
+) -> None:
+    ada = await approver.sign_in(auth.by_email("ada@demo.example"))
+    async with await psycopg.AsyncConnection[Any].connect(home.conninfo("crm_agent")) as agent:
+        await agent.execute(f"set crm.org_id = '{ada.org}'")
+        assert await column(agent, "select count(*) from crm.customers") == [240]
+
+
+async def test_the_load_is_an_audited_draft_that_its_loader_approved(loaded: psycopg.AsyncConnection[Any]) -> None:
+    assert await column(loaded, "select state from crm.drafts where tool = 'demo'") == ["approved", "approved"]
+    assert await column(loaded, "select count(*) from crm.audit_log where tool = 'demo'") == [4]

@@ -1,0 +1,131 @@
+"""The demo's records before any database: the same for everybody, and true to their own rules."""
+
+from collections import Counter
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from crm_mcp.demo import desk, scene
+from crm_mcp.demo.scene import Scene
+from crm_mcp.money import rounded
+
+TODAY = date(2026, 11, 21)
+MONEY = ("net_total", "tax_total", "gross_total", "net_amount", "tax_amount", "paid_total")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Scene:
+    return scene.demo(TODAY)
+
+
+def test_the_same_day_gives_the_same_records(demo: Scene) -> None:
+    assert scene.demo(TODAY) == demo
+    assert scene.other(TODAY) == scene.other(TODAY)
+
+
+def test_another_day_moves_the_dates_and_keeps_the_rest(demo: Scene) -> None:
+    later = scene.demo(TODAY + timedelta(days=400))
+
+    assert [party.customer for party in later.parties] == [party.customer for party in demo.parties]
+    assert Counter(deal.customer for deal in later.deals) == Counter(deal.customer for deal in demo.deals)
+    moved = [
+        a.order["placed_at"].date() - b.order["placed_at"].date()
+        for a, b in zip(later.deals, demo.deals, strict=True)
+    ]
+    assert {days.days for days in moved} <= {399, 400, 401}
+
+
+def test_nothing_happens_today_or_later(demo: Scene) -> None:
+    moments = [deal.order["placed_at"] for deal in demo.deals]
+    moments += [deal.order["shipped_at"] for deal in demo.deals if deal.order["shipped_at"]]
+    moments += [row["opened_at"] for _, row in demo.issues] + [row["happened_at"] for _, row in demo.activities]
+
+    assert max(moments).date() < TODAY
+    assert min(deal.order["placed_at"] for deal in demo.deals).date() >= TODAY - timedelta(days=730)
+
+
+def test_there_are_as_many_records_as_promised(demo: Scene) -> None:
+    assert (len(demo.parties), len(demo.goods), len(demo.deals)) == (240, 60, 900)
+    assert {len(party.contacts) for party in demo.parties} == {1, 2, 3}
+    assert {party.customer["kind"] for party in demo.parties} == {"organization", "person"}
+    assert len({party.customer["country"] for party in demo.parties}) == 13
+
+
+def test_amounts_add_up_within_minor_units(demo: Scene) -> None:
+    for deal in demo.deals:
+        order = deal.order
+        assert order["net_total"] == sum(line["net_amount"] for line in deal.lines)
+        assert order["tax_total"] == sum(line["tax_amount"] for line in deal.lines)
+        assert order["gross_total"] == order["net_total"] + order["tax_total"]
+        for row in (order, *deal.lines, deal.invoice or {}):
+            for name in MONEY:
+                assert name not in row or rounded(row[name], order["currency"]) == row[name]
+        assert rounded(order["base_total"], "EUR") == order["base_total"]
+
+
+def test_an_order_in_dollars_is_worth_its_days_rate_in_euros(demo: Scene) -> None:
+    imported = [deal.order for deal in demo.deals if deal.order["currency"] == "USD"]
+
+    assert len(imported) > 20
+    middle = TODAY - timedelta(days=365)
+    for order in imported:
+        rate = Decimal("0.9182") if order["placed_at"].date() >= middle else Decimal("0.9415")
+        assert order["base_total"] == rounded(order["gross_total"] * rate, "EUR")
+
+
+def test_few_customers_place_most_orders(demo: Scene) -> None:
+    largest = Counter(deal.customer for deal in demo.deals).most_common(24)
+
+    assert sum(count for _, count in largest) > 450
+
+
+def test_some_invoices_are_overdue_and_most_are_paid(demo: Scene) -> None:
+    invoices = [deal.invoice for deal in demo.deals if deal.invoice]
+    paid = [row for row in invoices if row["paid_total"] == row["gross_total"]]
+    overdue = [row for row in invoices if row["paid_total"] < row["gross_total"] and row["due_on"] < TODAY]
+
+    assert len(paid) > len(invoices) * 0.8
+    assert 20 < len(overdue) < 80
+    assert [row["number"] for row in sorted(invoices, key=lambda row: row["number"])][0] == "INV-00001"
+    assert len({row["number"] for row in invoices}) == len(invoices)
+
+
+def test_john_smith_owes_money_and_ordered_lately(demo: Scene) -> None:
+    (number,) = [at for at, party in enumerate(demo.parties) if party.customer["name"] == "John Smith"]
+    deals = [deal for deal in demo.deals if deal.customer == number]
+
+    assert demo.parties[number].customer["kind"] == "person"
+    assert any(deal.order["placed_at"].date() > TODAY - timedelta(days=7) for deal in deals)
+    owed = [deal.invoice for deal in deals if deal.invoice and deal.invoice["due_on"] < TODAY]
+    assert sum(row["paid_total"] < row["gross_total"] for row in owed) == 2
+    assert "J. Smith Inc" in {party.customer["name"] for party in demo.parties}
+
+
+def test_stock_is_short_of_some_products_and_one_is_no_longer_sold(demo: Scene) -> None:
+    assert [good.discontinued for good in demo.goods].count(True) == 1
+    assert 3 <= sum(good.stock < good.reorder for good in demo.goods) <= 12
+    assert [good.currency for good in demo.goods].count("USD") == 2
+    assert len({good.sku for good in demo.goods}) == 60
+
+
+def test_one_note_carries_a_planted_instruction(demo: Scene) -> None:
+    (at,) = [at for at, row in demo.notes if row["body"] == desk.PLANTED]
+
+    assert demo.parties[at].customer["name"] == "J. Smith Inc"
+
+
+def test_no_address_of_the_demo_reaches_anybody(demo: Scene) -> None:
+    rows = [party.customer for party in demo.parties] + [row for party in demo.parties for row in party.contacts]
+
+    assert all(row["email"] is None or row["email"].endswith(".example") for row in rows)
+    assert all(row["email"] is None or row["email"].isascii() for row in rows)
+
+
+def test_the_neighbour_has_namesakes_of_the_demos_customers(demo: Scene) -> None:
+    neighbour = scene.other(TODAY)
+    names = {party.customer["name"] for party in neighbour.parties}
+
+    assert (len(neighbour.parties), len(neighbour.deals)) == (40, 100)
+    assert "John Smith" in names
+    assert len(names & {party.customer["name"] for party in demo.parties}) >= 10
