@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import auth, ids, revision
 from .app import App, Client
+from .approvals.whereabouts import Whereabouts
 from .catalog import Catalog, Narrowing
 from .config import Settings
 from .db import Database
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 CORE = frozenset({"account", "customers", "orders", "reports", "work", "drafts"})
 """The toolsets of `--toolsets core`."""
-PAGE = "http://localhost:8787"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,12 +56,7 @@ def page_url(settings: Settings) -> Callable[[], str]:
     """Return where people approve: as configured, else where `up` stored its port, else the usual place."""
 
     def where() -> str:
-        if settings.approvals_url:
-            return settings.approvals_url.rstrip("/")
-        try:
-            return (settings.home / "approvals-url").read_text().strip() or PAGE
-        except OSError:
-            return PAGE
+        return (settings.approvals_url or Whereabouts.read(settings.home).origin).rstrip("/")
 
     return where
 

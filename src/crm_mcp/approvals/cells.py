@@ -24,25 +24,28 @@ class Cell:
 
 
 EMPTY = Cell("none", "none")
+_WIDEST = 30
+"""Digits before or after the point, beyond which a number is left as it came."""
 
 
 def money(value: object, currency: str | None) -> str:
     """Return an amount with its currency, to the minor units, or further where it goes further."""
-    try:
-        exact = Decimal(str(value))
-    except InvalidOperation:
-        return f"{currency or ''} {value}".strip()
-    places = max(minor_units(currency or ""), -int(exact.normalize().as_tuple().exponent), 0)
-    return f"{currency or ''} {exact:,.{places}f}".strip()
+    return f"{currency or ''} {_digits(value, minor_units(currency or ''))}".strip()
 
 
 def number(value: object) -> str:
     """Return a number without idle zeros, its thousands apart."""
+    return _digits(value, 0)
+
+
+def _digits(value: object, places: int) -> str:
     try:
         exact = Decimal(str(value))
     except InvalidOperation:
         return str(value)
-    places = max(-int(exact.normalize().as_tuple().exponent), 0)
+    if not exact.is_finite() or abs(exact.adjusted()) > _WIDEST:
+        return str(value)
+    places = max(places, -int(exact.normalize().as_tuple().exponent))
     return f"{exact:,.{places}f}"
 
 

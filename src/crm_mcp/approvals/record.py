@@ -11,9 +11,21 @@ from typing import Any, cast
 from .cells import EMPTY, Cell, money, number, parsed, time_cell
 from .text import label
 
-FREE = frozenset({
-    "comment", "comments", "note", "notes", "body", "message", "reason", "text", "content", "subject", "description",
-})
+FREE = frozenset(
+    {
+        "comment",
+        "comments",
+        "note",
+        "notes",
+        "body",
+        "message",
+        "reason",
+        "text",
+        "content",
+        "subject",
+        "description",
+    }
+)
 """Fields that hold free text, which an agent may have written."""
 _ID = re.compile(r"[a-z]{2,5}_[1-9]\d{0,17}|\(new [a-z ]+\)", re.ASCII)
 _NAMES = ("name", "title", "description", "number")
@@ -54,7 +66,9 @@ def record_of(value: Any, zone: tzinfo) -> Record | None:
     amounts = [Field(label(key), cell_of(key, part, zone)) for key, part in record.items() if is_money(part)]
     totals = amounts if "lines" in lists else []
     fields = [
-        found for key, part in record.items() if key not in lists and not (totals and is_money(part))
+        found
+        for key, part in record.items()
+        if key not in lists and not (totals and is_money(part))
         for found in _fields(key, part, zone)
     ]
     grids = [_grid(label(key), rows, zone, totals if key == "lines" else []) for key, rows in lists.items()]
@@ -108,7 +122,8 @@ def _fields(key: str, value: Any, zone: tzinfo) -> list[Field]:
     if isinstance(value, dict) and cell.kind == "code":
         nested = cast("dict[str, Any]", value)
         return [Field(f"{label(key)}: {label(part).lower()}", cell_of(part, v, zone)) for part, v in nested.items()]
-    return [] if cell is EMPTY else [Field(label(key), cell)]
+    says_nothing = cell is EMPTY or (key == "id" and cell.text.startswith("(new "))
+    return [] if says_nothing else [Field(label(key), cell)]
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,10 @@ from .text import visible
 
 HERE = Path(__file__).parent
 _ENVIRONMENT = Environment(
-    loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["visible"] = visible
@@ -23,7 +26,12 @@ def page(template: str, session: Session | None, *, status: int = 200, **values:
 
 
 def message(
-    session: Session | None, status: int, title: str, text: str, *, command: str | None = None,
+    session: Session | None,
+    status: int,
+    title: str,
+    text: str,
+    *,
+    command: str | None = None,
     refresh: str | None = None,
 ) -> HTMLResponse:
     """Render a page that says one thing; `refresh` is the path it goes on to by itself."""

@@ -12,6 +12,8 @@ _HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Invisible by their shape, though Unicode does not class them as controls or formats."""
 _SHOWN_RUN = 4
 _ACRONYMS = {"id": "ID", "sku": "SKU", "url": "URL", "vat": "VAT"}
+_PRICE = re.compile(r"\b([A-Z]{3}) (?=\d)")
+"""An amount, which stays on one line with its currency."""
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
@@ -25,7 +27,7 @@ def visible(text: object) -> Markup:
     for is_hidden, run in groupby(range(len(said)), lambda i: _is_hidden(said, i)):
         span = list(run)
         piece = said[at : at + len(span)]
-        parts.append(_boxed(piece) if is_hidden else Markup.escape(piece))
+        parts.append(_boxed(piece) if is_hidden else Markup.escape(_PRICE.sub("\\1\u00a0", piece)))
         at += len(span)
     return Markup("<bdi>") + Markup("").join(parts) + Markup("</bdi>")
 

@@ -94,12 +94,18 @@ def item_of(row: Mapping[str, Any], who: Principal, now: datetime) -> Item:
     zone = zone_of(who.timezone)
     state, decided = str(row["state"]), row.get("decided_at")
     return Item(
-        id=ids.show("drafts", row["id"]), action=label(str(row["tool"])), summary=str(row["summary"]),
+        id=ids.show("drafts", row["id"]),
+        action=label(str(row["tool"])),
+        summary=str(row["summary"]),
         amount=None if row["amount"] is None else money(row["amount"], who.currency),
-        requester=str(row["requester_name"]), agent=_agent(row["agent"]), approver=row.get("approver_name"),
+        requester=str(row["requester_name"]),
+        agent=_agent(row["agent"]),
+        approver=row.get("approver_name"),
         state=Chip("waiting" if state == "pending" else state, TONES.get(state, "quiet")),
-        reason=row.get("decision_reason"), chips=_risks(row, who, now),
-        created=time_of(row["created_at"], zone, now), expires=time_of(row["expires_at"], zone, now),
+        reason=row.get("decision_reason"),
+        chips=_risks(row, who, now),
+        created=time_of(row["created_at"], zone, now),
+        expires=time_of(row["expires_at"], zone, now),
         decided=None if decided is None else time_of(decided, zone, now),
     )
 
@@ -113,13 +119,25 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
     changes = changes_of(receipt or shown.changes, who.currency, zone, is_done=bool(receipt))
     return Draft(
         item=item_of(row, who, now),
-        would=(shown.shown or {}).get("did"), record=record_of(view.get("record"), zone), changes=changes,
-        was=was.get("did"), was_record=record_of(was.get("record"), zone), moved=moved_of(shown.was, shown.shown, zone) if shown.was and shown.shown else [], stale=shown.stale,
-        did=result.get("did"), made=[change.made for change in changes if change.made is not None],
-        verdict=shown.verdict, reason=row.get("reason"), author=_author(row),
-        confidence=None if confidence is None else _percent(confidence), email=str(row["requester_email"]),
-        may_not=shown.may_not, hash=shown.hash, is_waiting=row["state"] == "pending",
-        is_own=row["requester"] == who.user, hides=has_hidden([view, was, row.get("reason")]),
+        would=(shown.shown or {}).get("did"),
+        record=record_of(view.get("record"), zone),
+        changes=changes,
+        was=was.get("did"),
+        was_record=record_of(was.get("record"), zone),
+        moved=moved_of(shown.was, shown.shown, zone) if shown.was and shown.shown else [],
+        stale=shown.stale,
+        did=result.get("did"),
+        made=[change.made for change in changes if change.made is not None],
+        verdict=shown.verdict,
+        reason=row.get("reason"),
+        author=_author(row),
+        confidence=None if confidence is None else _percent(confidence),
+        email=str(row["requester_email"]),
+        may_not=shown.may_not,
+        hash=shown.hash,
+        is_waiting=row["state"] == "pending",
+        is_own=row["requester"] == who.user,
+        hides=has_hidden([view, was, row.get("reason")]),
     )
 
 

@@ -127,8 +127,15 @@ class Page:
         return await self._draft(who, _draft_in(request), late=LATE in request.query_params)
 
     async def _draft(
-        self, who: Session, draft: int, *, status: int = 200, problem: str | None = None, late: bool = False,
-        reason: str = "", reason_problem: str | None = None,
+        self,
+        who: Session,
+        draft: int,
+        *,
+        status: int = 200,
+        problem: str | None = None,
+        late: bool = False,
+        reason: str = "",
+        reason_problem: str | None = None,
     ) -> Response:
         """Show a draft by the approver's own run of it; another org's is as unknown as one that never was."""
         shown = await self._executor.show(who.who, draft)
@@ -139,8 +146,15 @@ class Page:
         seen = draft_of(shown, wrote, who.who, datetime.now(UTC))
         is_mine = shown.draft["approver"] == who.who.user
         return page(
-            "draft.html", who, status=status, draft=seen, problem=problem, reason=reason,
-            reason_problem=reason_problem, is_mine=is_mine, late=late and not seen.is_waiting and not is_mine,
+            "draft.html",
+            who,
+            status=status,
+            draft=seen,
+            problem=problem,
+            reason=reason,
+            reason_problem=reason_problem,
+            is_mine=is_mine,
+            late=late and not seen.is_waiting and not is_mine,
         )
 
     async def approve(self, request: Request, who: Session) -> Response:

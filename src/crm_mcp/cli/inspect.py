@@ -180,5 +180,5 @@ def _database(known: Settings) -> tuple[bool, str]:
     except click.ClickException as problem:
         return False, problem.message
     if not orgs:
-        return False, "the database has no org yet: run `crm-mcp demo --keep` or `crm-mcp init`"
+        return False, "the database has no org yet: run `crm-mcp demo` or `crm-mcp init`"
     return True, f"the database answers; orgs: {orgs}"

@@ -1,7 +1,6 @@
 """The local home: the approvals page with its worker, the embedded database, the demo."""
 
 import asyncio
-import http.client
 import json
 import os
 import socket
@@ -11,17 +10,18 @@ import time
 import webbrowser
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
+from starlette.responses import PlainTextResponse
 
 from .. import embedded
+from ..approvals.whereabouts import IDENTITY, Whereabouts
 from ..config import Settings
 from ..db import Database
 from ..embedded import Home
+from ..embedded.locks import FileLock
 from .session import conninfo, database, lease, run
 
-PORT = 8787
 TICK = 15
 """Seconds between two rounds of the worker."""
 LINGER = 900
@@ -35,28 +35,34 @@ def up(port: int | None, linger: float | None) -> None:
     """Run the approvals page and the worker until interrupted."""
     known = Settings()
     held = lease(known)
-    if is_running(known):
-        click.echo(f"The approvals page is already at {stored_url(known)}.")
-        return
-    listener = _listen(port or urlsplit(stored_url(known)).port or PORT)
-    origin = known.approvals_url or f"http://localhost:{listener.getsockname()[1]}"
-    with suppress(KeyboardInterrupt):
-        run(_serve_page(known, listener, origin, linger))
+    with FileLock(known.home / "approvals.lock") as ours:
+        if not ours.try_hold():
+            click.echo(f"The approvals page is already at {Whereabouts.read(known.home).origin}.")
+            return
+        listener = _listen(port or Whereabouts.read(known.home).port)
+        here = Whereabouts.new(f"http://localhost:{listener.getsockname()[1]}")
+        here.write(known.home)
+        with suppress(KeyboardInterrupt):
+            run(_serve_page(known, listener, here, linger))
     if held is not None:
         held.close()
 
 
-async def _serve_page(known: Settings, listener: socket.socket, origin: str, linger: float | None) -> None:
+async def _serve_page(known: Settings, listener: socket.socket, here: Whereabouts, linger: float | None) -> None:
     import uvicorn
 
     from ..approvals.web import build_page
 
     db = Database(conninfo(known, "crm_approver"))
+    origin = (known.approvals_url or here.origin).rstrip("/")
     page = build_page(db, origin=origin)
     touched = time.monotonic()
 
-    async def noticed(scope: Any, receive: Any, send: Any) -> None:
+    async def front(scope: Any, receive: Any, send: Any) -> None:
         nonlocal touched
+        if scope["type"] == "http" and scope["path"] == IDENTITY:
+            await PlainTextResponse(here.word)(scope, receive, send)
+            return
         touched = time.monotonic()
         await page(scope, receive, send)
 
@@ -69,7 +75,7 @@ async def _serve_page(known: Settings, listener: socket.socket, origin: str, lin
 
     server = uvicorn.Server(
         uvicorn.Config(
-            noticed,
+            front,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -80,7 +86,6 @@ async def _serve_page(known: Settings, listener: socket.socket, origin: str, lin
     words = [sys.executable, "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
     work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
     watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
-    (known.home / "approvals-url").write_text(origin)
     click.echo(f"The approvals page is at {origin}; `crm-mcp open --user EMAIL` signs you in.")
     try:
         await server.serve(sockets=[listener])
@@ -93,32 +98,9 @@ async def _serve_page(known: Settings, listener: socket.socket, origin: str, lin
         await db.close()
 
 
-def stored_url(known: Settings) -> str:
-    """Return where the page is, or was the last time."""
-    if known.approvals_url:
-        return known.approvals_url
-    try:
-        return (known.home / "approvals-url").read_text().strip() or f"http://localhost:{PORT}"
-    except OSError:
-        return f"http://localhost:{PORT}"
-
-
-def is_running(known: Settings) -> bool:
-    """Say whether a page answers at the stored address."""
-    url = urlsplit(stored_url(known))
-    connection = http.client.HTTPConnection(url.hostname or "localhost", url.port or PORT, timeout=1)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def _listen(port: int) -> socket.socket:
     """Bind the port on loopback, or another free one where somebody else has it."""
-    for candidate in (port, *range(PORT, PORT + 50), 0):
+    for candidate in (port, *range(8787, 8837), 0):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -147,14 +129,14 @@ def down(force: bool) -> None:
 def status(as_json: bool) -> None:
     """Say what runs."""
     known = Settings()
-    state = embedded.status(Home(known.home))
+    state, page = embedded.status(Home(known.home)), Whereabouts.read(known.home)
     shown = {
         "home": str(known.home),
         "database": "running" if state.running else "stopped",
         "pid": state.pid,
         "inUse": state.leases_held,
         "revision": state.recorded.revision if state.recorded else None,
-        "approvalsPage": stored_url(known) if is_running(known) else None,
+        "approvalsPage": page.origin if page.answers() else None,
     }
     if as_json:
         click.echo(json.dumps(shown, indent=1))
@@ -165,7 +147,9 @@ def status(as_json: bool) -> None:
 
 def ensure_page(known: Settings) -> str:
     """Start the page in the background where it does not run; return its address."""
-    if not is_running(known):
+    if known.approvals_url:
+        return known.approvals_url.rstrip("/")
+    if not Whereabouts.read(known.home).answers():
         subprocess.Popen(
             [sys.executable, "-m", "crm_mcp", "up", "--linger", str(LINGER)],
             stdin=subprocess.DEVNULL,
@@ -173,12 +157,12 @@ def ensure_page(known: Settings) -> str:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        until = time.monotonic() + 20
-        while not is_running(known):
+        until = time.monotonic() + 30
+        while not Whereabouts.read(known.home).answers():
             if time.monotonic() > until:
                 raise click.ClickException("The approvals page did not start; run `crm-mcp up` to see why.")
             time.sleep(0.1)
-    return stored_url(known)
+    return Whereabouts.read(known.home).origin
 
 
 @click.command("open")
@@ -197,9 +181,9 @@ def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> Non
         from ..approvals.links import make_login_link
 
         async with database(known, "crm_approver") as db:
-            return await make_login_link(db, user, org, origin)
+            return await make_login_link(db, user, org, origin, then=f"/drafts/{draft}" if draft else None)
 
-    url = run(link()) + (f"?next=/drafts/{draft}" if draft else "")
+    url = run(link())
     if not webbrowser.open(url):
         raise click.ClickException(f"No browser could be opened here. The page is at {origin}.")
     if not quiet:
@@ -236,9 +220,19 @@ def worker(watch: int | None, once: bool) -> None:
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Leave the demo org in the home of CRM_HOME, to try with a client.")
-def demo(keep: bool) -> None:
-    """Show a day: three people, a real MCP client, a held order, an approval, a report that changes by it."""
+def demo() -> None:
+    """Load the demo org and show a day of it: a held order, an approval on the page, a report that changes by it."""
+    from ..demo import load
     from ..demo.tour import tour
 
-    run(tour(Settings(), keep=keep))
+    known = Settings()
+    if not known.is_embedded:
+        raise click.ClickException("The demo org lives only in the embedded database; unset CRM_DATABASE_URL.")
+
+    async def day() -> None:
+        click.echo("Starting the embedded database and loading the demo org …")
+        async with database(known, "crm_approver") as db:
+            await load(conninfo(known, "crm_owner"), db)
+            await tour(db, ensure_page(known), known.home, click.echo)
+
+    run(day())

@@ -90,7 +90,7 @@ def list_(as_json: bool) -> None:
         [dict(zip(names, row, strict=True)) for row in rows],
         as_json,
         line,
-        "Nobody yet: `crm-mcp demo --keep` or `crm-mcp init`.",
+        "Nobody yet: `crm-mcp demo` or `crm-mcp init`.",
     )
 
 

@@ -85,9 +85,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except Exception as problem:
-        if isinstance(problem, click.ClickException) or (refusal := refusal_for(problem)) is None:
+        cause = _alone_in(problem)
+        if isinstance(cause, click.ClickException):
+            raise cause from None
+        if (refusal := refusal_for(cause)) is None:
             raise
         raise click.ClickException(refusal.hint) from None
+
+
+def _alone_in(problem: Exception) -> Exception:
+    """Return the one problem inside nested task groups."""
+    while isinstance(problem, ExceptionGroup) and len(problem.exceptions) == 1:
+        problem = problem.exceptions[0]
+    return problem
 
 
 def listed(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str], empty: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .fields import ORDERS
 from .rows import Row
 from .sheet import Entry, Sheet
 
@@ -70,7 +71,8 @@ def _joined(sheet: Sheet, lines: Sheet) -> list[Bought]:
 def _flat(sheet: Sheet) -> list[Bought]:
     """Return the orders of a file with a row a line; the rows of one order must say the same of it."""
     orders: dict[str, Bought] = {}
-    of_the_line = {"product", "quantity", "unit_price", "discount", "tax_rate", "description"}
+    header = sheet.mapped()
+    of_the_order = [field.name for field in ORDERS if field.name in header]
     for entry in sheet.entries:
         external = entry.values.get("external_id")
         if external is None:
@@ -80,7 +82,7 @@ def _flat(sheet: Sheet) -> list[Bought]:
             head = Entry(entry.line, entry.cells, dict(entry.values))
             one = orders[external] = Bought(external, head, lines_file=sheet.file.name)
         one.lines.append(entry)
-        for name in entry.values.keys() & one.head.values.keys() - of_the_line:
-            if entry.values[name] != one.head.values[name]:
-                entry.wrong.append(f"{sheet.mapped()[name]} differs from line {one.head.line} of the same order")
+        for name in of_the_order:
+            if entry.values.get(name) != one.head.values.get(name):
+                entry.wrong.append(f"{header[name]} differs from line {one.head.line} of the same order")
     return list(orders.values())

@@ -109,7 +109,7 @@ async def _refuse_taken(conn: AsyncConnection, job: Job, entries: list[Entry], o
     """Mark rows whose SKU another product of the org has."""
     table = cast("Table", Product.__table__)
     found = await conn.execute(select(table.c.sku, table.c.id).where(table.c.org_id == job.who.org))
-    taken: dict[str, int] = {sku: number for sku, number in found}
+    taken: dict[str, int] = {row[0]: row[1] for row in found}
     for entry in entries:
         sku = entry.values["sku"]
         if sku in taken and taken[sku] != ours.get(entry.values["external_id"]):

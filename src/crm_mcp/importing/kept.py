@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Table, select
+from sqlalchemy import ARRAY, BigInteger, Table, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ..crm.models import ExternalRef, Record
@@ -101,22 +101,28 @@ async def past(
 
     A reference is dead when its record was deleted since.
     """
-    refs, table = cast("Table", ExternalRef.__table__), cast("Table", model.__table__)
-    found = await conn.execute(
-        select(refs.c.id, refs.c.external_id, refs.c.custom_fields, table.c.id, *(table.c[name] for name in columns))
-        .outerjoin(table, (table.c.org_id == refs.c.org_id) & (table.c.id == refs.c.record_id))
-        .where(refs.c.org_id == org, refs.c.source == source, refs.c.entity == table.name)
-    )
     asked = set(wanted)
-    known: dict[str, Known] = {}
-    dead: dict[str, int] = {}
-    for ref, external, said, number, *values in found:
-        if external not in asked:
-            continue
-        if number is None:
-            dead[external] = ref
-        else:
-            known[external] = Known(ref, number, said, dict(zip(columns, values, strict=True)))
+    refs, table = cast("Table", ExternalRef.__table__), cast("Table", model.__table__)
+    # two plain scans: right after a bulk load Postgres knows no row counts, and plans their join as a nested loop
+    found = await conn.execute(
+        select(refs.c.external_id, refs.c.id, refs.c.record_id, refs.c.custom_fields).where(
+            refs.c.org_id == org, refs.c.source == source, refs.c.entity == table.name
+        )
+    )
+    pointing = [row for row in found if row[0] in asked]
+    records = await conn.execute(
+        select(table.c.id, *(table.c[name] for name in columns)).where(
+            table.c.org_id == org,
+            table.c.id == any_(bindparam("ids", [row[2] for row in pointing], ARRAY(BigInteger))),
+        )
+    )
+    there = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in records}
+    known = {
+        external: Known(ref, number, said, there[number])
+        for external, ref, number, said in pointing
+        if number in there
+    }
+    dead = {external: ref for external, ref, number, _ in pointing if number not in there}
     return Past(known, dead)
 
 

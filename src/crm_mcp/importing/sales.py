@@ -84,7 +84,7 @@ async def orders(conn: AsyncConnection, job: Job, sheet: Sheet, lines: Sheet | N
     bought = group(sheet, lines)
     if lines is not None:
         refuse_twins(sheet.entries, "external_id", sheet.mapped()["external_id"])
-    await _look_up(conn, job, bought, (lines or sheet).mapped())
+    await _look_up(conn, job, bought, sheet.mapped() | (lines.mapped() if lines else {}))
     optional = [name for name in _OPTIONAL if name in sheet.columns]
     externals = [one.external for one in bought]
     known = await past(conn, job.who.org, job.plan.source, Order, externals, [*_ORDER, *optional])
@@ -115,8 +115,7 @@ async def _look_up(conn: AsyncConnection, job: Job, bought: list[Bought], header
         if head.values["customer"] in buyers.known:
             head.values["customer_id"] = buyers.known[head.values["customer"]].id
         else:
-            name = header.get("customer", "customer")
-            head.wrong.append(missing(name, head.values["customer"], "customer", source))
+            head.wrong.append(missing(header["customer"], head.values["customer"], "customer", source))
     for line in good(lines):
         if line.values["product"] in goods.known:
             product = goods.known[line.values["product"]]
@@ -133,7 +132,7 @@ async def _refuse_numbers(conn: AsyncConnection, job: Job, bought: list[Bought],
     found = await conn.execute(
         select(table.c.number, table.c.id).where(table.c.org_id == job.who.org, table.c.number.is_not(None))
     )
-    taken: dict[str, int] = {number: order for number, order in found}
+    taken: dict[str, int] = {row[0]: row[1] for row in found}
     for one in bought:
         ours = known.known.get(one.external)
         if one.external in taken and (ours is None or taken[one.external] != ours.id):
@@ -216,8 +215,7 @@ async def _lines_of(conn: AsyncConnection, org: int, orders: list[int]) -> dict[
     """Return the lines of orders by order and position."""
     names = ("order_id", "position", "id", *_LINE)
     found = await conn.exec_driver_sql(
-        f"select {', '.join(names)} from crm.order_lines "
-        "where org_id = %s and order_id = any(%s)",
+        f"select {', '.join(names)} from crm.order_lines where org_id = %s and order_id = any(%s)",
         (org, orders),
     )
     lines: dict[int, dict[int, Row]] = {}
