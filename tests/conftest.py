@@ -102,7 +102,7 @@ def connect(home: Home) -> Connect:
         async def database() -> Database:
             return Database(home.conninfo("crm_agent"))
 
-        served = Served(auth.by_email(email, None, agent), agent)
+        served = Served(auth.by_email(email, None, agent))
         app = App(database, Catalog(Narrowing(**narrowed)), served, lambda: "http://localhost:8787", sync_reads=True)
         try:
             async with Client(build_server(app), mode=mode) as connected:

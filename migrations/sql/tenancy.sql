@@ -81,11 +81,11 @@ comment on column crm.database_setting.email_sign_in is 'Whether an e-mail addre
 insert into crm.database_setting default values;
 
 create type crm.signed_in as (org_id bigint, org_slug text, org_name text, base_currency text, timezone text, user_id bigint,
-  user_name text, email text, role text, may_approve boolean, approval_limit numeric, may_send_email boolean,
+  user_name text, email text, agent text, role text, may_approve boolean, approval_limit numeric, may_send_email boolean,
   stamp int, token text, revision text, oldest_client text);
 create function crm.sign_in_as(who text, org_name text, agent text) returns setof crm.signed_in
 language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
-  select o.id, o.slug, o.name, o.base_currency, o.timezone, u.id, u.name, u.email, m.role, m.may_approve, m.approval_limit,
+  select o.id, o.slug, o.name, o.base_currency, o.timezone, u.id, u.name, u.email, agent, m.role, m.may_approve, m.approval_limit,
          m.may_send_email, m.version, crm.mint(o.id, u.id, agent), s.revision, s.oldest_client
   from crm.users u join crm.memberships m on m.user_id = u.id and m.active join crm.orgs o on o.id = m.org_id, crm.schema_state s
   where u.email_norm = lower(who) and (org_name is null or o.slug = org_name)
@@ -98,6 +98,23 @@ begin
   end if;
   if agent is not null and agent !~ '^[a-z]{1,30}$' then raise exception 'not an agent' using errcode = '28000'; end if;
   return query select * from crm.sign_in_as(email, org, agent);
+end $f$;
+
+-- API keys. A client sends the SHA-256 of its key; stored is the SHA-256 of that, so what is stored signs nobody in.
+create table crm.api_keys(
+  id bigint generated always as identity primary key,
+  digest bytea not null unique, org_id bigint not null references crm.orgs on delete cascade,
+  user_id bigint not null references crm.users on delete cascade, agent text, name text not null,
+  created_at timestamptz not null default now(), expires_at timestamptz not null, revoked_at timestamptz);
+create function crm.sign_in_key(key_digest bytea, wanted text) returns setof crm.signed_in
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
+declare k crm.api_keys; email text; slug text;
+begin
+  select * into k from crm.api_keys a where a.digest = sha256(key_digest) and a.revoked_at is null and a.expires_at > clock_timestamp();
+  if k.id is null or (k.agent is not null and wanted is not null and k.agent <> wanted) then return; end if;
+  if wanted is not null and wanted !~ '^[a-z]{1,30}$' then return; end if;
+  select u.email_norm, o.slug into email, slug from crm.users u, crm.orgs o where u.id = k.user_id and o.id = k.org_id;
+  return query select * from crm.sign_in_as(email, slug, coalesce(k.agent, wanted));
 end $f$;
 
 -- One-time links and sessions of the approvals page, made and read by the approver's login alone.
@@ -131,7 +148,7 @@ begin
 end $f$;
 create function crm.resume(session bytea) returns setof crm.signed_in
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$
-  select o.id, o.slug, o.name, o.base_currency, o.timezone, u.id, u.name, u.email, m.role, m.may_approve, m.approval_limit,
+  select o.id, o.slug, o.name, o.base_currency, o.timezone, u.id, u.name, u.email, null::text, m.role, m.may_approve, m.approval_limit,
          m.may_send_email, m.version, crm.mint(o.id, u.id, null), s.revision, s.oldest_client
   from crm.web_sessions w join crm.users u on u.id = w.user_id
   join crm.memberships m on m.user_id = u.id and m.org_id = w.org_id and m.active join crm.orgs o on o.id = m.org_id, crm.schema_state s

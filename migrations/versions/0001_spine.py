@@ -280,6 +280,7 @@ def rights() -> Iterator[str]:
     yield "grant select, update (seq, hash) on crm.audit_log to crm_definer"
     yield "grant select on crm.users, crm.memberships, crm.orgs, crm.schema_state, crm.database_setting to crm_signin"
     yield "grant select, insert, update, delete on crm.login_links, crm.web_sessions to crm_signin"
+    yield "grant select on crm.api_keys to crm_signin"
     for login in CLIENTS:
         yield f"grant select on crm.changes, crm.drafts, crm.policies, crm.memberships, crm.reasoning, crm.orgs, crm.users, crm.schema_state to {login}"
         yield f"grant insert on crm.audit_log to {login}"
@@ -317,6 +318,7 @@ def rights() -> Iterator[str]:
     yield from definer("call_ended(bigint)", callers=serving)
     yield from definer("sign_in_as(text, text, text)", callers=(), owner="crm_signin")
     yield from definer("sign_in(text, text, text)", callers=serving, owner="crm_signin")
+    yield from definer("sign_in_key(bytea, text)", callers=serving, owner="crm_signin")
     yield from definer("make_login_link(text, text, bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("use_login_link(bytea, bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("resume(bytea)", callers=("crm_approver",), owner="crm_signin")

@@ -10,7 +10,7 @@ from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
 from .db import Database, Standing
-from .principal import Agent, Principal, Proof
+from .principal import Principal, Proof
 
 
 @dataclass(slots=True)
@@ -18,7 +18,6 @@ class Client:
     """Whom this connection serves, and what they have been told."""
 
     proof: Proof
-    agent: Agent | None
     principal: Principal | None = None
     seen: object = field(default_factory=lambda: datetime.now(UTC))
     name: str | None = None
@@ -62,7 +61,7 @@ class App:
         """Sign in anew, with the rights of now."""
         db = await self.db()
         self.client.principal = None
-        self.client.principal = await db.sign_in(self.client.proof, self.client.agent)
+        self.client.principal = await db.sign_in(self.client.proof)
 
     async def audit_ended(self, call: Call, statement: Statement) -> None:
         """Write a read's last row: with the next flush, or now where CRM_AUDIT_READS=sync."""

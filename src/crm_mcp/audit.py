@@ -5,13 +5,11 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from . import ids
+from .jsonvalue import is_array, is_object
 from .principal import Principal
-
-if TYPE_CHECKING:
-    from .db import Database
 
 Statement = tuple[str, tuple[object, ...]]
 
@@ -94,10 +92,21 @@ def _text(payload: object) -> str | None:
     return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
 
 
+def ids_of(record: Any) -> list[str]:
+    """Return the ids of a record or of a list of them: what the audit keeps of a result."""
+    records = record if is_array(record) else [record]
+    found = [r.get("id") if is_object(r) else getattr(r, "id", None) for r in records]
+    return [str(i) for i in found if i is not None]
+
+
+class Commits(Protocol):
+    async def alone(self, org: int, *statements: Statement, durable: bool = True) -> None: ...
+
+
 class Flusher:
     """The ended rows of reads, written a batch at a time, at most `every` seconds late."""
 
-    def __init__(self, db: "Database", every: float = 0.3) -> None:
+    def __init__(self, db: Commits, every: float = 0.3) -> None:
         self._db, self._every = db, every
         self._rows: list[Statement] = []
         self._later: asyncio.Task[None] | None = None

@@ -1,5 +1,6 @@
 """From what a transport knows (an e-mail on the embedded database, a web session) to a Principal."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,17 @@ def by_email(email: str, org: str | None = None, agent: Agent | None = None) -> 
     return Proof("select * from crm.sign_in(%s, %s, %s)", (email, org, agent))
 
 
+def by_key(key: str, agent: Agent | None = None) -> Proof:
+    """Prove by an API key; its SHA-256 is what travels."""
+    return Proof("select * from crm.sign_in_key(%s, %s)", (hashlib.sha256(key.encode()).digest(), agent))
+
+
 def by_session(digest: bytes) -> Proof:
     """Prove by the SHA-256 of a web session's secret; only the approver's login may ask."""
     return Proof("select * from crm.resume(%s)", (digest,))
 
 
-def principal_of(row: Sequence[Any] | None, proof: Proof, agent: Agent | None, revision: str) -> Principal:
+def principal_of(row: Sequence[Any] | None, proof: Proof, revision: str) -> Principal:
     """Make a Principal of a `crm.signed_in` row.
 
     Raises:
@@ -26,43 +32,16 @@ def principal_of(row: Sequence[Any] | None, proof: Proof, agent: Agent | None, r
     """
     if row is None:
         raise SignInFailed(
-            "No such person in this database. `crm-mcp users` lists them; `crm-mcp demo` loads a demo org with "
-            "ada@demo.example; `crm-mcp init` makes your own."
+            "No such person in this database, or the API key is wrong, expired or revoked. `crm-mcp users list` shows "
+            "who there is; `crm-mcp demo` loads a demo org with ada@demo.example; `crm-mcp init` makes your own."
         )
     (
-        org,
-        slug,
-        org_name,
-        currency,
-        zone,
-        user,
-        name,
-        email,
-        role,
-        may_approve,
-        limit,
-        may_email,
-        stamp,
-        _token,
-        _at,
-        oldest,
-    ) = row
+        org, slug, org_name, currency, zone, user, name, email, agent, role, may_approve, limit, may_email, stamp,
+        _token, _at, oldest,
+    ) = row  # fmt: skip
     if revision < oldest:
         raise Refusal("CLIENT_TOO_OLD", "The database is newer than this crm-mcp. Upgrade crm-mcp and restart it.")
     return Principal(
-        org,
-        slug,
-        org_name,
-        currency,
-        zone,
-        user,
-        name,
-        email,
-        Role(role),
-        may_approve,
-        limit,
-        may_email,
-        stamp,
-        agent,
-        proof,
-    )
+        org, slug, org_name, currency, zone, user, name, email, Role(role), may_approve, limit, may_email, stamp,
+        Agent(agent) if agent else None, proof,
+    )  # fmt: skip

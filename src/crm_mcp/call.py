@@ -13,7 +13,6 @@ from .context import Read, Reports
 from .db import MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
-from .jsonvalue import is_array, is_object
 from .tool import Args, Effect, Tool
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
 
 async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
     answer, standing = await reading(app, this, progress, lambda ctx: tool.handler(ctx, args))
-    await app.audit_ended(this, audit.ended(this, "run", "ok", ids_of(answer.record)))
+    await app.audit_ended(this, audit.ended(this, "run", "ok", audit.ids_of(answer.record)))
     return envelope.result(tool, answer, standing.meta())
 
 
@@ -123,13 +122,6 @@ async def read_resource(
         raise
     await app.audit_ended(this, audit.ended(this, "run", "ok"))
     return found
-
-
-def ids_of(record: Any) -> list[str]:
-    """Return the ids of a record or of a list of them: what the audit keeps of a result."""
-    records = record if is_array(record) else [record]
-    found = [r.get("id") if is_object(r) else getattr(r, "id", None) for r in records]
-    return [str(i) for i in found if i is not None]
 
 
 async def _record(app: App, this: Call, outcome: str) -> None:

@@ -18,6 +18,8 @@ class Settings(BaseSettings):
     """Where the embedded database and its secrets live."""
     database_url: SecretStr | None = None
     """A real server, as the login crm_agent; unset: the embedded database."""
+    api_key: SecretStr | None = None
+    """Who is served: a key made by `crm-mcp keys create`. The only way in on a real server."""
     approver_url: SecretStr | None = None
     """The same server as crm_approver, for `up`, `open` and `import`."""
     owner_url: SecretStr | None = None

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 from . import audit, revision
 from .auth import principal_of
 from .errors import SignInFailed, is_lost
-from .principal import Agent, Principal, Proof
+from .principal import Principal, Proof
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -70,7 +70,7 @@ class Database:
                     self._pool = pool
         return self._pool
 
-    async def sign_in(self, proof: Proof, agent: Agent | None = None) -> Principal:
+    async def sign_in(self, proof: Proof) -> Principal:
         """Return who a proof proves.
 
         Raises:
@@ -82,7 +82,7 @@ class Database:
                 cursor = await conn.execute(_sql(proof.statement), proof.arguments)
             except psycopg.errors.InvalidAuthorizationSpecification:
                 raise SignInFailed("This database needs an API key; an e-mail address is not enough.") from None
-            return principal_of(await cursor.fetchone(), proof, agent, revision.CURRENT)
+            return principal_of(await cursor.fetchone(), proof, revision.CURRENT)
 
     async def one(
         self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from . import auth, ids, revision
 from .app import App, Client
@@ -59,6 +60,14 @@ def page_url(settings: Settings) -> Callable[[], str]:
         return (settings.approvals_url or Whereabouts.read(settings.home).origin).rstrip("/")
 
     return where
+
+
+def server_entry(user: str, home: Path, chosen_home: str | None) -> dict[str, Any]:
+    """Return how a client starts this very installation; the home is named only where it was chosen."""
+    entry: dict[str, Any] = {"command": sys.executable, "args": ["-m", "crm_mcp", "serve", "--user", user]}
+    if chosen_home:
+        entry["env"] = {"CRM_HOME": str(home)}
+    return entry
 
 
 class Connector:
@@ -119,23 +128,27 @@ def _join(home: object, settings: Settings) -> "Lease":
 
 def main(words: Sequence[str]) -> None:
     """Serve until the client closes its end."""
-    given = parser().parse_args(words)
-    settings = Settings()
-    if given.user is None:
+    given, settings = parser().parse_args(words), Settings()
+    agent = Agent(given.agent) if given.agent else None
+    if settings.api_key is not None:
+        proof = auth.by_key(settings.api_key.get_secret_value(), agent)
+    elif not settings.is_embedded:
+        parser().error("a real database needs CRM_API_KEY; --user works only on the embedded one")
+    elif given.user is None:
         parser().error("--user EMAIL is required with the embedded database")
-    if not settings.is_embedded:
-        parser().error("--user works only on the embedded database; unset CRM_DATABASE_URL")
-    proof = auth.by_email(given.user, given.org, Agent(given.agent) if given.agent else None)
+    else:
+        proof = auth.by_email(given.user, given.org, agent)
+    ring = settings.open_browser if settings.is_embedded and given.user else "never"
     connector = Connector(settings)
     catalog = Catalog(narrowing(given.toolsets, given.tools, given.exclude_tools, given.read_only))
     page = page_url(settings)
     app = App(
         connector,
         catalog,
-        Client(proof, Agent(given.agent) if given.agent else None),
+        Client(proof),
         page,
         sync_reads=settings.audit_reads == "sync",
-        announce=Doorbell(given.user, given.org, settings.open_browser),
+        announce=Doorbell(given.user or "", given.org, ring),
     )
     try:
         asyncio.run(_serve(app, settings))

@@ -10,7 +10,6 @@ from . import audit, drafts, envelope, ids, policy
 from .app import App
 from .attempt import attempt
 from .audit import Call
-from .call import ids_of
 from .db import STANDING, MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
@@ -56,7 +55,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
                 case Decision.RUN:
                     await tried.keep()
                     said = envelope.result(tool, tried.answer, standing.meta())
-                    returned: object = ids_of(tried.answer.record)
+                    returned: object = audit.ids_of(tried.answer.record)
                 case Decision.HOLD:
                     await tried.undo()
                     held = await drafts.hold(conn, this, tool, args, tried, now, verdict, stake, facts.policy)

@@ -87,7 +87,7 @@ def test_some_invoices_are_overdue_and_most_are_paid(demo: Scene) -> None:
 
     assert len(paid) > len(invoices) * 0.8
     assert 20 < len(overdue) < 80
-    assert [row["number"] for row in sorted(invoices, key=lambda row: row["number"])][0] == "INV-00001"
+    assert min(row["number"] for row in invoices) == "INV-00001"
     assert len({row["number"] for row in invoices}) == len(invoices)
 
 

@@ -1,5 +1,7 @@
 """What the launcher's tests share: homes, clients, and waiting for something to be so."""
 
+import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -65,6 +67,8 @@ def copy_home(template: Home, root: Path) -> Home:
 
 
 def dispose(home: Home) -> None:
+    with contextlib.suppress(OSError):  # a failed test leaves its launcher waiting for this pipe
+        os.close(os.open(home.root / "permission", os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)))
     stop(home, force=True)
     eventually(lambda: not is_held(home.reaper_lock), "the reaper ends")
     eventually(lambda: is_quiet(home), f"the processes of {home.root} end")

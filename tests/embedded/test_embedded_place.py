@@ -228,9 +228,11 @@ def small_disk(folder: Path) -> Generator[Path]:
     )
     if mounted.returncode != 0:
         pytest.skip("mounting is not allowed here")
-    yield disk
-    dispose(Home(disk / "home"))
-    subprocess.run(["umount", str(disk)], check=True)
+    try:
+        yield disk
+        dispose(Home(disk / "home"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_made_data_directory(small_disk: Path) -> None:

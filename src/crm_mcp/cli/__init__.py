@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import importing, inspect, installing, local, people
+from . import importing, inspect, installing, keys, local, people
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,6 +22,7 @@ for command in (
     people.init,
     people.users,
     people.migrate,
+    keys.keys,
     importing.import_file,
     inspect.matrix,
     inspect.drafts,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..config import Settings
+from ..serving import server_entry
 
 KEYS = {"claude-desktop": "mcpServers", "cursor": "mcpServers", "claude-code": "mcpServers", "vscode": "servers"}
 
@@ -31,14 +32,6 @@ def install(client: str, user: str, name: str, config: Path | None, only_print: 
     file = config or usual_file(client)
     said = put(file, KEYS[client], name, entry)
     click.echo(said + (" Restart the client to see its tools." if "already" not in said else ""))
-
-
-def server_entry(user: str, home: Path, chosen_home: str | None) -> dict[str, Any]:
-    """Return how a client starts this very installation; the home is named only where it was chosen."""
-    entry: dict[str, Any] = {"command": sys.executable, "args": ["-m", "crm_mcp", "serve", "--user", user]}
-    if chosen_home:
-        entry["env"] = {"CRM_HOME": str(home)}
-    return entry
 
 
 def usual_file(client: str) -> Path:

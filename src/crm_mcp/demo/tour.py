@@ -17,6 +17,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from ..approvals.links import make_login_link
 from ..db import Database
 from ..errors import Refusal
+from ..serving import server_entry
 
 Say = Callable[[str], None]
 SELLER, MANAGER, SUPPORTER, FINANCE = (
@@ -142,8 +143,6 @@ async def _call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def _what_next(home: Path, page: str, say: Say) -> None:
-    from ..cli.installing import server_entry
-
     entry = {"mcpServers": {"crm": server_entry(SELLER, home, os.environ.get("CRM_HOME"))}}
     say(
         "\nNow you. Put this into your client's configuration, or run: crm-mcp install claude-desktop --user "

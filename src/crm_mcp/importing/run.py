@@ -1,6 +1,7 @@
 """Run an import: read and judge every row first, then write the good ones in one transaction."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,7 +38,7 @@ async def run(db: Database, who: Principal, plan: Plan, *, dry_run: bool, progre
     `db` connects as crm_approver. `progress` is told how much of how much is done, in parts of the whole work.
 
     Raises:
-        Refusal: NOT_AN_APPROVER; UNKNOWN_FIELD; SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
+        Refusal: NOT_AN_APPROVER; UNKNOWN_FIELD, LINES_FILE_UNUSED, UNKNOWN_CURRENCY, SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
     """
     if not who.may_approve:
         raise Refusal("NOT_AN_APPROVER", f"{who.email} may not approve, so cannot bring in records. Use --user.")
@@ -85,6 +86,10 @@ def _check(plan: Plan) -> None:
             near = get_close_matches(name, known, 1) or known[:1]
             hint = f"{plan.kind} have no field {name!r}. The nearest is {near[0]!r}; all are {', '.join(known)}."
             raise Refusal("UNKNOWN_FIELD", hint, field=name[:100])
+    if plan.lines_file and plan.kind != "orders":
+        raise Refusal("LINES_FILE_UNUSED", f"Only orders have a file of lines, and {plan.kind} are imported here.")
+    if plan.currency is not None and not re.fullmatch("[A-Z]{3}", plan.currency):
+        raise Refusal("UNKNOWN_CURRENCY", "Name the currency by its ISO 4217 code, such as EUR.")
     if not plan.source.strip() or len(plan.source) > 100:
         raise Refusal("SOURCE_MISSING", "Name the system that the ids come from with --source, such as northwind.")
 
