@@ -1,10 +1,6 @@
 """One embedded home a session, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
 import asyncio
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +9,17 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from crm_mcp import auth, log, revision
+from crm_mcp import auth, log
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.catalog import Catalog, Narrowing
 from crm_mcp.db import Database
 from crm_mcp.demo import load
-from crm_mcp.embedded import Home, join, stop
-from crm_mcp.embedded.locks import is_held
+from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.server import build_server
+from homes import temporary_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Test material kept beside the repository; tests that read it skip where it is absent."""
@@ -43,21 +39,9 @@ def _logs_go_to_stderr() -> None:
 
 @pytest.fixture(scope="session")
 def home() -> Generator[Home]:
-    memory = Path("/dev/shm")
-    folder = tempfile.mkdtemp(prefix="crm-t-", dir=memory if memory.is_dir() and os.name == "posix" else None)
-    Path(folder).chmod(0o711)
-    made = Home(Path(folder) / "home")
-    lease = join(made, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=0.2, settings={"fsync": "off"})
-    asyncio.run(_load(made))
-    yield made
-    lease.close()
-    stop(made, force=True)
-    deadline = time.monotonic() + 15
-    while is_held(made.reaper_lock) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if made.outside.is_symlink():
-        shutil.rmtree(made.outside.readlink())
-    shutil.rmtree(folder)
+    with temporary_home() as made:
+        asyncio.run(_load(made))
+        yield made
 
 
 async def _load(home: Home) -> None:

@@ -25,9 +25,9 @@ def parties() -> Iterator[str]:
             "text not null default 'organization' check (kind in ('organization', 'person'))",
             "organization or person.",
         ),
-        Column("email", "text", "Main e-mail address."),
+        Column("email", "text check (length(email) <= 320)", "Main e-mail address."),
         Column("phone", "text", "Main phone number as written."),
-        Column("domain", "text", "Web domain, lower case, without www."),
+        Column("domain", "text check (length(domain) <= 260)", "Web domain, lower case, without www."),
         Column("segment", "text", "The org's own segment, such as retail."),
         Column("street", "text", "Street and number."),
         Column("city", "text", "City."),
@@ -51,7 +51,7 @@ def parties() -> Iterator[str]:
         Column("customer_id", "bigint not null", "The account this person belongs to."),
         Column("name", "text not null check (name <> '' and length(name) <= 400)", "Full name as written."),
         Column("title", "text", "Job title."),
-        Column("email", "text", "E-mail address."),
+        Column("email", "text check (length(email) <= 320)", "E-mail address."),
         Column("phone", "text", "Phone number as written."),
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
         Column("email_norm", "text generated always as (lower(btrim(email))) stored", "", derived=True),
@@ -68,7 +68,9 @@ def parties() -> Iterator[str]:
 def commerce() -> Iterator[str]:
     yield from table(
         "products",
-        Column("sku", "text not null check (sku <> '')", "Stock keeping unit, unique in the org."),
+        Column(
+            "sku", "text not null check (sku <> '' and length(sku) <= 200)", "Stock keeping unit, unique in the org."
+        ),
         Column("name", "text not null check (name <> '' and length(name) <= 400)", "Name as written."),
         Column("category", "text", "Category."),
         Column("unit", "text", "What one unit is, such as '10 boxes x 30 bags'."),
@@ -89,7 +91,11 @@ def commerce() -> Iterator[str]:
     yield "create index products_name on crm.products using gin (org_id, name_key public.gin_trgm_ops)"
     yield from table(
         "orders",
-        Column("number", "text", "Document number, drawn when a person approves; null before."),
+        Column(
+            "number",
+            "text check (length(number) <= 200)",
+            "Document number, drawn when a person approves; null before.",
+        ),
         Column("customer_id", "bigint not null", "The account that ordered."),
         Column(
             "status",
@@ -161,7 +167,7 @@ def commerce() -> Iterator[str]:
     yield "create index stock_of on crm.stock_movements(org_id, product_id) include (quantity)"
     yield from table(
         "invoices",
-        Column("number", "text not null", "Document number, unique in the org."),
+        Column("number", "text not null check (length(number) <= 200)", "Document number, unique in the org."),
         Column("customer_id", "bigint not null", "The account invoiced."),
         Column("order_id", "bigint", "The order invoiced."),
         Column("currency", CURRENCY, "ISO 4217 code of the amounts."),

@@ -92,11 +92,9 @@ class ChangeSet:
 
     def shown(self, view: Any) -> Any:
         """Return a view with new ids as "(new order)": what a person is shown, and must still hold at approval."""
-        new = {
-            ids.show(row["tbl"], row["key"]["id"]): f"(new {ids.NOUN[row['tbl']]})"
-            for row in self.rows
-            if row["op"] == "I" and row["tbl"] in ids.PREFIX
-        }
+        made = [row for row in self.rows if row["op"] == "I" and row["tbl"] in ids.PREFIX]
+        new = {ids.show(row["tbl"], row["key"]["id"]): f"(new {ids.NOUN[row['tbl']]})" for row in made}
+        new |= {row["after"]["number"]: ids.UNDRAWN for row in made if row["after"].get("number")}
 
         def walk(value: Any) -> Any:
             if is_object(value):

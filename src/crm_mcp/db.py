@@ -219,6 +219,13 @@ class Database:
         async with pool.connection() as conn:
             return [row[0] for row in await (await conn.execute("select id from crm.orgs order by id")).fetchall()]
 
+    async def unbound(self, statement: str, params: tuple[object, ...]) -> Any:
+        """Commit one call of a definer function before anybody is known; return its value."""
+        pool = await self._readers()
+        async with pool.connection() as conn:
+            row = await (await conn.execute(_sql(statement), params)).fetchone()
+            return row[0] if row else None
+
     async def definer(self, org: int, statement: str, params: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
         """Commit one statement bound to an org but to no principal; return its first row."""
         pool = await self._readers()

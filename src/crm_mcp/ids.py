@@ -36,6 +36,8 @@ NOUN = {
     "exchange_rates": "exchange rate",
     "external_refs": "reference",
 }
+UNDRAWN = "(drawn at approval)"
+"""What stands for a document number before a person has approved."""
 _KIND = {prefix: kind for kind, prefix in PREFIX.items()}
 _SHAPE = re.compile(r"([a-z]{2,5})_([1-9]\d{0,17})", re.ASCII)
 

@@ -8,12 +8,19 @@ ORDER = "create_order_draft"
 
 
 async def draft(client, owner_asks, quantity=2, **more):
-    customer = owner_asks("select 'cust_' || c.id from crm.customers c join crm.orgs o on o.id = c.org_id and o.slug = 'demo' where c.name = 'John Smith'")
+    customer = owner_asks(
+        "select 'cust_' || c.id from crm.customers c join crm.orgs o on o.id = c.org_id and o.slug = 'demo' where c.name = 'John Smith'"
+    )
     product = owner_asks(
         "select 'prod_' || p.id from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo'"
         " where not p.discontinued and p.currency = 'EUR' order by p.unit_price limit 1"
     )
-    arguments = {"customer": customer, "lines": [{"product": product, "quantity": quantity}], "reason": "they asked", **more}
+    arguments = {
+        "customer": customer,
+        "lines": [{"product": product, "quantity": quantity}],
+        "reason": "they asked",
+        **more,
+    }
     return await client.call_tool(ORDER, arguments)
 
 
@@ -55,7 +62,10 @@ async def test_an_approved_order_exists_once_with_its_number(connect, executor, 
         assert told["_meta"]["decided"][0]["draft"] == f"draft_{held}"
         order = int(told["draft"]["result"].removeprefix("ord_"))
     assert owner_asks("select number from crm.orders where id = %s", order).startswith("ORD-")
-    assert owner_asks("select created_by = (select id from crm.users where email = 'sam@demo.example') from crm.orders where id = %s", order)
+    assert owner_asks(
+        "select created_by = (select id from crm.users where email = 'sam@demo.example') from crm.orders where id = %s",
+        order,
+    )
     moved = owner_asks("select sum(quantity) from crm.stock_movements where order_id = %s", order)
     assert moved == -4
 
@@ -68,7 +78,9 @@ async def test_an_identical_pending_call_joins_the_same_draft(connect, owner_ask
         await client.call_tool("discard_draft", {"draft": f"draft_{number(first)}", "reason": "test over"})
 
 
-async def test_a_price_that_moved_makes_the_draft_stale_and_writes_nothing(connect, executor, person, owner_asks, home):
+async def test_a_price_that_moved_makes_the_draft_stale_and_writes_nothing(
+    connect, executor, person, owner_asks, home
+):
     import psycopg
 
     mia = await person("mia@demo.example")
@@ -76,11 +88,14 @@ async def test_a_price_that_moved_makes_the_draft_stale_and_writes_nothing(conne
         held = number(await draft(client, owner_asks, 6))
         shown = await executor.show(mia, held)
         with psycopg.connect(home.conninfo("crm_owner")) as conn:
-            conn.execute("select set_config('crm.call_id', '1', true), set_config('crm.org_id', %s, true)", (str(mia.org),))
+            conn.execute(
+                "select set_config('crm.call_id', '1', true), set_config('crm.org_id', %s, true)", (str(mia.org),)
+            )
             conn.execute("alter table crm.changes disable trigger guard")
             conn.execute(
                 "update crm.products set unit_price = unit_price + 1 where id = (select id from crm.products where not"
-                " discontinued and currency = 'EUR' and org_id = %s order by unit_price limit 1)", (mia.org,),
+                " discontinued and currency = 'EUR' and org_id = %s order by unit_price limit 1)",
+                (mia.org,),
             )
             conn.execute("alter table crm.changes enable trigger guard")
         before = owner_asks("select count(*) from crm.orders")

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row, RowMapping
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import audit, ids, policy
@@ -33,10 +34,11 @@ _SHOW = """select d.*, u.name as requester_name, u.email as requester_email, a.n
  where d.org_id = %s and d.id = %s"""
 _LOCK = "select from crm.drafts where org_id = %s and id = %s for update"
 _QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
-   d.state, d.decided_at, d.decision_reason, u.name as requester_name, a.name as approver_name
+   case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end as state,
+   d.requester, d.decided_at, d.decision_reason, u.name as requester_name, a.name as approver_name
  from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
- where d.org_id = %s and (case when %s then d.state = 'pending' and d.expires_at > clock_timestamp() else d.state <> 'pending' end)
- order by case when %s then d.amount end desc nulls last, d.id desc limit 100"""
+ where d.org_id = %s and ((d.state = 'pending' and d.expires_at > clock_timestamp()) = %s)
+ order by case when %s then d.amount end desc nulls first, coalesce(d.decided_at, d.expires_at) desc, d.id desc limit 100"""
 _REQUESTER = """select o.slug, o.name as org_name, o.base_currency, o.timezone, o.solo, u.name, u.email, m.*
  from crm.memberships m join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id
  where m.org_id = %s and m.user_id = %s and m.active"""
@@ -95,6 +97,7 @@ class Rerun:
     requester: RowMapping
 
 
+BROKEN = "it breaks a rule of the database"
 CHANGED = "what it would do has changed since it was drafted"
 
 
@@ -136,8 +139,11 @@ class Executor:
                     await run.tried.undo()
                 may_not = await _may_not(conn, who, held, run.stake, run.requester)
             except Refusal as no:
-                was = json.loads(held.shown)
-                return Shown(_row(held), None, [], was, f"{no.error}: {no.hint}", held.verdict, None, None)
+                return _impossible(held, f"{no.error}: {no.hint}")
+            except DBAPIError as problem:
+                if not (sqlstate(problem) or "").startswith("23"):
+                    raise
+                return _impossible(held, BROKEN)
         stale = None if same else CHANGED
         return Shown(
             _row(held),
@@ -157,6 +163,9 @@ class Executor:
             Refusal: NOT_FOUND, NOT_AN_APPROVER, CHANGED_SINCE_SHOWN, BUSY; nothing was changed.
         """
         call = Call(who, "approve", {"draft": ids.show("drafts", draft), "hash": seen}, draft=draft)
+        if not who.may_approve:
+            await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
+            raise Unapprovable("NOT_AN_APPROVER", "You may not approve.")
         await self._db.alone(who.org, audit.begun(call))
         try:
             for last in (False, False, True):
@@ -202,7 +211,7 @@ class Executor:
             except Exception as problem:
                 if not (sqlstate(problem) or "").startswith("23"):
                     raise
-                return await _stale(conn, call, held, "it breaks a rule of the database", None)
+                return await _stale(conn, call, held, BROKEN, None)
             amount = None if run.stake.amount is None else str(run.stake.amount)
             await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", result))
             await conn.exec_driver_sql(
@@ -297,6 +306,10 @@ def _row(held: Row[Any]) -> dict[str, Any]:
         for k, v in held._mapping.items()  # pyright: ignore[reportPrivateUsage] SQLAlchemy documents the name
         if k != "state" and k not in ("changes", "shown", "rerun", "executed_xact")
     }
+
+
+def _impossible(held: Row[Any], why: str) -> Shown:
+    return Shown(_row(held), None, [], json.loads(held.shown), why, held.verdict, None, None)
 
 
 def _is_decided(held: Row[Any]) -> bool:

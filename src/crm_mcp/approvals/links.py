@@ -18,9 +18,7 @@ async def make_login_link(db: Database, email: str, org: str | None, origin: str
         Refusal: NO_SUCH_PERSON.
     """
     secret = new_secret()
-    async with (await db.engine()).begin() as conn:
-        made = (await conn.exec_driver_sql(_MAKE, (email, org, digest_of(secret)))).scalar_one()
-    if not made:
+    if not await db.unbound(_MAKE, (email, org, digest_of(secret))):
         where = f" in {org}" if org else ""
         raise Refusal("NO_SUCH_PERSON", f"There is no {email}{where}. `crm-mcp users` lists who there is.")
     return f"{origin}/login/{secret}" + (f"?next={quote(then, safe='/')}" if then else "")

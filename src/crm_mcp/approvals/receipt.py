@@ -9,7 +9,6 @@ from ..crm.drafts import sees_all
 from ..db import Database
 from ..principal import Principal
 
-_OWN = "select id from crm.drafts where org_id = %s and requester = %s order by id desc limit 1000"
 _WROTE = """select coalesce(json_agg(json_build_object('tbl', tbl, 'key', key, 'op', op, 'before', before, 'after', after)
  order by id), '[]')::text from crm.changes where org_id = %s and call_id = %s and draft_id = %s"""
 
@@ -17,12 +16,6 @@ _WROTE = """select coalesce(json_agg(json_build_object('tbl', tbl, 'key', key, '
 def sees_every_draft(who: Principal) -> bool:
     """Say whether a person sees drafts of others: approvers and administrators do."""
     return who.may_approve or sees_all(who)
-
-
-async def own_drafts(db: Database, who: Principal) -> set[int]:
-    """Return the numbers of a person's own drafts."""
-    async with db.begin(who, ids.new_call()) as conn:
-        return set((await conn.exec_driver_sql(_OWN, (who.org, who.user))).scalars())
 
 
 async def written(db: Database, who: Principal, draft: int, call: int) -> list[dict[str, Any]]:

@@ -67,14 +67,11 @@ async def begin(db: Database, link: str) -> str | None:
     if not is_secret(link):
         return None
     secret = new_secret()
-    async with (await db.engine()).begin() as conn:
-        used = (await conn.exec_driver_sql(_USE, (digest_of(link), digest_of(secret)))).scalar_one()
-    return secret if used else None
+    return secret if await db.unbound(_USE, (digest_of(link), digest_of(secret))) else None
 
 
 async def end(db: Database, session: Session) -> None:
-    async with (await db.engine()).begin() as conn:
-        await conn.exec_driver_sql(_END, (digest_of(session.secret),))
+    await db.unbound(_END, (digest_of(session.secret),))
 
 
 def give(response: Response, secret: str, *, secure: bool) -> None:

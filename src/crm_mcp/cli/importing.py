@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from ..config import Settings
+from ..importing.plan import Kind, Plan, Report, write_rejected
 from .session import database, person, run
 
 
@@ -20,10 +21,14 @@ from .session import database, person, run
     "--source", default="csv", show_default=True, help="The other system; its ids make a second run harmless."
 )
 @click.option("--currency", metavar="CODE", help="Currency of prices without one; else the org's.")
-@click.option("--discount", type=click.Choice(["percent", "fraction"]), default="percent", show_default=True)
+@click.option(
+    "--discount", type=click.Choice(["percent", "fraction"]), help="How discounts are written; else percent."
+)
+@click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="The decimal sign.")
+@click.option("--encoding", default="utf-8", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Read and check everything, change nothing.")
 def import_file(
-    kind: Literal["customers", "contacts", "products", "orders"],
+    kind: Kind,
     file: Path,
     user: str,
     org: str | None,
@@ -31,44 +36,39 @@ def import_file(
     mapping: tuple[str, ...],
     source: str,
     currency: str | None,
-    discount: Literal["percent", "fraction"],
+    discount: Literal["percent", "fraction"] | None,
+    decimal: Literal[".", ","],
+    encoding: str,
     dry_run: bool,
 ) -> None:
     """Bring in a CSV file: its good lines in one transaction, the others into FILE.rejected.csv with the reason."""
-    from .. import importing
-
-    pairs = dict(_pair(words) for words in mapping)
-    plan = importing.Plan(
-        kind=kind,
-        file=file,
-        lines_file=lines,
-        mapping=pairs,
-        source=source,
-        currency=currency,
-        discount_unit=discount,
-    )
-
-    async def work() -> importing.Report:
-        async with database(Settings(), "crm_approver") as db:
-            who = await person(db, user, org)
-            with click.progressbar(
-                length=100, label=f"importing {kind}", file=click.get_text_stream("stderr")
-            ) as bar:
-
-                def told(done: int, total: int) -> None:
-                    bar.update(max(0, int(100 * done / max(total, 1)) - bar.pos))
-
-                return await importing.run(db, who, plan, dry_run=dry_run, progress=told)
-
-    report = run(work())
+    plan = Plan(kind, file, source, lines, dict(map(_pair, mapping)), currency, discount, decimal, encoding)
+    report = run(_import(plan, user, org, dry_run))
     click.echo(
         f"{'Would be: ' if dry_run else ''}{report.created} created, {report.updated} updated, "
         f"{report.unchanged} unchanged, {len(report.rejected)} rejected of {report.read} read."
     )
+    for path, headers in report.ignored.items():
+        if headers:
+            click.echo(f"Not read of {path.name}: {', '.join(headers)}")
     if report.rejected:
-        rejected = file.with_suffix(".rejected.csv")
-        importing.write_rejected(report, rejected)
-        click.echo(f"The rejected lines and why: {rejected}")
+        for rejected in report.rejected[:5]:
+            click.echo(f"  {rejected.file.name}, line {rejected.line}: {rejected.reason}")
+        click.echo("All rejected lines and why: " + ", ".join(map(str, write_rejected(report))))
+
+
+async def _import(plan: Plan, user: str, org: str | None, dry_run: bool) -> Report:
+    from ..importing.run import run as bring_in
+
+    async with database(Settings(), "crm_approver") as db:
+        who = await person(db, user, org)
+        stderr = click.get_text_stream("stderr")
+        with click.progressbar(length=100, label=f"importing {plan.kind}", file=stderr) as bar:
+
+            def told(done: int, total: int) -> None:
+                bar.update(max(0, 100 * done // max(total, 1) - bar.pos))
+
+            return await bring_in(db, who, plan, dry_run=dry_run, progress=told)
 
 
 def _pair(words: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ class OrderView(View):
     nouns: ClassVar[str] = "orders"
 
     id: str
-    number: str | None = None
+    number: str
     customer: dict[str, str]
     status: str
     lines: list[LineView]
@@ -50,6 +50,7 @@ async def create_order_draft(ctx: Write, args: CreateOrderDraft) -> Answer[Order
     currency = total.currency
     view = OrderView(
         id=ids.show("orders", order.id),
+        number=order.number or ids.UNDRAWN,
         customer={"id": ids.show("customers", placed.customer.id), "name": placed.customer.name},
         status="confirmed",
         lines=[pricing.line_view(line) for line in total.lines],

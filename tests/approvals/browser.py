@@ -1,0 +1,52 @@
+"""A browser without a screen: it keeps cookies, sends what browsers send, and fills in forms."""
+
+import re
+from html import unescape
+
+import httpx2
+
+ORIGIN = "http://localhost:8787"
+
+
+class Browser:
+    """One browser on the page. `at` is the last address it was shown."""
+
+    def __init__(self, app, origin=ORIGIN):
+        self.origin = origin
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=origin)
+
+    async def get(self, path, **headers):
+        return await self.client.get(path, headers=headers)
+
+    async def post(self, path, fields, **headers):
+        """Send a form as this page's own, unless the headers say otherwise; None leaves a header out."""
+        sent = {"origin": self.origin, **headers}
+        return await self.client.post(path, data=fields, headers={k: v for k, v in sent.items() if v is not None})
+
+    async def follow(self, answer):
+        assert answer.status_code == 303, answer.text
+        return await self.get(answer.headers["location"])
+
+    async def use(self, link):
+        """Open a login link and press its button."""
+        shown = await self.get(link)
+        return await self.post("/login", hidden(shown.text))
+
+    async def form(self, draft, action="approve"):
+        """Return the hidden fields of one of a draft's forms."""
+        shown = await self.get(f"/drafts/{draft}")
+        found = re.search(rf'<form[^>]*action="/drafts/{draft}/{action}".*?</form>', shown.text, re.DOTALL)
+        assert found, shown.text
+        return hidden(found[0])
+
+    async def press(self, draft, action="approve", **fields):
+        return await self.post(f"/drafts/{draft}/{action}", {**await self.form(draft, action), **fields})
+
+
+def hidden(html):
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)}
+
+
+def text(html):
+    """Return what a page says, without its markup."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).replace("\xa0", " ").split())
