@@ -144,7 +144,7 @@ def _slim(schema: Any) -> Any:
         else:
             slim[str(key)] = _slim(value)
     options = slim.get("anyOf")
-    if isinstance(options, list):
+    if is_array(options):
         rest = [option for option in options if option != {"type": "null"}]
         if len(rest) == 1 and len(options) == 2:
             del slim["anyOf"]

@@ -1,5 +1,6 @@
 """`crm-mcp import`."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -62,8 +63,7 @@ async def _import(plan: Plan, user: str, org: str | None, dry_run: bool) -> Repo
 
     async with database(Settings(), "crm_approver") as db:
         who = await person(db, user, org)
-        stderr = click.get_text_stream("stderr")
-        with click.progressbar(length=100, label=f"importing {plan.kind}", file=stderr) as bar:
+        with click.progressbar(length=100, label=f"importing {plan.kind}", file=sys.stderr) as bar:
 
             def told(done: int, total: int) -> None:
                 bar.update(max(0, 100 * done // max(total, 1) - bar.pos))

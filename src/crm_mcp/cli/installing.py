@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..config import Settings
+from ..jsonvalue import is_object
 from ..serving import server_entry
 
 KEYS = {"claude-desktop": "mcpServers", "cursor": "mcpServers", "claude-code": "mcpServers", "vscode": "servers"}
@@ -64,7 +65,7 @@ def put(file: Path, key: str, name: str, entry: dict[str, Any]) -> str:
     try:
         content: Any = json.loads(text) if text.strip() else {}
         servers: Any = content.setdefault(key, {})
-        if not isinstance(content, dict) or not isinstance(servers, dict):
+        if not is_object(servers):
             raise ValueError
     except (ValueError, AttributeError):
         raise click.ClickException(

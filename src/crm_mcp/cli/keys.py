@@ -44,7 +44,7 @@ def create(org: str, user: str, agent: str | None, days: int, name: str) -> None
 def list_(as_json: bool) -> None:
     """List keys, without what signs in."""
     with owner(Settings()) as conn:
-        rows = [dict(zip(_NAMES, row, strict=True)) for row in conn.execute(_LIST).fetchall()]
+        rows: list[dict[str, Any]] = [dict(zip(_NAMES, row, strict=True)) for row in conn.execute(_LIST).fetchall()]
 
     def line(row: dict[str, Any]) -> str:
         state = "revoked" if row["revokedAt"] else f"until {row['expiresAt']:%Y-%m-%d}"

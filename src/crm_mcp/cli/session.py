@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -95,9 +95,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def _alone_in(problem: Exception) -> Exception:
     """Return the one problem inside nested task groups."""
-    while isinstance(problem, ExceptionGroup) and len(problem.exceptions) == 1:
-        problem = problem.exceptions[0]
-    return problem
+    inside: Sequence[Exception] = getattr(problem, "exceptions", ())
+    return _alone_in(inside[0]) if len(inside) == 1 else problem
 
 
 def listed(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str], empty: str) -> None:
