@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar, cast
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -17,6 +17,7 @@ from .principal import Principal, Proof
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+T = TypeVar("T")
 _TOKEN = re.compile(r"[0-9a-z.]+")
 STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
@@ -47,8 +48,9 @@ class MembershipChanged(Exception):
 class Database:
     """Connections of one login. `conninfo` is libpq's; it holds the password and is never logged."""
 
-    def __init__(self, conninfo: str, *, size: int = 4) -> None:
-        self._conninfo, self._size = conninfo, size
+    def __init__(self, conninfo: str, *, size: int = 4, revive: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`revive` is awaited when connections broke: the embedded server may have to be started again."""
+        self._conninfo, self._size, self._revive = conninfo, size, revive
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
         self._engine: AsyncEngine | None = None
         self._opening = asyncio.Lock()
@@ -76,13 +78,26 @@ class Database:
         Raises:
             SignInFailed: nobody.
         """
+        try:
+            row = await self._again(lambda: self._first(proof))
+        except psycopg.errors.InvalidAuthorizationSpecification:
+            raise SignInFailed("This database needs an API key; an e-mail address is not enough.") from None
+        return principal_of(row, proof, revision.CURRENT)
+
+    async def _first(self, proof: Proof) -> tuple[Any, ...] | None:
         pool = await self._readers()
         async with pool.connection() as conn:
-            try:
-                cursor = await conn.execute(_sql(proof.statement), proof.arguments)
-            except psycopg.errors.InvalidAuthorizationSpecification:
-                raise SignInFailed("This database needs an API key; an e-mail address is not enough.") from None
-            return principal_of(await cursor.fetchone(), proof, revision.CURRENT)
+            return await (await conn.execute(_sql(proof.statement), proof.arguments)).fetchone()
+
+    async def _again(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what may safely be done twice; once more, on new connections, where the connection broke."""
+        try:
+            return await work()
+        except psycopg.Error as problem:
+            if not is_lost(problem):
+                raise
+        await self.renew()
+        return await work()
 
     async def one(
         self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
@@ -94,14 +109,7 @@ class Database:
         Raises:
             MembershipChanged: the principal's rights have changed; what was read is thrown away.
         """
-        for last in (False, True):
-            try:
-                return await self._one(who, sql, params, begun, since)
-            except psycopg.Error as problem:
-                if last or not is_lost(problem):
-                    raise
-                await self._renew()
-        raise AssertionError
+        return await self._again(lambda: self._one(who, sql, params, begun, since))
 
     async def _one(
         self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
@@ -133,7 +141,10 @@ class Database:
         return row, Standing(*stands)
 
     async def alone(self, org: int, *statements: audit.Statement, durable: bool = True) -> None:
-        """Commit statements as a transaction of their own, in one round trip."""
+        """Commit statements as a transaction of their own, in one round trip; once more where the connection broke."""
+        await self._again(lambda: self._alone(org, statements, durable))
+
+    async def _alone(self, org: int, statements: tuple[audit.Statement, ...], durable: bool) -> None:
         pool = await self._readers()
         async with pool.connection() as conn, conn.pipeline():
             await conn.execute("begin")
@@ -233,8 +244,10 @@ class Database:
             await conn.execute(_sql(f"set local crm.org_id = '{int(org)}'"))
             return await (await conn.execute(_sql(statement), params)).fetchone()
 
-    async def _renew(self) -> None:
-        """Drop connections that broke, so that the next ones are new."""
+    async def renew(self) -> None:
+        """Drop connections that broke, so that the next ones are new, to a server that runs."""
+        if self._revive is not None:
+            await self._revive()
         if self._engine is not None:
             await self._engine.dispose()
         pool = await self._readers()

@@ -84,7 +84,15 @@ class Connector:
 
         home = Home(self._settings.home)
         self._lease = await asyncio.to_thread(_join, home, self._settings)
-        return Database(home.conninfo("crm_agent"))
+        return Database(home.conninfo("crm_agent"), revive=self._rejoin)
+
+    async def _rejoin(self) -> None:
+        """Have the embedded server run again, whatever ended it."""
+        from .embedded import Home
+
+        before, self._lease = self._lease, await asyncio.to_thread(_join, Home(self._settings.home), self._settings)
+        if before is not None:
+            before.close()
 
     def release(self) -> None:
         if self._lease is not None:

@@ -106,6 +106,7 @@ async def _settle(app: App, this: Call) -> None:
     """
     db = await app.db()
     try:
+        await db.renew()
         settled = await db.is_settled(this.principal.org, this.id)
     except Exception:
         structlog.get_logger().error("could not settle a call", call=this.id)
