@@ -30,12 +30,7 @@ async def call(app: App, name: str, raw: Mapping[str, Any], progress: Reports) -
         return _unaudited(problem, name)
     this = Call(principal, name, raw, client=app.client.name)
     try:
-        try:
-            return await _answer(app, this, progress)
-        except MembershipChanged:
-            await app.renew_principal()
-            this.principal = await app.principal()
-            return await _answer(app, this, progress)
+        return await _with_rights_of_now(app, this, lambda: _answer(app, this, progress))
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
@@ -48,6 +43,16 @@ async def call(app: App, name: str, raw: Mapping[str, Any], progress: Reports) -
         with anyio.CancelScope(shield=True):
             await _record(app, this, "CANCELLED")
         raise
+
+
+async def _with_rights_of_now(app: App, this: Call, work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work; where the principal's rights turn out to have changed, sign in anew and start over with them."""
+    try:
+        return await work()
+    except MembershipChanged:
+        await app.renew_principal()
+        this.principal = await app.principal()
+        return await work()
 
 
 async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
@@ -108,12 +113,7 @@ async def read_resource(
     """
     this = Call(await app.principal(), "resources/read", {"uri": uri[:500], **raw}, client=app.client.name)
     try:
-        try:
-            found, _ = await reading(app, this, progress, handler)
-        except MembershipChanged:
-            await app.renew_principal()
-            this.principal = await app.principal()
-            found, _ = await reading(app, this, progress, handler)
+        found, _ = await _with_rights_of_now(app, this, lambda: reading(app, this, progress, handler))
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
