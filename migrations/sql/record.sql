@@ -49,7 +49,9 @@ begin
   end if;
   -- transaction ids restart after a dump and restore, so a spent draft must not match again by its id alone
   if draft is not null
-     and not exists (select from crm.free_writes f where f.org_id in (0, row_org) and f.tbl = tg_argv[0] and f.op = left(tg_op, 1)::pg_catalog."char")
+     and not exists (select from crm.free_writes f where f.org_id in (0, row_org) and f.tbl = tg_argv[0] and f.op = left(tg_op, 1)::pg_catalog."char"
+                     and (f.columns is null or not exists (select from jsonb_object_keys(n) k
+                          where k <> all (f.columns) and k not in ('version', 'updated_at', 'updated_by', 'via_agent'))))
      and not exists (select from crm.drafts d where d.org_id = row_org and d.id = draft and d.state = 'pending') then
     raise exception 'draft is not pending' using errcode = '42501';
   end if;
@@ -100,7 +102,9 @@ begin
   end if;
   if new.state = 'approved' then
     if new.expires_at <= clock_timestamp() then raise exception 'draft % has expired', old.id using errcode = '42501'; end if;
-    select coalesce(sum(amount), 0) into spent from crm.drafts d where d.org_id = new.org_id and d.requester = new.requester
+    -- one approval at a time for a requester and a customer, else two at once would not see each other
+    perform pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'spent', new.org_id, new.requester, new.subject), 0));
+    select coalesce(sum(greatest(amount, 0)), 0) into spent from crm.drafts d where d.org_id = new.org_id and d.requester = new.requester
        and d.subject = new.subject and d.state = 'approved' and d.decided_at > clock_timestamp() - interval '24 hours';
     if new.amount + spent > m.approval_limit then
       raise exception 'over the limit of the approver' using errcode = '42501';
@@ -190,7 +194,7 @@ create function crm.seal_audit(most int default 10000) returns table(sealed bigi
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set extra_float_digits = 1 as $f$
 declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; r crm.audit_log; n bigint := 0; s bigint; h bytea;
 begin
-  perform pg_advisory_xact_lock(726300000000 + o);
+  perform pg_advisory_xact_lock(726301000000000 + o);
   select a.seq, a.hash into s, h from crm.audit_log a where a.org_id = o and a.seq is not null order by a.seq desc limit 1;
   s := coalesce(s, 0); h := coalesce(h, sha256(convert_to('crm-mcp audit ' || o, 'UTF8')));
   for r in select * from crm.audit_log a where a.org_id = o and a.seq is null order by a.id limit most loop

@@ -289,7 +289,10 @@ def rights() -> Iterator[str]:
     yield "grant select on crm.api_keys to crm_signin"
     for login in CLIENTS:
         yield f"grant select on crm.changes, crm.drafts, crm.policies, crm.memberships, crm.reasoning, crm.orgs, crm.users, crm.schema_state to {login}"
-        yield f"grant insert on crm.audit_log to {login}"
+        yield (
+            "grant insert (org_id, call_id, parent_call, phase, user_id, agent, client, tool, verdict, outcome, ms, draft_id, payload) "
+            f"on crm.audit_log to {login}"
+        )
     yield "grant select on crm.audit_log to crm_approver, crm_worker"
     yield (
         "grant update (state, approver, decided_call, decision_reason, result, rerun, failures, amount, subject) "
@@ -329,6 +332,10 @@ def rights() -> Iterator[str]:
     yield from definer("use_login_link(bytea, bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("resume(bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("end_session(bytea)", callers=("crm_approver",), owner="crm_signin")
+    # a later migration makes triggers of them: only who may call a function may
+    yield "set role crm_definer"
+    yield "grant execute on function crm.record(), crm.draw_number() to crm_owner"
+    yield "reset role"
 
 
 def upgrade() -> None:

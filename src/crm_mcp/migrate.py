@@ -54,7 +54,8 @@ def bootstrap(superuser: str, passwords: dict[str, str], database: str = "crm") 
         for login, password in passwords.items():
             conn.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(login), sql.Literal(password)))
         if not conn.execute("select 1 from pg_database where datname = %s", (database,)).fetchone():
-            conn.execute(sql.SQL("create database {} owner crm_owner").format(sql.Identifier(database)))
+            made = sql.SQL("create database {} owner crm_owner encoding 'UTF8' template template0")
+            conn.execute(made.format(sql.Identifier(database)))
     with psycopg.connect(superuser, dbname=database, autocommit=True) as conn:
         conn.execute((folder / "database.sql").read_bytes())
 
@@ -76,9 +77,10 @@ def upgrade(owner: str) -> None:
         creator=lambda: psycopg.connect(owner),
     )
     with engine.connect() as conn:
-        conn.exec_driver_sql("create schema if not exists crm")
-        conn.exec_driver_sql("set lock_timeout = '5s'; set statement_timeout = '10min'")
+        conn.exec_driver_sql("set statement_timeout = '10min'")
         conn.exec_driver_sql(f"select pg_advisory_lock({LOCK})")
+        conn.exec_driver_sql("set lock_timeout = '5s'")
+        conn.exec_driver_sql("create schema if not exists crm")
         conn.commit()
         config = Config()
         config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))

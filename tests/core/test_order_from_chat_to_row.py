@@ -168,3 +168,30 @@ async def test_every_call_leaves_begun_and_ended_rows(connect, owner_asks):
     )
     assert len(phases) == 4
     assert all(p["p"] in (["begun", "ended"], ["begun", "refused"]) for p in [{"p": p} for p in phases])
+
+
+async def test_two_approvals_at_once_cannot_split_past_the_approvers_limit(connect, executor, person, owner_asks):
+    from crm_mcp.errors import Refusal
+
+    fin = await person("fin@demo.example")
+    gross = owner_asks(
+        "select unit_price * (1 + tax_rate / 100) from crm.products where not discontinued and currency = 'EUR'"
+        " and org_id = %s order by unit_price limit 1",
+        fin.org,
+    )
+    pieces = int(3000 / gross) + 1
+    async with connect() as client:
+        held = [number(await draft(client, owner_asks, pieces + extra)) for extra in (0, 1)]
+        seen = [(await executor.show(fin, one)).hash for one in held]
+        outcomes = await asyncio.gather(
+            *(executor.approve(fin, one, hash) for one, hash in zip(held, seen, strict=True)), return_exceptions=True
+        )
+        approved = [o for o in outcomes if not isinstance(o, BaseException)]
+        (refused,) = [o for o in outcomes if isinstance(o, Refusal)]
+        assert [o.state for o in approved] == ["approved"]
+        assert refused.error == "NOT_AN_APPROVER"
+        assert "over your limit" in refused.hint
+        states = owner_asks("select array_agg(state order by state) from crm.drafts where id = any(%s)", held)
+        assert states == ["approved", "pending"]
+        for one in held:
+            await client.call_tool("discard_draft", {"draft": f"draft_{one}", "reason": "test over"})

@@ -45,6 +45,9 @@ _REQUESTER = """select o.slug, o.name as org_name, o.base_currency, o.timezone, 
 _POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
 _SPENT = """select coalesce(sum(amount), 0) from crm.drafts where org_id = %s and requester = %s and subject = %s
  and state = 'approved' and decided_at > clock_timestamp() - interval '24 hours'"""
+_SPENDING = (
+    """select pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'spent', %s::bigint, %s::bigint, %s::text), 0))"""
+)
 _APPROVE = """update crm.drafts set state = 'approved', decided_call = %s, amount = %s, subject = %s, result = %s where org_id = %s and id = %s"""
 _REJECT = """update crm.drafts set state = 'rejected', decided_call = %s, decision_reason = %s where org_id = %s and id = %s"""
 _STALE = """update crm.drafts set state = 'stale', decided_call = %s, decision_reason = %s, rerun = %s where org_id = %s and id = %s"""
@@ -390,8 +393,11 @@ async def _may_not(
     """Return why a person may not approve a draft, None where they may. Postgres judges again."""
     if not who.may_approve:
         return "you may not approve"
+    if stake.no_rate and who.role is not Role.ADMIN:
+        return "its amount is unknown for want of an exchange rate, so only an administrator may approve it"
     amount, exposed = stake.amount or Decimal(0), stake.amount or Decimal(0)
     if stake.amount is not None:
+        await conn.exec_driver_sql(_SPENDING, (who.org, held.requester, stake.subject))
         spent = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
         exposed += Decimal(spent.scalar_one())
     if exposed > who.approval_limit:

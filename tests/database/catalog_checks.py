@@ -1,0 +1,650 @@
+"""What every table, function and login of the schema must have. Each check returns its problems, as sentences."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, Numeric, String
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_mcp import migrate, revision
+from crm_mcp.crm.models import Base
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Check = Callable[[Connection], list[str]]
+
+GLOBAL = {
+    "alembic_version": "alembic's own; no login may touch it",
+    "schema_state": "one row about the database itself",
+    "database_setting": "one row about the database itself; crm_signin alone reads it",
+    "signing_key": "one row; definers alone read it",
+    "orgs": "the list of orgs; reached through memberships",
+    "users": "a person may belong to many orgs; reached through memberships",
+    "api_keys": "read before an org is known, by crm_signin alone",
+    "login_links": "read before an org is known, by crm_signin alone",
+    "web_sessions": "read before an org is known, by crm_signin alone",
+    "free_writes": "org 0 stands for every org; definers alone read it",
+    "reasoning": "describes the schema, the same for every org",
+}
+UNRECORDED = {
+    "memberships": "who may do what: written by the owner, audited apart",
+    "policies": "written by the owner, versioned",
+    "number_series": "drawn inside recorded inserts by a definer",
+    "changes": "the record itself",
+    "drafts": "held calls; a trigger of their own keeps them",
+    "audit_log": "the audit itself",
+}
+FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
+    "activities": {"I": None},
+    "notes": {"I": None, "U": ("body", "archived_at")},
+}
+HELD = {
+    "customers": "a party: an org may set RUN per table, in the policy and here alike",
+    "contacts": "a party, like customers",
+    "products": "prices bind the org",
+    "orders": "binds the org",
+    "order_lines": "part of an order",
+    "stock_movements": "the stock ledger",
+    "invoices": "binds the org",
+    "exchange_rates": "decides what an amount is worth, and so who may approve it",
+    "issues": "created and edited with a person",
+    "external_refs": "written by imports, which a person approves",
+}
+NO_COMPOSITE_KEY = {
+    ("customers", "owner_id"): "a user, and users are global",
+    ("external_refs", "external_id"): "an id of another system",
+    ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
+}
+STAMPS = {"org_id", "id", "created_by", "updated_by", "via_agent"}
+"""What the table kit adds to each table and the registry does not describe."""
+EVERY_ROW = {"version", "created_at", "updated_at", "archived_at", "custom_fields"}
+"""What the table kit adds and describes once."""
+
+TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text))::bigint)"
+OTHER_POLICIES = {
+    ("customers", "searched"): ("r", "crm_definer", "true"),
+    ("contacts", "searched"): ("r", "crm_definer", "true"),
+}
+"""find_customers names the org itself: under RLS the trigram index would not be used."""
+
+CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
+READ_BY_CLIENTS = ("changes", "drafts", "policies", "memberships", "reasoning", "orgs", "users", "schema_state")
+DEFINED_BY_OWNER = {
+    "touch_membership()": (),
+    "decide()": (),
+    "seal_on_arrival()": (),
+    "stamp()": (),
+    "xor_pad(bytea,integer)": (),
+    "mint(bigint,bigint,text)": ("crm_signin",),
+    "audit_link(bytea,crm.audit_log)": ("crm_definer",),
+    "name_key(text)": (*CLIENTS, "crm_definer"),
+    "digits(text)": (*CLIENTS, "crm_definer"),
+}
+DEFINERS = {
+    "sign(text)": ("crm_signin",),
+    "bound()": CLIENTS,
+    "record()": (),
+    "guard()": (),
+    "draw_number()": (),
+    "hold(jsonb)": CLIENTS,
+    "discard(bigint)": CLIENTS,
+    "expire_drafts()": ("crm_worker", "crm_approver"),
+    "seal_audit(integer)": ("crm_worker", "crm_approver"),
+    "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
+    "find_customers(text,integer)": CLIENTS,
+    "call_ended(bigint)": CLIENTS,
+}
+SIGN_IN = {
+    "sign_in_as(text,text,text)": (),
+    "sign_in(text,text,text)": CLIENTS,
+    "sign_in_key(bytea,text)": CLIENTS,
+    "make_login_link(text,text,bytea)": ("crm_approver",),
+    "use_login_link(bytea,bytea)": ("crm_approver",),
+    "resume(bytea)": ("crm_approver",),
+    "end_session(bytea)": ("crm_approver",),
+}
+OTHER_TRIGGERS = {
+    ("changes", "guard"): "CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON crm.changes DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION crm.guard()",
+    (
+        "drafts",
+        "decide",
+    ): "CREATE TRIGGER decide BEFORE INSERT OR UPDATE ON crm.drafts FOR EACH ROW EXECUTE FUNCTION crm.decide()",
+    (
+        "audit_log",
+        "arrival",
+    ): "CREATE TRIGGER arrival BEFORE INSERT ON crm.audit_log FOR EACH ROW EXECUTE FUNCTION crm.seal_on_arrival()",
+    ("memberships", "touch"): "CREATE TRIGGER touch BEFORE UPDATE ON crm.memberships FOR EACH ROW "
+    "WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION crm.touch_membership()",
+    ("orders", "draw_number"): "CREATE TRIGGER draw_number BEFORE INSERT ON crm.orders FOR EACH ROW "
+    "EXECUTE FUNCTION crm.draw_number('order', 'ORD-')",
+}
+ROLES = {
+    # login, superuser, createrole, createdb, replication, bypassrls
+    "crm_owner": (True, False, False, False, False, True),
+    "crm_agent": (True, False, False, False, False, False),
+    "crm_worker": (True, False, False, False, False, False),
+    "crm_approver": (True, False, False, False, False, False),
+    "crm_query": (True, False, False, False, False, False),
+    "crm_definer": (False, False, False, False, False, False),
+    "crm_signin": (False, False, False, False, False, True),
+}
+MEMBERSHIPS = {("crm_definer", "crm_owner", False, False, True), ("crm_signin", "crm_owner", False, False, True)}
+"""(role, member, admin, inherit, set): the owner may act as the definers, to give them their functions."""
+
+
+def _table_grants() -> dict[tuple[str, str], set[str]]:
+    """The golden table: (table, login) → privileges, a column's written `UPDATE(column)`."""
+    granted: dict[tuple[str, str], set[str]] = {}
+
+    def grant(privileges: str, tables: Iterable[str], logins: Iterable[str]) -> None:
+        for table in tables:
+            for login in logins:
+                granted.setdefault((table, login), set()).update(privileges.split())
+
+    grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
+    grant("SELECT", READ_BY_CLIENTS, CLIENTS)
+    said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
+    grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
+    grant("SELECT", ["audit_log"], ["crm_worker", "crm_approver"])
+    decided = "state approver decided_call decision_reason result rerun failures amount subject"
+    grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
+    read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
+    grant("SELECT", (*read, "number_series"), ["crm_definer"])
+    grant("INSERT", ["changes", "drafts", "number_series"], ["crm_definer"])
+    grant("UPDATE", ["number_series"], ["crm_definer"])
+    grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
+    grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
+    grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
+    grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
+    return granted
+
+
+TABLE_GRANTS = _table_grants()
+
+
+def tables(conn: Connection) -> set[str]:
+    return {
+        name
+        for (name,) in conn.execute(
+            "select relname from pg_class where relnamespace = 'crm'::regnamespace and relkind in ('r', 'p', 'f', 'm')"
+        )
+    }
+
+
+def business(conn: Connection) -> set[str]:
+    """The tables of records: all but the listed ones, so that a new table is one until somebody says why not."""
+    return tables(conn) - GLOBAL.keys() - UNRECORDED.keys()
+
+
+def columns(conn: Connection, table: str) -> dict[str, tuple[str, bool, str, str | None]]:
+    """Name → (type, nullable, kind of generation, comment)."""
+    found = conn.execute(
+        "select attname, format_type(atttypid, atttypmod), not attnotnull, attgenerated::text, col_description(attrelid, attnum)"
+        " from pg_attribute where attrelid = ('crm.' || %s)::regclass and attnum > 0 and not attisdropped",
+        (table,),
+    )
+    return {row[0]: row[1:] for row in found}
+
+
+def derived(conn: Connection, table: str) -> list[str]:
+    return [name for name, (_, _, generated, _) in columns(conn, table).items() if generated]
+
+
+def foreign_keys(conn: Connection, table: str) -> dict[tuple[str, ...], tuple[str, tuple[str, ...]]]:
+    """Columns here → (table, columns there)."""
+    found = conn.execute(
+        "select (select array_agg(a.attname::text order by k.n) from unnest(conkey) with ordinality k(c, n)"
+        "   join pg_attribute a on a.attrelid = conrelid and a.attnum = k.c), r.relname,"
+        " (select array_agg(a.attname::text order by k.n) from unnest(confkey) with ordinality k(c, n)"
+        "   join pg_attribute a on a.attrelid = confrelid and a.attnum = k.c)"
+        " from pg_constraint join pg_class r on r.oid = confrelid"
+        " where contype = 'f' and conrelid = ('crm.' || %s)::regclass",
+        (table,),
+    )
+    return {tuple(here): (there, tuple(names)) for here, there, names in found}
+
+
+def unlisted_relations(conn: Connection) -> list[str]:
+    """Views run with their owner's rights, sequences of their own could be drawn from; neither is in the design."""
+    found = conn.execute(
+        "select relname, relkind::text from pg_class c where relnamespace = 'crm'::regnamespace and (relkind in ('v', 'm', 'f', 'p')"
+        " or relkind = 'S' and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'i'))"
+    )
+    problems = [f"{name} is a relation of kind {kind}" for name, kind in found]
+    there = tables(conn)
+    return problems + [f"{name} is listed but not there" for name in {*GLOBAL, *UNRECORDED, *FREE, *HELD} - there]
+
+
+def foreign_owners(conn: Connection) -> list[str]:
+    found = conn.execute(
+        "select relname, relowner::regrole::text from pg_class where relnamespace = 'crm'::regnamespace and relkind <> 'i'"
+        " and relowner::regrole::text <> 'crm_owner' union all select nspname, nspowner::regrole::text from pg_namespace"
+        " where nspname = 'crm' and nspowner::regrole::text <> 'crm_owner'"
+    )
+    return [f"{name} belongs to {owner}" for name, owner in found]
+
+
+def unconfined_tables(conn: Connection) -> list[str]:
+    """org_id first in the key, RLS enabled and forced, the one policy."""
+    problems = []
+    for table in sorted(tables(conn) - GLOBAL.keys()):
+        row = conn.execute(
+            "select relrowsecurity, relforcerowsecurity, (select a.attname from pg_index i join pg_attribute a"
+            "   on a.attrelid = i.indrelid and a.attnum = i.indkey[0] where i.indrelid = c.oid and i.indisprimary)"
+            " from pg_class c where c.oid = ('crm.' || %s)::regclass",
+            (table,),
+        ).fetchone()
+        assert row is not None
+        if not row[0]:
+            problems.append(f"{table} has no RLS")
+        if not row[1]:
+            problems.append(f"{table} does not force RLS on its owner")
+        if row[2] != "org_id":
+            problems.append(f"the key of {table} begins with {row[2]}, not org_id")
+        if columns(conn, table).get("org_id", ("", True))[:2] != ("bigint", False):
+            problems.append(f"{table}.org_id is not a bigint that is never null")
+        policies = {
+            name: (cmd, roles, qual, check, permissive)
+            for name, cmd, roles, qual, check, permissive in conn.execute(
+                "select polname, polcmd::text, array_to_string(polroles::regrole[], ','), pg_get_expr(polqual, polrelid),"
+                " pg_get_expr(polwithcheck, polrelid), polpermissive from pg_policy where polrelid = ('crm.' || %s)::regclass",
+                (table,),
+            )
+        }
+        if policies.pop("tenant", None) != ("*", "-", TENANT, None, True):
+            problems.append(f"{table} lacks the policy of tenants as it should be")
+        for name, policy in policies.items():
+            known = OTHER_POLICIES.get((table, name))
+            if known is None or policy != (*known, None, True):
+                problems.append(f"{table} has another policy, {name}")
+    return problems
+
+
+def unexpected_triggers(conn: Connection) -> list[str]:
+    """Stamp and record on every table of records, with its name and its generated columns, and no other trigger."""
+    expected = dict(OTHER_TRIGGERS)
+    for table in business(conn):
+        array = "'{" + ",".join(derived(conn, table)) + "}'"
+        expected[table, "stamp"] = (
+            f"CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.stamp({array})"
+        )
+        expected[table, "record"] = (
+            f"CREATE TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON crm.{table} FOR EACH ROW "
+            f"EXECUTE FUNCTION crm.record('{table}', {array})"
+        )
+    found = {
+        (table, name): (text, enabled)
+        for table, name, text, enabled in conn.execute(
+            "select c.relname, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled::text from pg_trigger t join pg_class c on c.oid = t.tgrelid"
+            " where c.relnamespace = 'crm'::regnamespace and not t.tgisinternal"
+        )
+    }
+    problems = [f"{table} has no trigger {name}" for table, name in sorted(expected.keys() - found.keys())]
+    problems += [f"{table} has another trigger, {name}" for table, name in sorted(found.keys() - expected.keys())]
+    for (table, name), (text, enabled) in sorted(found.items()):
+        if (table, name) in expected and text != expected[table, name]:
+            problems.append(f"the trigger {name} of {table} is not as it should be: {text}")
+        if enabled != "O":
+            problems.append(f"the trigger {name} of {table} is disabled or always on")
+    return problems
+
+
+def virtual_columns(conn: Connection) -> list[str]:
+    """to_jsonb of a row sees no virtual column, so a write of one would go unrecorded."""
+    return [
+        f"{table}.{name} is virtual"
+        for table in sorted(tables(conn))
+        for name, (_, _, generated, _) in columns(conn, table).items()
+        if generated == "v"
+    ]
+
+
+def unexpected_free_writes(conn: Connection) -> list[str]:
+    found = {
+        (t, op): c and tuple(c)
+        for t, op, c in conn.execute("select tbl, op::text, columns from crm.free_writes where org_id = 0")
+    }
+    expected = {(table, op): c for table, ops in FREE.items() for op, c in ops.items()}
+    problems = [
+        f"{op} on {table} is free, or for other columns: {c}"
+        for (table, op), c in found.items()
+        if (table, op) not in expected or expected[table, op] != c
+    ]
+    problems += [f"{op} on {table} is not free" for table, op in expected.keys() - found.keys()]
+    known = {*FREE, *HELD}
+    problems += [
+        f"{table} is neither free nor said to be held, with a reason" for table in sorted(business(conn) - known)
+    ]
+    for table, ops in FREE.items():
+        missing = {c for listed in ops.values() for c in listed or ()} - columns(conn, table).keys()
+        problems += [f"{table} frees {column}, which it does not have" for column in missing]
+    return problems
+
+
+def unregistered_tables(conn: Connection) -> list[str]:
+    """The registry's columns are the live ones that are not derived, its relationships the live foreign keys."""
+    registry = {
+        name: (description, hint, roles)
+        for name, description, hint, roles in conn.execute(
+            "select table_name, description, schema_hint, roles from crm.reasoning where type = 'crm'"
+        )
+    }
+    live = business(conn)
+    problems = [f"{table} is not in the registry" for table in sorted(live - registry.keys())]
+    problems += [f"{table} is in the registry and not there" for table in sorted(registry.keys() - live)]
+    prefixes: dict[str, str] = {}
+    for table in sorted(live & registry.keys()):
+        description, hint, roles = registry[table]
+        said, there = set(hint["columns"]), columns(conn, table).keys() - STAMPS - set(derived(conn, table))
+        if said != there:
+            problems.append(f"the registry of {table} differs in {sorted(said ^ there)}")
+        problems += [
+            f"the registry says nothing of {table}.{name}" for name, meaning in hint["columns"].items() if not meaning
+        ]
+        keys = {here[1]: there[0] for here, there in foreign_keys(conn, table).items() if len(here) == 2}
+        if hint["relationships"] != keys:
+            problems.append(f"the registry relates {table} to {hint['relationships']}, its keys to {keys}")
+        comment = conn.execute("select obj_description(('crm.' || %s)::regclass)", (table,)).fetchone()
+        if comment != (description,):
+            problems.append(f"the registry describes {table} otherwise than its comment")
+        if not roles:
+            problems.append(f"{table} is shown to no role")
+        if hint["id"] in prefixes:
+            problems.append(f"{table} and {prefixes[hint['id']]} share ids like {hint['id']}")
+        prefixes[hint["id"]] = table
+    return problems
+
+
+def missing_comments(conn: Connection) -> list[str]:
+    problems = []
+    for table in sorted(business(conn)):
+        if not (conn.execute("select obj_description(('crm.' || %s)::regclass)", (table,)).fetchone() or [None])[0]:
+            problems.append(f"{table} has no comment")
+        for name, (_, _, generated, comment) in columns(conn, table).items():
+            if not comment and not generated and name not in STAMPS | EVERY_ROW:
+                problems.append(f"{table}.{name} has no comment")
+    return problems
+
+
+def keys_across_orgs(conn: Connection) -> list[str]:
+    """A foreign key to a table of orgs names the org on both sides, and every id column has one."""
+    problems = []
+    confined = tables(conn) - GLOBAL.keys()
+    for table in sorted(tables(conn)):
+        keys = foreign_keys(conn, table)
+        for here, (there, named) in keys.items():
+            if there in confined and (here[0] != "org_id" or named[0] != "org_id"):
+                problems.append(f"{table}({', '.join(here)}) references {there} without the org")
+        if table not in business(conn):
+            continue
+        pointing = {here[1] for here in keys if len(here) == 2 and here[0] == "org_id"}
+        problems += [
+            f"{table}.{name} has no composite foreign key"
+            for name in columns(conn, table)
+            if name.endswith("_id")
+            and name != "org_id"
+            and name not in pointing
+            and (table, name) not in NO_COMPOSITE_KEY
+        ]
+        if keys.get(("org_id",)) != ("orgs", ("id",)):
+            problems.append(f"{table}.org_id does not reference orgs")
+    return problems
+
+
+def unexpected_grants(conn: Connection) -> list[str]:
+    """The grants on tables and columns equal the golden table; the owner's own rights are left out."""
+    found: dict[tuple[str, str], set[str]] = {}
+    granted = conn.execute(
+        "select c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type || case when x.is_grantable then ' grantable' else '' end"
+        " from pg_class c, aclexplode(c.relacl) x left join pg_roles r on r.oid = x.grantee"
+        " where c.relnamespace = 'crm'::regnamespace and x.grantee <> c.relowner"
+        " union all select c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type || '(' || a.attname || ')' || case when x.is_grantable then ' grantable' else '' end"
+        " from pg_class c join pg_attribute a on a.attrelid = c.oid, aclexplode(a.attacl) x left join pg_roles r on r.oid = x.grantee"
+        " where c.relnamespace = 'crm'::regnamespace and x.grantee <> c.relowner"
+    )
+    for table, who, privilege in granted:
+        found.setdefault((table, who), set()).add(privilege)
+    problems = []
+    for table, who in sorted(found.keys() | TABLE_GRANTS.keys()):
+        has, should = found.get((table, who), set()), TABLE_GRANTS.get((table, who), set())
+        problems += [f"{who} has {privilege} on {table}" for privilege in sorted(has - should)]
+        problems += [f"{who} lacks {privilege} on {table}" for privilege in sorted(should - has)]
+    return problems
+
+
+def effective_rights(conn: Connection) -> list[str]:
+    """What the logins can do in the end, by whatever way: the few rights that nobody may have."""
+    asked = conn.execute(
+        "select r.rolname, c.relname, p from pg_roles r, pg_class c, unnest(array['TRUNCATE', 'TRIGGER', 'REFERENCES', 'MAINTAIN']) p"
+        " where r.rolname like 'crm\\_%%' and r.rolname <> 'crm_owner' and c.relnamespace = 'crm'::regnamespace and c.relkind = 'r'"
+        " and has_table_privilege(r.oid, c.oid, p)"
+        " union all select r.rolname, c.relname, p from pg_roles r, pg_class c, unnest(array['INSERT', 'UPDATE', 'DELETE']) p"
+        " where r.rolname like 'crm\\_%%' and r.rolname not in ('crm_owner', 'crm_definer') and c.oid = 'crm.changes'::regclass and has_table_privilege(r.oid, c.oid, p)"
+        " union all select r.rolname, c.relname, p from pg_roles r, pg_class c, unnest(array['UPDATE', 'DELETE']) p"
+        " where r.rolname like 'crm\\_%%' and r.rolname <> 'crm_owner' and c.oid = 'crm.audit_log'::regclass and has_table_privilege(r.oid, c.oid, p)"
+        " union all select 'crm_query', c.relname, p from pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p"
+        " where c.relnamespace = 'crm'::regnamespace and c.relkind = 'r' and has_table_privilege('crm_query', c.oid, p)"
+        " union all select r.rolname, c.relname, p from pg_roles r, pg_class c, unnest(array['USAGE', 'UPDATE', 'SELECT']) p"
+        " where r.rolname like 'crm\\_%%' and r.rolname <> 'crm_owner' and c.relnamespace = 'crm'::regnamespace and c.relkind = 'S' and has_sequence_privilege(r.oid, c.oid, p)"
+        " union all select r.rolname, 'schema ' || n.nspname, 'CREATE' from pg_roles r, pg_namespace n where r.rolname like 'crm\\_%%' and r.rolname <> 'crm_owner'"
+        " and has_schema_privilege(r.oid, n.oid, 'CREATE')"
+        " union all select r.rolname, 'the database', p from pg_roles r, unnest(array['TEMP', 'CREATE']) p where r.rolname like 'crm\\_%%' and r.rolname <> 'crm_owner'"
+        " and has_database_privilege(r.oid, current_database(), p)"
+        " union all select 'crm_query', 'schema crm', 'USAGE' where has_schema_privilege('crm_query', 'crm', 'USAGE')",
+        (),
+    )
+    return [f"{who} has {privilege} on {what}" for who, what, privilege in asked]
+
+
+def public_rights(conn: Connection) -> list[str]:
+    """PUBLIC has nothing in crm and may create nowhere. Types are left out: without the schema they cannot be named."""
+    asked = conn.execute(
+        "select 'table ' || relname, x.privilege_type from pg_class, aclexplode(relacl) x where relnamespace = 'crm'::regnamespace and x.grantee = 0"
+        " union all select 'column ' || attname, x.privilege_type from pg_attribute join pg_class c on c.oid = attrelid, aclexplode(attacl) x"
+        "  where c.relnamespace = 'crm'::regnamespace and x.grantee = 0"
+        " union all select 'function ' || proname, x.privilege_type from pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) x"
+        "  where pronamespace = 'crm'::regnamespace and x.grantee = 0"
+        " union all select 'schema ' || nspname, x.privilege_type from pg_namespace, aclexplode(nspacl) x"
+        "  where x.grantee = 0 and (nspname = 'crm' or x.privilege_type = 'CREATE')"
+        " union all select 'database', x.privilege_type from pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) x"
+        "  where datname = current_database() and x.grantee = 0 and x.privilege_type <> 'CONNECT'"
+        " union all select 'default of ' || defaclobjtype::text, x.privilege_type from pg_default_acl, aclexplode(defaclacl) x"
+        " union all select 'parameter ' || parname, x.privilege_type from pg_parameter_acl, aclexplode(paracl) x where x.grantee <> 10"
+    )
+    return [f"{what}: {privilege}" for what, privilege in asked]
+
+
+def unsafe_functions(conn: Connection) -> list[str]:
+    """Who owns and may call each function, with which search_path; a definer's owner is never a login."""
+    expected = {
+        **{name: ("crm_owner", False, callers) for name, callers in DEFINED_BY_OWNER.items()},
+        **{name: ("crm_definer", True, callers) for name, callers in DEFINERS.items()},
+        **{name: ("crm_signin", True, callers) for name, callers in SIGN_IN.items()},
+    }
+    found = {
+        name: (owner, definer, tuple(callers), config or [])
+        for name, owner, definer, callers, config in conn.execute(
+            "select p.proname || '(' || array_to_string(array(select format_type(t, null) from unnest(p.proargtypes) t), ',') || ')',"
+            " p.proowner::regrole::text, p.prosecdef, array(select case x.grantee when 0 then 'PUBLIC' else x.grantee::regrole::text end"
+            "  from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee <> p.proowner), p.proconfig"
+            " from pg_proc p where p.pronamespace = 'crm'::regnamespace"
+        )
+    }
+    problems = [f"{name} is listed but not there" for name in sorted(expected.keys() - found.keys())]
+    for name, (owner, definer, callers, config) in sorted(found.items()):
+        path = [c.partition("=")[2] for c in config if c.startswith("search_path=")]
+        if path != ["pg_catalog, pg_temp"]:
+            problems.append(f"{name} has search_path {path}")
+        if definer and owner not in ("crm_definer", "crm_signin"):
+            problems.append(f"{name} runs with the rights of {owner}")
+        if name not in expected:
+            problems.append(f"{name} is not listed")
+            continue
+        if (owner, definer) != expected[name][:2]:
+            problems.append(f"{name} belongs to {owner}, definer: {definer}")
+        problems += [
+            f"{name} may be called by {who}" for who in sorted(set(callers) - set(expected[name][2]) - {"crm_owner"})
+        ]
+        problems += [f"{name} may not be called by {who}" for who in sorted(set(expected[name][2]) - set(callers))]
+    return problems
+
+
+def unqualified_names(conn: Connection) -> list[str]:
+    """A heuristic: in no function body does a table follow FROM, JOIN, INTO, UPDATE or TABLE, or a function its call, without a schema."""
+    relations = tables(conn)
+    callable_here = {
+        n
+        for (n,) in conn.execute(
+            "select proname from pg_proc where pronamespace in ('crm'::regnamespace, 'public'::regnamespace)"
+        )
+    }
+    types = {
+        n
+        for (n,) in conn.execute(
+            "select typname from pg_type where typnamespace in ('crm'::regnamespace, 'public'::regnamespace) and typname !~ '^_'"
+        )
+    }
+    shared = {
+        n for (n,) in conn.execute("select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace")
+    }
+    own = {n for (n,) in conn.execute("select proname from pg_proc where pronamespace = 'crm'::regnamespace")}
+    problems = []
+    for name, body in conn.execute("select proname, prosrc from pg_proc where pronamespace = 'crm'::regnamespace"):
+        text = re.sub(r"'(?:[^']|'')*'", "''", re.sub(r"--[^\n]*", "", body)).lower()
+        for table in re.findall(
+            r"\b(?:from|join|into|update|table|using)\s+(?:only\s+)?([a-z_]\w*)\b(?!\s*[.(])", text
+        ):
+            if table in relations:
+                problems.append(f"{name} names {table} without its schema")
+        for called in re.findall(r"(?<![\w.])([a-z_]\w*)\s*\(", text):
+            if called in callable_here and (called in own or called not in shared):
+                problems.append(f"{name} calls {called} without its schema")
+        for typed in re.findall(r"::\s*([a-z_]\w*)", text):
+            if typed in types:
+                problems.append(f"{name} casts to {typed} without its schema")
+    return problems
+
+
+def unsafe_roles(conn: Connection) -> list[str]:
+    found = {
+        row[0]: row[1:]
+        for row in conn.execute(
+            "select rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls from pg_roles where rolname like 'crm\\_%%'",
+            (),
+        )
+    }
+    problems = [
+        f"{name} is {found.get(name)}, should be {ROLES.get(name)}"
+        for name in sorted(found.keys() | ROLES.keys())
+        if found.get(name) != ROLES.get(name)
+    ]
+    members = set(
+        conn.execute(
+            "select roleid::regrole::text, member::regrole::text, admin_option, inherit_option, set_option from pg_auth_members"
+            " where roleid::regrole::text like 'crm\\_%%' or member::regrole::text like 'crm\\_%%'",
+            (),
+        ).fetchall()
+    )
+    return problems + [
+        f"{member} is a member of {role} (admin {a}, inherit {i}, set {s}), or is not"
+        for role, member, a, i, s in sorted(members ^ MEMBERSHIPS)
+    ]
+
+
+def _spelled(column_type: Any) -> str:
+    match column_type:
+        case BigInteger():
+            return "bigint"
+        case Integer():
+            return "integer"
+        case Boolean():
+            return "boolean"
+        case DateTime(timezone=True):
+            return "timestamp with time zone"
+        case Date():
+            return "date"
+        case JSONB():
+            return "jsonb"
+        case Numeric(precision=p, scale=s):
+            return f"numeric({p},{s})"
+        case String(length=None):
+            return "text"
+    return f"an unknown {column_type!r}"
+
+
+def models_that_differ(conn: Connection) -> list[str]:
+    """The unit of work's tables are the live ones: columns, types, nullability, foreign keys."""
+    models = {table.name: table for table in Base.metadata.tables.values()}
+    live = business(conn)
+    problems = [f"{name} has no model" for name in sorted(live - models.keys())]
+    problems += [f"the model {name} has no table" for name in sorted(models.keys() - live)]
+    for name in sorted(live & models.keys()):
+        there = columns(conn, name)
+        unmodelled = (
+            there.keys() - {c.name for c in models[name].columns} - STAMPS - EVERY_ROW - set(derived(conn, name))
+        )
+        problems += [f"the model {name} lacks {column}" for column in sorted(unmodelled)]
+        for column in models[name].columns:
+            if column.name not in there:
+                problems.append(f"the model {name} has {column.name}, the table not")
+            elif there[column.name][:2] != (_spelled(column.type), bool(column.nullable)):
+                problems.append(
+                    f"the model says {name}.{column.name} is {_spelled(column.type)}, nullable {column.nullable}: {there[column.name][:2]}"
+                )
+        keys = {here: there for here, there in foreign_keys(conn, name).items() if len(here) > 1}
+        modelled = {
+            tuple(c.name for c in key.columns): (key.referred_table.name, tuple(e.column.name for e in key.elements))
+            for key in models[name].foreign_key_constraints
+        }
+        if keys != modelled:
+            problems.append(f"the keys of the model {name} are {modelled}, of the table {keys}")
+        primary = conn.execute(
+            "select array_agg(a.attname::text order by k.n) from pg_index i, unnest(i.indkey::int2[]) with ordinality k(c, n) join pg_attribute a on a.attnum = k.c"
+            " where a.attrelid = i.indrelid and i.indisprimary and i.indrelid = ('crm.' || %s)::regclass",
+            (name,),
+        ).fetchone()
+        if primary is None or primary[0] != [c.name for c in models[name].primary_key.columns]:
+            problems.append(f"the primary key of {name} is {primary}")
+    return problems
+
+
+def revisions_that_differ(conn: Connection) -> list[str]:
+    stated = conn.execute("select revision from crm.schema_state").fetchall()
+    applied = conn.execute("select version_num from crm.alembic_version").fetchall()
+    expected = [(revision.CURRENT,)]
+    problems = (
+        []
+        if migrate.newest() == revision.CURRENT
+        else [f"the newest migration is {migrate.newest()}, the program's revision {revision.CURRENT}"]
+    )
+    problems += [] if stated == expected else [f"the database states {stated}"]
+    return problems + ([] if applied == expected else [f"alembic has applied {applied}"])
+
+
+CHECKS: tuple[Check, ...] = (
+    unlisted_relations,
+    foreign_owners,
+    unconfined_tables,
+    unexpected_triggers,
+    virtual_columns,
+    unexpected_free_writes,
+    unregistered_tables,
+    missing_comments,
+    keys_across_orgs,
+    unexpected_grants,
+    effective_rights,
+    public_rights,
+    unsafe_functions,
+    unqualified_names,
+    unsafe_roles,
+    models_that_differ,
+    revisions_that_differ,
+)
+
+
+def problems_of(conn: Connection, *checks: Check) -> list[str]:
+    """Run checks with an empty search path, under which Postgres spells every name with its schema."""
+    conn.execute("select set_config('search_path', 'pg_catalog', false)")
+    return [problem for check in checks or CHECKS for problem in check(conn)]
