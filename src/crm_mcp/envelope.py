@@ -1,11 +1,12 @@
 """Results as clients get them (S0 §5.1, §5.2): structured, standing alone, with a compact text of the same."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -15,6 +16,10 @@ from .tool import Answer, Tool
 
 BUDGET = 2000
 """Tokens a result may cost (S0 §9), at four characters a token."""
+SAYING = 300
+"""Characters kept free to say what was left out."""
+LONG_TEXT = 1200
+"""Characters of one text that are kept before anything else is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +99,22 @@ def plain(value: Any) -> Any:
 
 
 def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
-    """Shorten the longest list until the result fits, and say what was left out and how to get it."""
+    """Cut long texts, then shorten the longest list, until the result fits; say what was left out and how to get it."""
     left_out: dict[str, int] = {}
-    size = _size(body)
-    while size > BUDGET * 4:
-        lists = [found for found in _lists(body[noun], noun) if len(found[1]) > 1]
-        if not lists:
+    room = BUDGET * 4 - SAYING
+    while (excess := _size(body) - room) > 0:
+        texts, lists = _longest(body[noun], noun)
+        if texts and len(texts.value) > LONG_TEXT + 1:
+            keep = max(LONG_TEXT, len(texts.value) - excess - 1)
+            texts.put(texts.value[:keep] + "…")
+            cut = f"{texts.path} (characters)"
+            left_out[cut] = left_out.get(cut, 0) + len(texts.value) - keep
+        elif lists is not None:
+            keep = max(1, min(len(lists.value) - 1, len(lists.value) * room // (room + excess)))
+            left_out[lists.path] = left_out.get(lists.path, 0) + len(lists.value) - keep
+            del lists.value[keep:]
+        else:
             break
-        path, longest = max(lists, key=lambda found: _size(found[1]))
-        keep = max(1, min(len(longest) - 1, int(len(longest) * BUDGET * 4 / size)))
-        left_out[path] = left_out.get(path, 0) + len(longest) - keep
-        del longest[keep:]
-        size = _size(body)
     if left_out:
         how = "Ask for less at once: a smaller limit, fewer includes, a narrower filter."
         body["_meta"] = {**body["_meta"], "leftOut": left_out, "leftOutHint": how}
@@ -114,14 +123,34 @@ def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
     return body
 
 
-def _lists(value: Any, path: str) -> list[tuple[str, list[Any]]]:
-    found: list[tuple[str, list[Any]]] = []
-    if is_array(value):
-        found.append((path, value))
-    elif is_object(value):
-        for key, part in value.items():
-            found += _lists(part, f"{path}.{key}")
-    return found
+class _Part(NamedTuple):
+    """A part of a result that can be shortened: where it is, and how to put another in its place."""
+
+    path: str
+    value: Any
+    put: Callable[[Any], None]
+
+
+def _longest(value: Any, path: str) -> tuple[_Part | None, _Part | None]:
+    """Return the longest text and the largest list of more than one item inside a value."""
+    parts = list(_parts(value, path, lambda _: None))
+    texts = [part for part in parts if isinstance(part.value, str)]
+    lists = [part for part in parts if is_array(part.value) and len(part.value) > 1]
+    return (
+        max(texts, key=lambda part: len(part.value), default=None),
+        max(lists, key=lambda part: _size(part.value), default=None),
+    )
+
+
+def _parts(value: Any, path: str, put: Callable[[Any], None]) -> Iterator[_Part]:
+    if isinstance(value, str) or is_array(value):
+        yield _Part(path, value, put)
+    if is_object(value):
+        for key, inner in value.items():
+            yield from _parts(inner, f"{path}.{key}", partial(value.__setitem__, key))
+    elif is_array(value):
+        for at, inner in enumerate(value):
+            yield from _parts(inner, f"{path}.{at}" if not is_object(inner) else path, partial(value.__setitem__, at))
 
 
 def _size(value: Any) -> int:
