@@ -29,7 +29,9 @@ def main() -> None:
         (wheel,) = place.glob("*.whl")
         venv.create(place / "env", with_pip=True)
         python = place / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-        pins = [line.split(" \\")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line]
+        pins = [
+            line.split(" \\")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+        ]
         (place / "pins.txt").write_text("\n".join(pin for pin in pins if not pin.lstrip().startswith("#")))
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--constraint", str(place / "pins.txt"), str(wheel)], check=True)
@@ -43,7 +45,11 @@ def main() -> None:
 
 
 def listed(command: list[str], environment: dict[str, str], folder: str) -> list[str]:
-    asked = [HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]
+    asked = [
+        HELLO,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=folder, text=True
     ) as server:

@@ -6,3 +6,10 @@ create function crm.name_key(name text) returns text language sql immutable para
     '( (gmbh|ag|kg|ohg|ug|mbh|co|inc|incorporated|llc|llp|ltd|limited|plc|corp|corporation|company|sa|sas|sarl|srl|spa|sl|bv|nv|ab|as|oy|aps|kft|pty|se|ev))+ ?$', '', 'g')) $f$;
 create function crm.digits(phone text) returns text language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
   select nullif(regexp_replace(left(phone, 60), '[^0-9]', '', 'g'), '') $f$;
+
+-- ISO 4217 minor units, and an amount as tools show it. Plain SQL bodies, so that the planner inlines them.
+create function crm.minor_units(currency text) returns int language sql immutable parallel safe
+  return case when currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') then 0
+              when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 3 else 2 end;
+create function crm.money(amount numeric, currency text) returns jsonb language sql immutable parallel safe
+  return jsonb_build_object('amount', round(amount, crm.minor_units(currency))::text, 'currency', currency);

@@ -307,11 +307,16 @@ def rights() -> Iterator[str]:
         "decide()",
         "seal_on_arrival()",
         "stamp()",
+        "minor_units(text)",
+        "money(numeric, text)",
         "name_key(text)",
         "digits(text)",
     ):
         yield f"revoke execute on function crm.{signature} from public"
-    yield "grant execute on function crm.name_key(text), crm.digits(text) to crm_definer, " + ", ".join(serving)
+    yield (
+        "grant execute on function crm.name_key(text), crm.digits(text), crm.minor_units(text), crm.money(numeric, text) to crm_definer, "
+        + ", ".join(serving)
+    )
     yield "grant execute on function crm.mint(bigint, bigint, text) to crm_signin"
     yield "grant execute on function crm.audit_link(bytea, crm.audit_log) to crm_definer"
     yield from definer("sign(text)", callers=("crm_signin",))

@@ -42,6 +42,7 @@ class App:
     _db: Database | None = None
     _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def db(self) -> Database:
         if self._db is None:
@@ -53,7 +54,9 @@ class App:
     async def principal(self) -> Principal:
         """Return who is served, signed in on the first need."""
         if self.client.principal is None:
-            await self.renew_principal()
+            async with self._signing_in:
+                if self.client.principal is None:
+                    await self.renew_principal()
         assert self.client.principal is not None
         return self.client.principal
 

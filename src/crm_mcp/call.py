@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import anyio
-import structlog
 
 from . import audit, envelope, hooks
 from .app import App
@@ -13,6 +12,7 @@ from .context import Read, Reports
 from .db import MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
+from .log import logger
 from .tool import Args, Effect, Tool
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ async def call(app: App, name: str, raw: Mapping[str, Any], progress: Reports) -
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
-            structlog.get_logger().error("call crashed", call=this.id, tool=name[:100], exc_info=problem)
+            logger().error("call crashed", call=this.id, tool=name[:100], exc_info=problem)
         await _record(app, this, refusal.error if refusal else "INTERNAL")
         if isinstance(refusal, UnknownTool):
             raise refusal from None
@@ -117,7 +117,7 @@ async def read_resource(
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
-            structlog.get_logger().error("resource crashed", call=this.id, uri=uri[:200], exc_info=problem)
+            logger().error("resource crashed", call=this.id, uri=uri[:200], exc_info=problem)
         await _record(app, this, refusal.error if refusal else "INTERNAL")
         raise
     await app.audit_ended(this, audit.ended(this, "run", "ok"))
@@ -129,13 +129,13 @@ async def _record(app: App, this: Call, outcome: str) -> None:
     try:
         await (await app.db()).alone(this.principal.org, audit.refused(this, outcome))
     except Exception:
-        structlog.get_logger().error("audit row lost", call=this.id, tool=this.tool[:100], outcome=outcome)
+        logger().error("audit row lost", call=this.id, tool=this.tool[:100], outcome=outcome)
 
 
 def _unaudited(problem: Exception, name: str) -> Envelope:
     """Answer a call made before anybody could be signed in: there is no org whose audit could hold it."""
     refusal = refusal_for(problem)
     if refusal is None:
-        structlog.get_logger().error("sign-in crashed", tool=name[:100], exc_info=problem)
+        logger().error("sign-in crashed", tool=name[:100], exc_info=problem)
         refusal = Refusal("SIGN_IN_FAILED", "Something went wrong while signing in. See the server's log.")
     return envelope.refused(refusal)

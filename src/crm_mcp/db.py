@@ -130,8 +130,8 @@ class Database:
                     standing = await conn.execute(STANDING, (since, who.org, who.user))
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
-                    stands = await standing.fetchone()
-                    row = await found.fetchone()
+                stands = await standing.fetchone()
+                row = await found.fetchone()
             except BaseException:
                 if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                     await conn.rollback()

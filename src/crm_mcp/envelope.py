@@ -16,6 +16,9 @@ from .tool import Answer, Tool
 
 BUDGET = 2000
 """Tokens a result may cost (S0 §9), at four characters a token."""
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 SAYING = 300
 """Characters kept free to say what was left out."""
 LONG_TEXT = 1200
@@ -83,6 +86,8 @@ def crashed(call: int) -> Envelope:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON types; decimals and times become text."""
+    if type(value) in _PLAIN:
+        return value
     if is_object(value):
         return {str(k): plain(v) for k, v in value.items() if v is not None}
     if is_array(value):
@@ -154,7 +159,7 @@ def _parts(value: Any, path: str, put: Callable[[Any], None]) -> Iterator[_Part]
 
 
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return len(_compact(value))
 
 
 def _lines(value: Any, indent: str) -> list[str]:
@@ -174,6 +179,6 @@ def _lines(value: Any, indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str) and value.replace(" ", "").replace("_", "").isalnum() and len(value) < 60:
+    if isinstance(value, str) and len(value) < 60 and value.replace(" ", "").replace("_", "").isalnum():
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from .audit import Call
 from .envelope import Envelope
 from .errors import Refusal
+from .log import logger
 from .tool import Args, Effect, Tool
 
 Before = Callable[[Call, Tool, Args], Awaitable[None]]
@@ -22,7 +21,7 @@ async def agents_give_a_reason(call: Call, tool: Tool, args: Args) -> None:
 
 async def log_the_call(call: Call, tool: Tool, envelope: Envelope) -> None:
     """Log how a call ended: ids and sizes, no text of anybody's."""
-    structlog.get_logger().info(
+    logger().debug(
         "call",
         call=call.id,
         tool=tool.name,

@@ -2,12 +2,29 @@
 
 import logging
 import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import structlog
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+_level = ["info"]
 
 
 def configure(level: str) -> None:
     """Send every log line to stderr as JSON."""
+    _level[0] = level
+    logger.cache_clear()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format='{"logger":"%(name)s","event":"%(levelname)s"}'
+    )
+
+
+@cache
+def logger() -> "FilteringBoundLogger":
+    """Return the logger; its library is imported with the first line, so that no client waits for it."""
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -16,10 +33,8 @@ def configure(level: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[_level[0].upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format='{"logger":"%(name)s","event":"%(levelname)s"}'
-    )
+    made: Any = structlog.get_logger()
+    return made.bind()

@@ -59,16 +59,6 @@ def said(amount: Decimal, currency: str) -> str:
     return f"{currency} {rounded(amount, currency):,}"
 
 
-MINOR_UNITS_SQL = (
-    "case when {c} in ("
-    + ", ".join(f"'{c}'" for c in sorted(ZERO_DECIMALS))
-    + ") then 0 when {c} in ("
-    + ", ".join(f"'{c}'" for c in sorted(THREE_DECIMALS))
-    + ") then 3 else 2 end"
-)
-
-
 def money_sql(amount: str, currency: str) -> str:
     """Return the SQL expression of an amount's wire form, for reads; both arguments are SQL expressions."""
-    units = MINOR_UNITS_SQL.format(c=currency)
-    return f"jsonb_build_object('amount', round({amount}, {units})::text, 'currency', {currency})"
+    return f"crm.money({amount}, {currency})"

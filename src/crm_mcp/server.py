@@ -12,6 +12,7 @@ from . import __version__
 from .app import App
 from .context import Reports
 from .errors import Refusal, UnknownTool, refusal_for
+from .log import logger
 
 INSTRUCTIONS = (
     "A CRM. Reads are exact. A call with consequences answers approval_required: nothing has changed until a person "
@@ -152,7 +153,10 @@ async def _or_error(awaitable: Any) -> Any:
 
 
 def _error(problem: Exception) -> MCPError:
-    refusal = refusal_for(problem) or Refusal("INTERNAL", "Something went wrong on our side; see the server's log.")
+    refusal = refusal_for(problem)
+    if refusal is None:
+        logger().error("request crashed", exc_info=problem)
+        refusal = Refusal("INTERNAL", "Something went wrong on our side; see the server's log.")
     code = (
         t.INVALID_PARAMS if refusal.error.endswith("NOT_FOUND") or refusal.error == "INVALID_ID" else t.INTERNAL_ERROR
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import auth, ids, revision
+from . import auth, ids, log, revision
 from .app import App, Client
 from .approvals.whereabouts import Whereabouts
 from .catalog import Catalog, Narrowing
@@ -165,12 +166,13 @@ def main(words: Sequence[str]) -> None:
 
 
 async def _serve(app: App, settings: Settings) -> None:
-    from . import log
     from .server import build_server
     from .stdio import stdio
 
     log.configure(settings.log_level)
     server = build_server(app)
+    gc.freeze()
+    gc.enable()
     early = asyncio.create_task(_sign_in_early(app))
     async with stdio() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
@@ -183,4 +185,6 @@ async def _sign_in_early(app: App) -> None:
     try:
         await app.principal()
     except Exception as problem:
-        sys.stderr.write(f"{problem.__class__.__name__}: {getattr(problem, 'hint', 'see the log')}\n")
+        log.logger().warning(
+            "nobody is signed in yet", problem=type(problem).__name__, hint=getattr(problem, "hint", None)
+        )

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import audit, drafts, envelope, ids, policy
@@ -13,6 +12,7 @@ from .audit import Call
 from .db import STANDING, MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
+from .log import logger
 from .policy import Decision, Facts, Policy, Stakes
 from .principal import Principal
 from .tool import Args, Tool, WriteArgs
@@ -109,7 +109,7 @@ async def _settle(app: App, this: Call) -> None:
         await db.renew()
         settled = await db.is_settled(this.principal.org, this.id)
     except Exception:
-        structlog.get_logger().error("could not settle a call", call=this.id)
+        logger().error("could not settle a call", call=this.id)
         hint = "The database went away while this was being saved. Look with list_drafts before you try again."
         raise Refusal("UNSETTLED", hint, call=str(this.id)) from None
     if settled:

@@ -4,13 +4,12 @@ A held call is run again by the same handler in one transaction. Committed is on
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, RowMapping
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,19 +18,16 @@ from .. import audit, ids, policy
 from ..attempt import Attempt, attempt
 from ..audit import Call
 from ..catalog import SNAPSHOT, load
-from ..changes import ChangeSet, digest
-from ..crm.models import references
 from ..db import Database
 from ..envelope import plain
-from ..errors import CONFLICTS, Refusal, refusal_for, sqlstate
+from ..errors import CONFLICTS, Refusal, is_lost, refusal_for, sqlstate
+from ..log import logger
 from ..policy import Decision, Facts, Policy, Stakes, Verdict
 from ..principal import Agent, Principal, Role
 from ..tool import Args, Tool
+from . import held as held_calls
+from .held import Outcome, Shown
 
-_SHOW = """select d.*, u.name as requester_name, u.email as requester_email, a.name as approver_name,
-   d.expires_at <= clock_timestamp() as overdue
- from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
- where d.org_id = %s and d.id = %s"""
 _LOCK = "select from crm.drafts where org_id = %s and id = %s for update"
 _QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
    case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end as state,
@@ -53,37 +49,6 @@ _REJECT = """update crm.drafts set state = 'rejected', decided_call = %s, decisi
 _STALE = """update crm.drafts set state = 'stale', decided_call = %s, decision_reason = %s, rerun = %s where org_id = %s and id = %s"""
 _FAILED = """update crm.drafts set failures = failures + 1, state = case when failures >= 2 then 'failed' else state end,
  decision_reason = case when failures >= 2 then 'its execution crashed three times' end where org_id = %s and id = %s and state = 'pending'"""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A draft as an approver sees it. `hash` binds what was shown to what may be committed.
-
-    `shown` and `changes` are the approver's own dry run; `was` is what the requester's run showed, where it
-    differs. `may_approve` is None, or why this person may not.
-    """
-
-    draft: dict[str, Any]
-    shown: dict[str, Any] | None
-    changes: list[dict[str, Any]]
-    was: dict[str, Any] | None
-    stale: str | None
-    verdict: str
-    hash: str | None
-    may_not: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a decision ended: the draft's state, who decided, the result where it was carried out.
-
-    `won` is false where somebody else had decided before.
-    """
-
-    state: str
-    reason: str | None
-    result: dict[str, Any] | None
-    won: bool
 
 
 class Unapprovable(Refusal):
@@ -120,36 +85,36 @@ class Executor:
         """Run a held call dry and return what it would do now; None where the org has no such draft."""
         call = Call(who, "show_draft", {}, draft=draft)
         async with self._db.begin(who, call.id, draft=draft) as conn:
-            held = await _held(conn, who.org, draft)
+            held = await held_calls.read(conn, who.org, draft)
             if held is None:
                 return None
-            if _is_decided(held):
+            if held_calls.is_decided(held):
                 return Shown(
-                    _row(held),
+                    held_calls.described(held),
                     None,
                     [],
                     json.loads(held.shown),
                     None,
                     held.verdict,
                     None,
-                    f"this draft is {_state(held)}",
+                    f"this draft is {held_calls.state_of(held)}",
                 )
             try:
                 async with self._rerun(conn, held, call) as run:
                     shown, rows = run.tried.shown, list(run.tried.changes.rows)
-                    same = _equal(held, run.tried.changes, shown)
-                    seen = _hash(held, run.tried.changes, shown)
+                    same = held_calls.does_the_same(held, run.tried.changes, shown)
+                    seen = held_calls.hash_of(held, run.tried.changes, shown)
                     await run.tried.undo()
                 may_not = await _may_not(conn, who, held, run.stake, run.requester)
             except Refusal as no:
-                return _impossible(held, f"{no.error}: {no.hint}")
+                return held_calls.impossible(held, f"{no.error}: {no.hint}")
             except DBAPIError as problem:
                 if not (sqlstate(problem) or "").startswith("23"):
                     raise
-                return _impossible(held, BROKEN)
+                return held_calls.impossible(held, BROKEN)
         stale = None if same else CHANGED
         return Shown(
-            _row(held),
+            held_calls.described(held),
             shown,
             rows,
             json.loads(held.shown) if stale else None,
@@ -169,37 +134,62 @@ class Executor:
         if not who.may_approve:
             await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
             raise Unapprovable("NOT_AN_APPROVER", "You may not approve.")
+        return await self._decide(who, draft, call, lambda: self._approve(who, draft, seen, call))
+
+    async def _decide(
+        self, who: Principal, draft: int, call: Call, work: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Carry a decision out between its audit rows; three times where others were in the way.
+
+        When the answer to COMMIT is lost, what was committed is looked up, so that nothing is said that is not so.
+        """
         await self._db.alone(who.org, audit.begun(call))
         try:
             for last in (False, False, True):
                 try:
-                    return await self._approve(who, draft, seen, call)
+                    return await work()
                 except Exception as problem:
                     if last or sqlstate(problem) not in CONFLICTS:
                         raise
             raise AssertionError
         except Exception as problem:
+            if is_lost(problem) and (settled := await self._settled(who, draft, call)) is not None:
+                return settled
             await self._fell(who, draft, call, problem)
             raise
+
+    async def _settled(self, who: Principal, draft: int, call: Call) -> Outcome | None:
+        """Return how a decision stands whose COMMIT got no answer; None where it did not arrive."""
+        try:
+            await self._db.renew()
+            if not await self._db.is_settled(who.org, call.id):
+                return None
+            async with self._db.begin(who, ids.new_call()) as conn:
+                held = await held_calls.read(conn, who.org, draft)
+        except Exception:
+            logger().error("could not settle a decision", call=call.id, draft=draft)
+            hint = "The database went away while this was being decided. Look at the draft before you try again."
+            raise Unapprovable("UNSETTLED", hint) from None
+        return None if held is None else replace(held_calls.decided(held), won=held.decided_call == call.id)
 
     async def _approve(self, who: Principal, draft: int, seen: str, call: Call) -> Outcome:
         """One transaction: the draft locked, the effects, the audit row, and the decision last."""
         async with self._db.begin(who, call.id, draft=draft) as conn:
             await conn.exec_driver_sql(_LOCK, (who.org, draft))
-            held = await _held(conn, who.org, draft)
+            held = await held_calls.read(conn, who.org, draft)
             if held is None:
                 raise Refusal("NOT_FOUND", "There is no such draft.")
-            if _is_decided(held):
-                await conn.exec_driver_sql(*audit.ended(call, "lost", _state(held)))
-                return _decided(held)
+            if held_calls.is_decided(held):
+                await conn.exec_driver_sql(*audit.ended(call, "lost", held_calls.state_of(held)))
+                return held_calls.decided(held)
             try:
                 async with self._rerun(conn, held, call) as run:
                     tried = run.tried
-                    if not _equal(held, tried.changes, tried.shown):
+                    if not held_calls.does_the_same(held, tried.changes, tried.shown):
                         shown = tried.shown
                         await tried.undo()
                         return await _stale(conn, call, held, CHANGED, shown)
-                    if _hash(held, tried.changes, tried.shown) != seen:
+                    if held_calls.hash_of(held, tried.changes, tried.shown) != seen:
                         raise Unapprovable(
                             "CHANGED_SINCE_SHOWN", "This is not what you were shown. Look at it again."
                         )
@@ -233,15 +223,17 @@ class Executor:
         if not who.may_approve:
             await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
             raise Refusal("NOT_AN_APPROVER", "You may not approve or reject.")
-        await self._db.alone(who.org, audit.begun(call))
+        return await self._decide(who, draft, call, lambda: self._reject(who, draft, reason, call))
+
+    async def _reject(self, who: Principal, draft: int, reason: str, call: Call) -> Outcome:
         async with self._db.begin(who, call.id) as conn:
             await conn.exec_driver_sql(_LOCK, (who.org, draft))
-            held = await _held(conn, who.org, draft)
+            held = await held_calls.read(conn, who.org, draft)
             if held is None:
                 raise Refusal("NOT_FOUND", "There is no such draft.")
-            if _is_decided(held):
-                await conn.exec_driver_sql(*audit.ended(call, "lost", _state(held)))
-                return _decided(held)
+            if held_calls.is_decided(held):
+                await conn.exec_driver_sql(*audit.ended(call, "lost", held_calls.state_of(held)))
+                return held_calls.decided(held)
             await conn.exec_driver_sql(_REJECT, (call.id, reason, who.org, draft))
             await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok"))
         return Outcome("rejected", reason, None, True)
@@ -283,16 +275,12 @@ class Executor:
         outcome = refusal.error if refusal else "INTERNAL"
         try:
             if refusal is None:
-                structlog.get_logger().error("approval crashed", call=call.id, draft=draft, exc_info=problem)
+                logger().error("approval crashed", call=call.id, draft=draft, exc_info=problem)
                 async with self._db.begin(who, call.id) as conn:
                     await conn.exec_driver_sql(_FAILED, (who.org, draft))
             await self._db.alone(who.org, audit.refused(call, outcome))
         except Exception:
-            structlog.get_logger().error("audit row lost", call=call.id, outcome=outcome)
-
-
-async def _held(conn: AsyncConnection, org: int, draft: int) -> Row[Any] | None:
-    return (await conn.exec_driver_sql(_SHOW, (org, draft))).one_or_none()
+            logger().error("audit row lost", call=call.id, outcome=outcome)
 
 
 async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str, shown: Any) -> Outcome:
@@ -300,56 +288,6 @@ async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str,
     await conn.exec_driver_sql(_STALE, (call.id, reason, rerun, held.org_id, held.id))
     await conn.exec_driver_sql(*audit.ended(call, "stale", reason))
     return Outcome("stale", reason, None, True)
-
-
-def _row(held: Row[Any]) -> dict[str, Any]:
-    """Return what a page may show of a draft: not its stored effects, which only the dry run may say."""
-    return {"state": _state(held)} | {
-        k: v
-        for k, v in held._mapping.items()  # pyright: ignore[reportPrivateUsage] SQLAlchemy documents the name
-        if k != "state" and k not in ("changes", "shown", "rerun", "executed_xact")
-    }
-
-
-def _impossible(held: Row[Any], why: str) -> Shown:
-    return Shown(_row(held), None, [], json.loads(held.shown), why, held.verdict, None, None)
-
-
-def _is_decided(held: Row[Any]) -> bool:
-    return held.state != "pending" or held.overdue
-
-
-def _state(held: Row[Any]) -> str:
-    return "expired" if held.state == "pending" and held.overdue else held.state
-
-
-def _decided(held: Row[Any]) -> Outcome:
-    return Outcome(_state(held), held.decision_reason, json.loads(held.result) if held.result else None, False)
-
-
-def _equal(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> bool:
-    return (
-        ChangeSet.of(held.changes, references(), held.clock).normal() == changes.normal()
-        and json.loads(held.shown) == shown
-    )
-
-
-def _hash(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> str:
-    return digest(
-        {
-            "draft": held.id,
-            "draftVersion": held.version,
-            "org": held.org_id,
-            "tool": held.tool,
-            "version": held.tool_version,
-            "arguments": held.args,
-            "changes": changes.normal(),
-            "shown": shown,
-            "policy": held.policy_version,
-            "requester": held.requester,
-            "expiry": held.expires_at.isoformat(),
-        }
-    )
 
 
 def _principal(row: Any, agent: str | None) -> Principal:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import Refusal, refusal_for
+from ..log import logger
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -62,7 +62,7 @@ class Guard:
             if refusal is None:
                 # the endpoint's name: a path may hold a login link's secret
                 where = getattr(scope.get("endpoint"), "__name__", None)
-                structlog.get_logger().error("page crashed", page=where, exc_info=problem)
+                logger().error("page crashed", page=where, exc_info=problem)
             if started:
                 raise
             await self._fallback(Request(scope), refusal)(scope, receive, sent)

@@ -3,15 +3,13 @@
 from typing import Any, ClassVar
 
 from ..errors import Refusal
-from ..money import MINOR_UNITS_SQL
 from ..principal import Principal, Role
 from ..tool import View
 
 MINE = "d.org_id = %(org)s and (d.requester = %(user)s or %(all)s)"
 STATE = "case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end"
 ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', {STATE}, 'action', d.tool,
-   'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then
-     jsonb_build_object('amount', round(d.amount, {MINOR_UNITS_SQL.format(c="%(currency)s::text")})::text, 'currency', %(currency)s::text) end,
+   'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then crm.money(d.amount, %(currency)s::text) end,
    'requestedBy', r.name, 'viaAgent', d.agent, 'createdAt', d.created_at, 'expiresAt', d.expires_at,
    'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
    'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end))"""

@@ -1,0 +1,82 @@
+"""A client of a real `crm-mcp serve` process, as little as it takes."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "campaign", "version": "1"}}
+
+
+class Hung(Exception):
+    """A call was not answered in time."""
+
+
+class Server:
+    """A serve process; `call` returns its structured answer, or None where the process died before it answered."""
+
+    def __init__(self, home: Any, point: str | None = None) -> None:
+        program = ["-m", "crm_mcp", "serve"]
+        if point is not None:
+            program = [str(Path(__file__).with_name("campaign_serve.py")), point]
+        self.process = subprocess.Popen(
+            [sys.executable, *program, "--user", "sam@demo.example"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "CRM_HOME": str(home.root), "CRM_OPEN_BROWSER": "never"},
+        )
+        self._unread, self._ids = b"", 0
+        self._ask("initialize", HELLO)
+        self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        answer = self._ask("tools/call", {"name": tool, "arguments": arguments})
+        return None if answer is None else answer["result"]["structuredContent"]
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        self._ids += 1
+        try:
+            self._write({"jsonrpc": "2.0", "id": self._ids, "method": method, "params": params})
+        except BrokenPipeError:
+            return None
+        while (line := self._line()) is not None:
+            answer = json.loads(line)
+            if answer.get("id") == self._ids:
+                return answer
+        return None
+
+    def _write(self, message: dict[str, Any]) -> None:
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
+        self.process.stdin.flush()  # type: ignore[union-attr]
+
+    def _line(self) -> bytes | None:
+        wire = self.process.stdout.fileno()  # type: ignore[union-attr]
+        while b"\n" not in self._unread:
+            if not select.select([wire], [], [], PATIENCE)[0]:
+                raise Hung
+            chunk = os.read(wire, 1 << 16)
+            if not chunk:
+                return None
+            self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line

@@ -1,0 +1,191 @@
+"""The campaigns' desk: it makes drafts as the seller's server would, and sees as the owner what became of them."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from mcp import Client
+
+from crm_mcp import auth
+from crm_mcp.app import App
+from crm_mcp.app import Client as Served
+from crm_mcp.approvals.executor import Executor, Outcome
+from crm_mcp.catalog import Catalog
+from crm_mcp.db import Database
+from crm_mcp.server import build_server
+
+SELLER, APPROVER = "sam@demo.example", "ada@demo.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What Postgres holds of one draft: its state, and the orders and stock movements made under it."""
+
+    draft: int
+    state: str
+    orders: int
+    moved: int
+    wanted: int
+
+
+class Desk:
+    """One loop, one served seller, one executor, one owner's connection, kept for the session."""
+
+    def __init__(self, home: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._home = home
+        self.owner = psycopg.connect(home.conninfo("crm_owner"), autocommit=True)
+        (self.org,) = self._one("select id from crm.orgs where slug = 'demo'")
+        self.customers = [
+            row[0]
+            for row in self.owner.execute(
+                "select id from crm.customers where org_id = %s and archived_at is null order by id", (self.org,)
+            )
+        ]
+        (self.product,) = self._one(
+            "select id from crm.products where org_id = %s and not discontinued and currency = 'EUR' order by unit_price limit 1",
+            self.org,
+        )
+        self._turns = itertools.count(1)
+
+    def reopen(self) -> None:
+        """Connect anew, after the database was restarted."""
+        self.owner.close()
+        self.owner = psycopg.connect(self._home.conninfo("crm_owner"), autocommit=True)
+
+    def close(self) -> None:
+        self.owner.close()
+        self._runner.close()
+
+    def _one(self, sql: Any, *params: object) -> Any:
+        return self.owner.execute(sql, params).fetchone()
+
+    def order(self) -> dict[str, Any]:
+        """Return the arguments of an order that nobody else asks for."""
+        turn = next(self._turns)
+        return {
+            "customer": f"cust_{self.customers[turn % len(self.customers)]}",
+            "lines": [{"product": f"prod_{self.product}", "quantity": 1 + turn % 5}],
+            "reason": "a campaign",
+            "idempotency_key": f"campaign {turn} {id(self)}",
+        }
+
+    def drafts(self, many: int) -> list[int]:
+        return self._runner.run(self._drafts(many))
+
+    async def _drafts(self, many: int) -> list[int]:
+        async def database() -> Database:
+            return Database(self._home.conninfo("crm_agent"))
+
+        app = App(database, Catalog(), Served(auth.by_email(SELLER), None), lambda: "http://localhost:8787")
+        made: list[int] = []
+        try:
+            async with Client(build_server(app)) as client:
+                for _ in range(many):
+                    body = (await client.call_tool("create_order_draft", self.order())).structured_content
+                    assert body is not None and body["type"] == "approval_required", body
+                    made.append(int(body["draft"]["id"].removeprefix("draft_")))
+        finally:
+            await app.close()
+        return made
+
+    def shown(self, drafts: list[int]) -> list[str]:
+        """Return the hashes an approver was shown."""
+        return self._runner.run(self._shown(drafts))
+
+    async def _shown(self, drafts: list[int]) -> list[str]:
+        db = Database(self._home.conninfo("crm_approver"))
+        try:
+            who, executor = await db.sign_in(auth.by_email(APPROVER)), Executor(db)
+            found = [await executor.show(who, draft) for draft in drafts]
+        finally:
+            await db.close()
+        hashes = [one.hash for one in found if one is not None and one.hash is not None]
+        assert len(hashes) == len(drafts)
+        return hashes
+
+    def approve(self, draft: int, seen: str) -> Outcome:
+        return self._runner.run(self._approve(draft, seen))
+
+    async def _approve(self, draft: int, seen: str) -> Outcome:
+        db = Database(self._home.conninfo("crm_approver"))
+        try:
+            return await Executor(db).approve(await db.sign_in(auth.by_email(APPROVER)), draft, seen)
+        finally:
+            await db.close()
+
+    def evidence(self, drafts: list[int]) -> dict[int, Evidence]:
+        rows = self.owner.execute(
+            """select d.id, d.state,
+             (select count(*) from crm.orders o where o.org_id = d.org_id and o.id in (
+                select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'orders')),
+             (select coalesce(-sum(s.quantity), 0) from crm.stock_movements s where s.org_id = d.org_id and s.id in (
+                select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'stock_movements')),
+             (d.args::jsonb -> 'lines' -> 0 ->> 'quantity')::int
+             from crm.drafts d where d.org_id = %s and d.id = any(%s)""",
+            (self.org, drafts),
+        )
+        return {row[0]: Evidence(*row) for row in rows}
+
+    def totals(self) -> tuple[int, int]:
+        """Return the org's orders, and its units in stock."""
+        orders, stock = self._one(
+            "select (select count(*) from crm.orders where org_id = %s),"
+            " (select sum(quantity) from crm.stock_movements where org_id = %s)",
+            self.org,
+            self.org,
+        )
+        return orders, stock
+
+    def locked(self, drafts: list[int]) -> list[int]:
+        """Return the drafts whose row somebody still holds."""
+        free = self.owner.execute(
+            "select id from crm.drafts where org_id = %s and id = any(%s) for update skip locked", (self.org, drafts)
+        ).fetchall()
+        return sorted(set(drafts) - {row[0] for row in free})
+
+    def audit(self, draft: int, tool: str) -> list[list[str]]:
+        """Return the phases that each call about a draft left in the audit, oldest call first."""
+        rows = self.owner.execute(
+            "select array_agg(phase order by id) from crm.audit_log where org_id = %s and draft_id = %s and tool = %s"
+            " group by call_id order by min(id)",
+            (self.org, draft, tool),
+        )
+        return [row[0] for row in rows]
+
+    def audit_problems(self) -> list[Any]:
+        """Seal the audit and return what its verification finds."""
+        with psycopg.connect(self._home.conninfo("crm_worker")) as conn:
+            conn.execute("select set_config('crm.org_id', %s, true)", (str(self.org),))
+            while (conn.execute("select sealed from crm.seal_audit()").fetchone() or (0,))[0]:
+                pass
+            return conn.execute("select * from crm.verify_audit(null, null)").fetchall()
+
+    def withdraw_all(self) -> None:
+        """Leave no draft waiting for the tests that follow."""
+        if not self.owner.closed:
+            self.owner.execute(
+                "update crm.drafts set state = 'discarded' where org_id = %s and state = 'pending' and reason = 'a campaign'",
+                (self.org,),
+            )
+
+
+def problems(evidence: Evidence, said: list[tuple[str, str, bool]]) -> list[str]:
+    """Return what is wrong about a raced draft; `said` holds each racer's action, told state, and whether it won."""
+    found: list[str] = []
+    if evidence.state == "pending":
+        found.append("still pending")
+    due = 1 if evidence.state == "approved" else 0
+    if evidence.orders != due:
+        found.append(f"{evidence.orders} orders for a draft that is {evidence.state}")
+    if evidence.moved != due * evidence.wanted:
+        found.append(f"{evidence.moved} units moved, {due * evidence.wanted} due")
+    winners = [state for _, state, won in said if won]
+    if len(winners) != (0 if evidence.state == "expired" else 1):
+        found.append(f"{len(winners)} winners of a draft that is {evidence.state}")
+    told = {state for _, state, _ in said if state != "silent"}
+    if told - {evidence.state}:
+        found.append(f"told {sorted(told)}, is {evidence.state}")
+    return [f"draft {evidence.draft}: {problem}" for problem in found]

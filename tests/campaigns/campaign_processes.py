@@ -1,0 +1,203 @@
+"""What runs in processes of its own: racers that stay, and victims that kill themselves at a named point."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from campaign_drafts import APPROVER, SELLER
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crm_mcp import auth, changes, log
+from crm_mcp.approvals import executor as executing
+from crm_mcp.approvals.executor import Executor
+from crm_mcp.db import Database
+from crm_mcp.errors import Refusal
+
+Said = tuple[str, str, bool]
+PATIENCE = 120
+"""Seconds until a process that does not answer is taken for hung."""
+
+
+class Crew:
+    """Processes that act at the same moment, again and again."""
+
+    def __init__(self, processes: Any, home: Any, size: int) -> None:
+        logins = {role: home.conninfo(role) for role in ("crm_approver", "crm_agent", "crm_worker", "crm_owner")}
+        self.size = size
+        self._barrier = processes.Barrier(size)
+        self._pipes, self._members = [], []
+        for _ in range(size):
+            ours, theirs = processes.Pipe()
+            member = processes.Process(target=_race, args=(theirs, self._barrier, logins), daemon=True)
+            member.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._members.append(member)
+
+    def race(self, rounds: list[list[tuple[str, int, str]]]) -> list[list[Said]]:
+        """Run rounds of at most `size` jobs each (action, draft, hash); return what each job was told."""
+        for at, pipe in enumerate(self._pipes):
+            pipe.send([jobs[at] if at < len(jobs) else None for jobs in rounds])
+        told = []
+        for pipe in self._pipes:
+            assert pipe.poll(PATIENCE + len(rounds)), "a racer hangs"
+            told.append(pipe.recv())
+        return [[one[at] for one in told if one[at] is not None] for at in range(len(rounds))]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.send(None)
+            pipe.close()
+        for member in self._members:
+            member.join(15)
+            if member.is_alive():
+                member.kill()
+                member.join()
+            member.close()
+
+
+def _race(pipe: Any, barrier: Any, logins: dict[str, str]) -> None:
+    log.configure("error")
+    with asyncio.Runner() as runner:
+        racer = runner.run(_Racer.enter(logins, barrier))
+        while (rounds := pipe.recv()) is not None:
+            told = []
+            for job in rounds:
+                barrier.wait(PATIENCE)
+                told.append(runner.run(racer.act(*job)) if job else None)
+            pipe.send(told)
+        runner.run(racer.leave())
+
+
+class _Racer:
+    def __init__(self, logins: dict[str, str], barrier: Any) -> None:
+        self._approver, self._agent, self._worker = (
+            Database(logins[role], size=1) for role in ("crm_approver", "crm_agent", "crm_worker")
+        )
+        self._owner = psycopg.connect(logins["crm_owner"], autocommit=True)
+        self._barrier = barrier
+
+    @classmethod
+    async def enter(cls, logins: dict[str, str], barrier: Any) -> "_Racer":
+        racer = cls(logins, barrier)
+        racer.ada = await racer._approver.sign_in(auth.by_email(APPROVER))
+        racer.sam = await racer._agent.sign_in(auth.by_email(SELLER))
+        return racer
+
+    async def leave(self) -> None:
+        self._owner.close()
+        for db in (self._approver, self._agent, self._worker):
+            await db.close()
+
+    async def act(self, action: str, draft: int, seen: str) -> Said:
+        try:
+            return await getattr(self, f"_{action}")(draft, seen)
+        except Refusal as no:
+            return action, f"refused {no.error}", False
+        except Exception as problem:
+            return action, f"crashed {problem!r}", False
+
+    async def _approve(self, draft: int, seen: str) -> Said:
+        outcome = await Executor(self._approver).approve(self.ada, draft, seen)
+        return "approve", outcome.state, outcome.won
+
+    async def _reject(self, draft: int, seen: str) -> Said:
+        outcome = await Executor(self._approver).reject(self.ada, draft, "a campaign")
+        return "reject", outcome.state, outcome.won
+
+    async def _discard(self, draft: int, seen: str) -> Said:
+        done = await Executor(self._agent).discard(self.sam, draft)
+        return ("discard", "discarded", True) if done else ("discard", "silent", False)
+
+    async def _expire(self, draft: int, seen: str) -> Said:
+        self._owner.execute(
+            "update crm.drafts set expires_at = clock_timestamp() where org_id = %s and id = %s and state = 'pending'",
+            (self.ada.org, draft),
+        )
+        await self._worker.definer(self.ada.org, "select crm.expire_drafts()")
+        return "expire", "silent", False
+
+    async def _naive(self, draft: int, seen: str) -> Said:
+        """Approve as somebody would who looks first and writes then; the whole crew looks before anybody writes."""
+        row = self._owner.execute("select state from campaign.drafts where id = %s", (draft,)).fetchone()
+        self._barrier.wait(PATIENCE)
+        if row is None or row[0] != "pending":
+            return "approve", row[0] if row else "missing", False
+        self._owner.execute("insert into campaign.orders(draft) values (%s)", (draft,))
+        self._owner.execute("update campaign.drafts set state = 'approved' where id = %s", (draft,))
+        return "approve", "approved", True
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(point: str) -> None:
+    """Have this process kill itself when it reaches a named point of an approval or of a write."""
+    before: dict[str, Callable[[str], bool]] = {
+        "before the decision": lambda sql: sql == executing._APPROVE,
+        "before the draft is held": lambda sql: "crm.hold(" in sql,
+    }
+    after: dict[str, Callable[[str], bool]] = {
+        "locked": lambda sql: sql == executing._LOCK,
+        "run again": lambda sql: sql == changes.READ,
+        "effects recorded": lambda sql: sql == changes.READ,
+        "decided, not committed": lambda sql: sql == "set constraints all immediate",
+        "audited, not committed": lambda sql: "'ended'" not in sql and sql.startswith("insert into crm.audit_log"),
+    }
+    send, alone, begin = AsyncConnection.exec_driver_sql, Database.alone, Database.begin
+
+    async def sent(conn: Any, sql: str, *args: Any, **more: Any) -> Any:
+        if point in before and before[point](sql):
+            die()
+        answer = await send(conn, sql, *args, **more)
+        if point in after and after[point](sql):
+            die()
+        return answer
+
+    async def recorded(db: Any, *args: Any, **more: Any) -> Any:
+        if point == "before anything":
+            die()
+        await alone(db, *args, **more)
+        if point == "begun":
+            die()
+
+    class _Begun:
+        def __init__(self, *args: Any, **more: Any) -> None:
+            self._inner = begin(*args, **more)
+
+        async def __aenter__(self) -> Any:
+            return await self._inner.__aenter__()
+
+        async def __aexit__(self, *error: Any) -> Any:
+            done = await self._inner.__aexit__(*error)
+            if point == "committed, not answered":
+                die()
+            return done
+
+    AsyncConnection.exec_driver_sql = sent  # type: ignore[method-assign]
+    Database.alone = recorded  # type: ignore[method-assign]
+    Database.begin = lambda self, *args, **more: _Begun(self, *args, **more)  # type: ignore[method-assign]
+
+
+def approve_until(point: str, conninfo: str, draft: int, seen: str) -> None:
+    """Approve, and be killed on the way."""
+    log.configure("error")
+    asyncio.run(_approve_until(point, conninfo, draft, seen))
+
+
+async def _approve_until(point: str, conninfo: str, draft: int, seen: str) -> None:
+    db = Database(conninfo)
+    who = await db.sign_in(auth.by_email(APPROVER))
+    arm(point)
+    await Executor(db).approve(who, draft, seen)
+
+
+def approve_naively_until(point: str, conninfo: str, draft: int) -> None:
+    """Approve in two transactions, and be killed between them."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute("insert into campaign.orders(draft) values (%s)", (draft,))
+        die()

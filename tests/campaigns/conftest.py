@@ -1,0 +1,52 @@
+"""Campaigns have a short form, part of the suite, and a long one: `pytest tests/campaigns --long`."""
+
+import multiprocessing
+import sys
+from collections.abc import Generator
+
+import pytest
+from campaign_drafts import Desk
+from campaign_processes import Crew
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run campaigns in their long form")
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--long", default=False))
+
+
+@pytest.fixture(scope="session")
+def processes() -> multiprocessing.context.BaseContext:
+    """Make processes of their own; where it can be, from a server that has imported the product once."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # pytest too: a child imports the main module of its parent
+    context.set_forkserver_preload(
+        ["pytest", "crm_mcp.approvals.executor", "crm_mcp.tools.orders.create_order_draft"]
+    )
+    return context
+
+
+@pytest.fixture(scope="session")
+def crew(home, processes) -> Generator[Crew]:
+    """Eight processes that stay, each with its own connections."""
+    made = Crew(processes, home, 8)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def desk(home) -> Generator[Desk]:
+    made = Desk(home)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits_afterwards(desk) -> Generator[None]:
+    yield
+    desk.withdraw_all()

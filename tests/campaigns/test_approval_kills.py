@@ -1,0 +1,53 @@
+"""The approving process is killed at a named point; the approver tries again."""
+
+import pytest
+from campaign_drafts import Evidence, problems
+from campaign_processes import PATIENCE, approve_naively_until, approve_until
+from test_approval_races import naive as naive
+
+POINTS = (
+    "begun",
+    "locked",
+    "run again",
+    "before the decision",
+    "decided, not committed",
+    "committed, not answered",
+)
+
+
+def kill(processes, target, *args) -> None:
+    victim = processes.Process(target=target, args=args)
+    victim.start()
+    victim.join(PATIENCE)
+    assert victim.exitcode == -9, f"not killed: {victim.exitcode}"
+    victim.close()
+
+
+def test_the_oracle_sees_an_approval_in_two_transactions(home, processes, desk, naive):
+    desk.owner.execute("insert into campaign.drafts(id) values (1)")
+    kill(processes, approve_naively_until, "between", home.conninfo("crm_owner"), 1)
+    desk.owner.execute("insert into campaign.orders(draft) values (1)")
+    desk.owner.execute("update campaign.drafts set state = 'approved'")
+    (orders,) = desk.owner.execute("select count(*) from campaign.orders").fetchone()
+    assert problems(Evidence(1, "approved", orders, orders, 1), [("approve", "approved", True)])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_an_approver_killed_at_a_point_leaves_one_order_after_the_retry(home, processes, desk, is_long, point):
+    drafts = desk.drafts(50 if is_long else 2)
+    orders, stock = desk.totals()
+    for draft, seen in zip(drafts, desk.shown(drafts), strict=True):
+        kill(processes, approve_until, point, home.conninfo("crm_approver"), draft, seen)
+        outcome = desk.approve(draft, seen)
+        assert outcome.state == "approved"
+        assert outcome.won == (point != "committed, not answered")
+        assert outcome.result["record"]["id"].startswith("ord_")
+        killed, again = desk.audit(draft, "approve")
+        assert killed == (["begun"] if outcome.won else ["begun", "ended"])
+        assert again == ["begun", "ended"]
+    evidence = desk.evidence(drafts)
+    wrong = [p for draft in drafts for p in problems(evidence[draft], [("approve", "approved", True)])]
+    assert wrong == []
+    assert desk.totals() == (orders + len(drafts), stock - sum(e.wanted for e in evidence.values()))
+    assert desk.locked(drafts) == []
+    assert desk.audit_problems() == []

@@ -1,0 +1,65 @@
+"""One draft, several deciders at the same moment, each in a process of its own."""
+
+import random
+
+import psycopg
+import pytest
+from campaign_drafts import Evidence, problems
+
+OTHERS = ("approve", "reject", "discard", "expire")
+
+
+def naive_table(home) -> None:
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as owner:
+        owner.execute("create schema if not exists campaign")
+        owner.execute(
+            "create table if not exists campaign.drafts(id bigint primary key, state text not null default 'pending')"
+        )
+        owner.execute("create table if not exists campaign.orders(draft bigint not null)")
+        owner.execute("truncate campaign.drafts, campaign.orders")
+
+
+@pytest.fixture
+def naive(home):
+    naive_table(home)
+    yield
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as owner:
+        owner.execute("drop schema campaign cascade")
+
+
+def test_the_oracle_sees_an_approval_that_looks_before_it_writes(home, crew, desk, naive):
+    desk.owner.execute("insert into campaign.drafts(id) values (1)")
+    (said,) = crew.race([[("naive", 1, "")] * crew.size])
+    orders, state = desk.owner.execute(
+        "select (select count(*) from campaign.orders), (select state from campaign.drafts)"
+    ).fetchone()
+    found = problems(Evidence(1, state, orders, orders, 1), said)
+    assert any("8 orders" in problem for problem in found)
+    assert any("8 winners" in problem for problem in found)
+
+
+def test_a_raced_draft_is_decided_once_and_everybody_is_told_the_same(crew, desk, is_long):
+    chance = random.Random(20)
+    orders, stock = desk.totals()
+    drafts = desk.drafts(1000 if is_long else 60)
+    rounds = []
+    for draft, seen in zip(drafts, desk.shown(drafts), strict=True):
+        other = OTHERS[len(rounds) % len(OTHERS)]
+        jobs = ["approve", other] + [
+            chance.choice(["approve", other]) for _ in range(chance.randint(0, crew.size - 2))
+        ]
+        chance.shuffle(jobs)
+        rounds.append([(action, draft, seen) for action in jobs])
+    told = crew.race(rounds)
+    evidence = desk.evidence(drafts)
+    wrong = [p for draft, said in zip(drafts, told, strict=True) for p in problems(evidence[draft], said)]
+    assert wrong == []
+    approved = [e for e in evidence.values() if e.state == "approved"]
+    assert desk.totals() == (orders + len(approved), stock - sum(e.wanted for e in approved))
+    assert desk.locked(drafts) == []
+    states = {
+        state: sum(e.state == state for e in evidence.values())
+        for state in sorted({e.state for e in evidence.values()})
+    }
+    print(f"\n{len(drafts)} races, {sum(map(len, rounds))} deciders: {states}")
+    assert len(states) > 1, "only one side ever won: these were no races"

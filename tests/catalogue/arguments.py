@@ -1,0 +1,111 @@
+"""Arguments of any tool, made from its input schema: valid ones, and where each id and each text stands in them."""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+ID = re.compile(r"\b([a-z]+)_…")
+"""An id argument says what it takes: cust_…"""
+EXAMPLES: Mapping[str, Any] = {
+    "query": "a",
+    "report": "top_customers",
+    "reason": "a test asks",
+    "body": "a test was here",
+    "parameters": {},
+}
+"""Values of arguments that no schema can suggest, by name."""
+LEFT_OUT = frozenset({"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state"})
+"""Arguments that narrow, so that broad arguments do without them."""
+Path = tuple[str | int, ...]
+
+
+class IdArgument(NamedTuple):
+    path: Path
+    prefix: str
+
+
+def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference."""
+    while "$ref" in schema:
+        schema = {
+            **root["$defs"][schema["$ref"].rpartition("/")[2]],
+            **{k: v for k, v in schema.items() if k != "$ref"},
+        }
+    return schema
+
+
+def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] | None = None, name: str = "") -> Any:
+    """Return a value that asks for much; `ids` gives an existing id for each prefix."""
+    root = root or schema
+    schema = resolved(schema, root)
+    if name in EXAMPLES:
+        return copy.deepcopy(EXAMPLES[name])
+    if found := ID.search(schema.get("description", "")):
+        return ids[found[1]]
+    if "enum" in schema:
+        return schema["enum"][0]
+    options = schema.get("anyOf") or [schema]
+    match next((o["type"] for o in options if "type" in o), "object"):
+        case "object":
+            properties, required = schema.get("properties", {}), schema.get("required", [])
+            return {
+                key: valid(part, ids, root, key)
+                for key, part in properties.items()
+                if key in required or (key not in LEFT_OUT and not ID.search(part.get("description", "")))
+            }
+        case "array":
+            items = resolved(schema["items"], root)
+            return list(items["enum"]) if "enum" in items else [valid(items, ids, root)]
+        case "integer":
+            # A wait is a number of seconds, and a test has none.
+            return 0 if name == "wait_seconds" else 2 if name == "quantity" else schema.get("maximum", 1)
+        case "number":
+            return options[0].get("minimum", 0)
+        case "boolean":
+            return True
+        case _:
+            return "text"
+
+
+def positions(
+    schema: dict[str, Any], kind: str, root: dict[str, Any] | None = None, path: Path = ()
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield where values of one JSON type stand, first items of arrays standing for all."""
+    root = root or schema
+    schema = resolved(schema, root)
+    if any(option.get("type") == kind for option in schema.get("anyOf", [schema])):
+        yield path, schema
+    for key, part in schema.get("properties", {}).items():
+        yield from positions(part, kind, root, (*path, key))
+    if "items" in schema:
+        yield from positions(schema["items"], kind, root, (*path, 0))
+
+
+def id_arguments(schema: dict[str, Any]) -> list[IdArgument]:
+    """Return where a tool takes an id, and of which kind."""
+    texts = positions(schema, "string")
+    return [IdArgument(path, found[1]) for path, part in texts if (found := ID.search(part.get("description", "")))]
+
+
+def put(arguments: Any, path: Path, value: object) -> Any:
+    """Return arguments with another value at a place, which is made where it is missing."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        items = list(arguments) if arguments else []
+        return [put(items[0] if items else None, rest, value), *items[1:]]
+    return {**(arguments or {}), step: put((arguments or {}).get(step), rest, value)}
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield every scalar in a JSON value."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value

@@ -1,0 +1,169 @@
+"""What the catalogue's tests share: ids that exist, ids of the neighbour, ids of nobody, and a canary next door."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from asking import ADMIN, CANARY, OTTO, World
+
+from crm_mcp import auth, ids
+from crm_mcp.crm.models import Activity, Contact, Customer, Issue, Note, Order, OrderLine, Product
+from crm_mcp.db import Database
+from crm_mcp.importing.batch import batch
+from crm_mcp.importing.rows import add
+
+
+async def _plant(home: Any) -> None:
+    db = Database(home.conninfo("crm_approver"))
+    try:
+        who = await db.sign_in(auth.by_email(OTTO))
+        async with batch(db, who, "canary", {}, "Plant a canary.") as session:
+            (customer,) = await add(
+                session,
+                Customer,
+                who.org,
+                [
+                    {
+                        "name": f"{CANARY} Möbel GmbH",
+                        "email": "zqx@canary.example",
+                        "domain": "canary.example",
+                        "phone": "+49 999 111222",
+                    }
+                ],
+            )
+            about = {"customer_id": customer}
+            await add(
+                session, Contact, who.org, [{**about, "name": f"{CANARY} Contact", "email": "contact@canary.example"}]
+            )
+            money = {"unit_price": "99.0000", "tax_rate": "19.000"}
+            (product,) = await add(
+                session,
+                Product,
+                who.org,
+                [{"sku": "ZQX-1", "name": f"{CANARY} desk", "category": CANARY, "currency": "EUR", **money}],
+            )
+            amounts = {
+                "net_total": "99000.0000",
+                "tax_total": "0",
+                "gross_total": "99000.0000",
+                "base_total": "99000.0000",
+            }
+            (order,) = await add(
+                session,
+                Order,
+                who.org,
+                [
+                    {
+                        **about,
+                        **amounts,
+                        "status": "confirmed",
+                        "currency": "EUR",
+                        "comment": CANARY,
+                        "placed_at": "2026-01-02T03:04:05+00:00",
+                    }
+                ],
+            )
+            await add(
+                session,
+                OrderLine,
+                who.org,
+                [
+                    {
+                        "order_id": order,
+                        "product_id": product,
+                        "position": 1,
+                        "description": CANARY,
+                        "quantity": 1000,
+                        "net_amount": "99000",
+                        "tax_amount": "0",
+                        **money,
+                    }
+                ],
+            )
+            await add(session, Note, who.org, [{**about, "body": f"{CANARY} note"}])
+            await add(
+                session,
+                Issue,
+                who.org,
+                [
+                    {
+                        **about,
+                        "title": CANARY,
+                        "status": "open",
+                        "priority": "urgent",
+                        "opened_at": "2026-01-02T03:04:05+00:00",
+                    }
+                ],
+            )
+            await add(
+                session,
+                Activity,
+                who.org,
+                [{**about, "kind": "call", "subject": CANARY, "happened_at": "2026-01-02T03:04:05+00:00"}],
+            )
+    finally:
+        await db.close()
+
+
+@pytest.fixture(scope="session")
+def canary(home: Any) -> None:
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        planted = conn.execute("select from crm.products where sku = 'ZQX-1'").fetchone()
+    if planted is None:
+        asyncio.run(_plant(home))
+
+
+@pytest.fixture(scope="session")
+def kept() -> list[World]:
+    return []
+
+
+@pytest.fixture
+async def world(home: Any, canary: None, connect: Callable[..., Any], kept: list[World]) -> World:
+    """Return ids of every kind, a draft of each org among them; made once."""
+    if not kept:
+        kept.append(await _look(home, connect))
+    return kept[0]
+
+
+async def _look(home: Any, connect: Callable[..., Any]) -> World:
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+
+        def ask(sql: str, *params: object) -> Any:
+            return conn.execute(sql, params).fetchone()[0]  # type: ignore[arg-type, index]
+
+        orgs = {slug: ask("select id from crm.orgs where slug = %s", slug) for slug in ("demo", "other")}
+        samples: dict[str, dict[str, str]] = {slug: {} for slug in orgs}
+        nobodys: dict[str, str] = {}
+        for email, slug in ((ADMIN, "demo"), (OTTO, "other")):
+            # Whose customers and products are live, so that an order of them is held.
+            customer = ask("select min(id) from crm.customers where org_id = %s and archived_at is null", orgs[slug])
+            product = ask(
+                "select min(id) from crm.products where org_id = %s and not discontinued and currency = 'EUR'",
+                orgs[slug],
+            )
+            order = {
+                "customer": f"cust_{customer}",
+                "lines": [{"product": f"prod_{product}", "quantity": 1}],
+                "reason": "a test asks",
+            }
+            async with connect(email) as client:
+                held = (await client.call_tool("create_order_draft", order)).structured_content
+            samples[slug] |= {"cust": f"cust_{customer}", "prod": f"prod_{product}", "draft": held["draft"]["id"]}
+        every: set[str] = set()
+        for table, prefix in ids.PREFIX.items():
+            for slug, org in orgs.items():
+                if sample := ask(f"select min(id) from crm.{table} where org_id = %s", org):
+                    samples[slug].setdefault(prefix, f"{prefix}_{sample}")
+            known = ask(f"select coalesce(jsonb_agg(id), '[]') from crm.{table} where org_id = %s", orgs["other"])
+            every |= {f"{prefix}_{number}" for number in known}
+            digits = len(samples["other"].get(prefix, "x_1").partition("_")[2])
+            free = (
+                "select max(n) from generate_series((10 ^ (%s - 1))::bigint, (10 ^ %s - 1)::bigint) n"
+                f" where not exists (select from crm.{table} t where t.id = n)"
+            )
+            # One digit more where all of that length are taken.
+            nobodys[prefix] = f"{prefix}_{ask(free, digits, digits) or ask(free, digits + 1, digits + 1)}"
+        return World(samples["demo"], samples["other"], nobodys, frozenset(every))

@@ -1,0 +1,26 @@
+"""The lab, made once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from lab import LAB, Lab
+
+from crm_mcp.db import Database
+from crm_mcp.demo.staff import found
+
+
+@pytest.fixture(scope="session")
+def founded(home: Any) -> None:
+    async def make() -> None:
+        async with await psycopg.AsyncConnection[tuple[int]].connect(home.conninfo("crm_owner")) as conn:
+            await found(conn, LAB)
+
+    asyncio.run(make())
+
+
+@pytest.fixture
+def lab(founded: None, approver: Database, connect: Callable[..., Any]) -> Lab:
+    return Lab(approver, connect)

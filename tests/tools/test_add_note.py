@@ -1,0 +1,50 @@
+import pytest
+from lab import LEA, LUX
+
+from crm_mcp.principal import Agent
+
+ODD = "‏مرحبا <script>alert(1)</script> \u202eevil e\u0301 👩‍👩‍👧‍👦"
+
+
+async def test_a_note_runs_at_once_as_written_and_is_recorded(lab, owner_asks):
+    customer = await lab.customer("Noted")
+    told = await lab.ask("add_note", {"customer": customer, "body": ODD, "reason": "they said so"}, LUX)
+    assert told["type"] == "result" and told["summary"] == "Done: add a note to Noted."
+    number = int(told["note"]["id"].removeprefix("note_"))
+    assert owner_asks("select body from crm.notes where id = %s", number) == ODD
+    changed = "select jsonb_agg(op) from crm.changes where tbl = 'notes' and (key ->> 'id')::bigint = %s"
+    assert owner_asks(changed, number) == ["I"]
+    seen = await lab.ask("get_customer", {"customer": customer, "include": ["notes"]})
+    assert [(n["text"], n["writtenBy"]) for n in seen["customer"]["notes"]] == [(ODD, "Lux Lehr")]
+
+
+async def test_a_note_by_an_agent_bears_its_name(lab):
+    customer = await lab.customer("Noted")
+    await lab.ask("add_note", {"customer": customer, "body": "x", "reason": "they said so"}, LEA, agent=Agent.SUPPORT)
+    assert (await lab.ask("get_customer", {"customer": customer, "include": ["notes"]}))["customer"]["notes"][0][
+        "viaAgent"
+    ] == "support"
+
+
+async def test_little_confidence_holds_a_note(lab):
+    customer = await lab.customer("Noted")
+    told = await lab.ask(
+        "add_note", {"customer": customer, "body": "maybe", "reason": "they said so", "confidence": 0.84}
+    )
+    assert told["type"] == "approval_required"
+
+
+async def test_a_reason_that_says_nothing_is_refused(lab):
+    customer = await lab.customer("Noted")
+    told = await lab.ask("add_note", {"customer": customer, "body": "x", "reason": "  ."})
+    assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "reason")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="idempotency_key is looked at by drafts alone; a note that runs is written twice"
+)
+async def test_the_same_key_writes_one_note(lab, owner_asks):
+    customer = await lab.customer("Noted")
+    asked = {"customer": customer, "body": "once", "reason": "they said so", "idempotency_key": "k1"}
+    first, second = await lab.ask("add_note", asked), await lab.ask("add_note", asked)
+    assert first["note"]["id"] == second["note"]["id"]
