@@ -34,8 +34,12 @@ smoke: setup  ## Build the wheel, install it in a bare environment, list tools o
 bench: setup  ## Measure against a bare server and a bare query, interleaved
 	$(BIN)/python -m benchmarks.run
 
+tokens: setup  ## Show what each role's list of tools costs a model
+	$(BIN)/python tests/catalogue/tokens.py
+
 campaign: setup  ## 1,000 approval races, 300 kills, 2,000 hostile argument sets a tool
-	$(BIN)/python -m pytest -m "slow or not slow" tests/campaigns --long
+	$(BIN)/python -m pytest tests/campaigns --long
+	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog

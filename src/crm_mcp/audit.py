@@ -49,8 +49,8 @@ def begun(call: Call) -> Statement:
         call.parent,
         call.user,
         who.agent,
-        call.client,
-        call.tool[:200],
+        _label(call.client),
+        _label(call.tool),
         call.draft,
         _text(call.raw),
     )
@@ -75,8 +75,8 @@ def _closing(call: Call, phase: str, verdict: str, outcome: str, payload: object
         phase,
         call.user,
         who.agent,
-        call.client,
-        call.tool[:200],
+        _label(call.client),
+        _label(call.tool),
         draft or call.draft,
         verdict,
         outcome,
@@ -101,6 +101,11 @@ def ids_of(record: Any) -> list[str]:
 
 class Commits(Protocol):
     async def alone(self, org: int, *statements: Statement, durable: bool = True) -> None: ...
+
+
+def _label(text: str | None) -> str | None:
+    """Return a name that a client chose as Postgres can hold it."""
+    return text and text[:200].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 class Flusher:

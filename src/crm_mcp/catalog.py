@@ -84,7 +84,7 @@ def describe(tool: Tool) -> dict[str, Any]:
         "title": tool.title,
         "readOnlyHint": not writes,
         "destructiveHint": tool.effect is Effect.DELETE,
-        "idempotentHint": True,
+        "idempotentHint": tool.effect is not Effect.NOTE,
         "openWorldHint": False,
     }
     return {

@@ -44,6 +44,7 @@ _BUSY = CONFLICTS | {"55P03"}
 _SAID: Mapping[str, tuple[str, str]] = {
     "57014": ("TOO_SLOW", "The call took too long and was stopped. Narrow it and try again."),
     "22003": ("OUT_OF_RANGE", "A number is larger than can be stored. Use a smaller one."),
+    "22008": ("OUT_OF_RANGE", "A date lies outside what can be stored. Use a nearer one."),
     "54000": ("OUT_OF_RANGE", "A value is larger than can be stored. Use a smaller one."),
     "53100": ("DATABASE_FULL", "The database's disk is full. Nothing was changed. Tell the administrator."),
     "53300": ("BUSY", "Too many clients are connected. Try again in a moment."),

@@ -166,6 +166,8 @@ def main(words: Sequence[str]) -> None:
 
 
 async def _serve(app: App, settings: Settings) -> None:
+    from mcp.server.lowlevel import NotificationOptions
+
     from .server import build_server
     from .stdio import stdio
 
@@ -175,7 +177,9 @@ async def _serve(app: App, settings: Settings) -> None:
     gc.enable()
     early = asyncio.create_task(_sign_in_early(app))
     async with stdio() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        await server.run(
+            incoming, outgoing, server.create_initialization_options(NotificationOptions(tools_changed=True))
+        )
     early.cancel()
     await app.close()
 

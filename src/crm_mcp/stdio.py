@@ -21,6 +21,7 @@ from .jsonvalue import is_object
 LONGEST_LINE = 16 << 20
 """Bytes of one message; a longer one is answered as a parse error and skipped."""
 
+_TOO_LONG = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid request: the line is longer than 16 MiB."}}\n'
 Streams = tuple[MemoryObjectReceiveStream[Any], MemoryObjectSendStream[Any]]
 
 
@@ -62,7 +63,7 @@ async def _wire(read_fd: int, write_fd: int) -> AsyncGenerator[Streams]:
                         return
                 except asyncio.LimitOverrunError:
                     await _skip_line(reader)
-                    await sends.send(ValueError("message too long"))
+                    await writer(_TOO_LONG)
                     continue
                 if not line.strip():
                     continue
@@ -98,22 +99,21 @@ def _parse_error(line: bytes) -> bytes:
         code, said = -32600, "Invalid request: the line is not a JSON-RPC 2.0 message."
         if is_object(parsed) and isinstance(parsed.get("id"), str | int):
             identity = parsed["id"]
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     answer = {"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": said}}
     return json.dumps(answer).encode() + b"\n"
 
 
 async def _skip_line(reader: asyncio.StreamReader) -> None:
-    """Read past the end of a line that is too long."""
+    """Read past the end of a line that is too long, and no further."""
     while True:
-        chunk = await reader.read(1 << 16)
-        if not chunk:
+        try:
+            await reader.readuntil(b"\n")
             return
-        before, newline, after = chunk.partition(b"\n")
-        del before
-        if newline:
-            reader.feed_data(after)
+        except asyncio.LimitOverrunError as more:
+            await reader.readexactly(more.consumed)
+        except asyncio.IncompleteReadError:
             return
 
 

@@ -143,11 +143,27 @@ def tool(
     return declare
 
 
+def _known(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Return the arguments there are where a path leads, through lists and nested models."""
+    for step in path:
+        if isinstance(step, int) or step not in model.model_fields:
+            continue
+        kinds: list[Any] = [model.model_fields[step].annotation]
+        while kinds:
+            kind = kinds.pop()
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+                break
+            kinds += get_args(kind)
+    return list(model.model_fields)
+
+
 def _refusal(tool: Tool, bad: ValidationError) -> Refusal:
     first = bad.errors(include_url=False, include_context=True, include_input=False)[0]
     path = ".".join(str(part) for part in first["loc"])[:200]
     known = list(tool.args.model_fields)
     if first["type"] == "extra_forbidden":
+        known = _known(tool.args, first["loc"][:-1])
         near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, 1, 0.5)
         hint = f"There is no argument {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
         return Refusal("INVALID_ARGUMENT", hint, argument=path, known=known)

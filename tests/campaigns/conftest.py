@@ -31,7 +31,7 @@ def processes() -> multiprocessing.context.BaseContext:
     return context
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def crew(home, processes) -> Generator[Crew]:
     """Eight processes that stay, each with its own connections."""
     made = Crew(processes, home, 8)
@@ -39,7 +39,7 @@ def crew(home, processes) -> Generator[Crew]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(home) -> Generator[Desk]:
     made = Desk(home)
     yield made

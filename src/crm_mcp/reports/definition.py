@@ -56,7 +56,7 @@ class Report:
         for name in given:
             if name not in known:
                 hint = f"{self.name} takes {', '.join(known) or 'no parameters'}."
-                raise Refusal("INVALID_ARGUMENT", hint, argument=f"parameters.{name[:60]}")
+                raise Refusal("INVALID_ARGUMENT", hint, argument=ascii(f"parameters.{name[:60]}")[1:-1])
         return {name: _value(param, given.get(name, param.default)) for name, param in known.items()}
 
 

@@ -93,12 +93,18 @@ RESOURCES = (
 )
 
 
+def _is_storable(text: str) -> bool:
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+
+
 async def read(ctx: Read, uri: str) -> str:
     """Return a resource as JSON text.
 
     Raises:
         Refusal: RESOURCE_NOT_FOUND and those of the readers.
     """
+    if not _is_storable(uri):
+        raise Refusal("RESOURCE_NOT_FOUND", "A URI holds no control characters and no half characters.")
     for resource in RESOURCES:
         if (placeholders := resource.match(uri)) is not None:
             found = await resource.reader(ctx, **placeholders)
@@ -110,6 +116,8 @@ async def read(ctx: Read, uri: str) -> str:
 
 async def complete(ctx: Read, argument: str, value: str, given: dict[str, str]) -> list[str]:
     """Return what a template's argument could be, by what is typed so far."""
+    if not _is_storable(value):
+        return []
     if argument == "id":
         row = await ctx.one(
             f"""select coalesce(jsonb_agg('draft_' || x.id), '[]') from (select d.id from crm.drafts d

@@ -1,5 +1,6 @@
 """What an order would cost, without making one."""
 
+from collections import Counter
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -47,10 +48,13 @@ async def calculate_pricing(ctx: Read, args: CalculatePricing) -> Answer[Pricing
         tax=money(total.tax, total.currency),
         gross=money(total.gross, total.currency),
     )
+    asked: Counter[int] = Counter()
+    for line in total.lines:
+        asked[line.offer.id] += line.quantity
     short = [
-        {"product": ids.show("products", line.offer.id), "missing": line.quantity - line.offer.stock}
-        for line in total.lines
-        if line.offer.stock < line.quantity
+        {"product": ids.show("products", product), "missing": units - offers[product].stock}
+        for product, units in asked.items()
+        if offers[product].stock < units
     ]
     meta = {"shortOfStock": short} if short else {}
     return Answer(view, Display(title=said(total.gross, total.currency), subtitle="gross, nothing is ordered"), meta)
