@@ -27,7 +27,8 @@ def attacked(home: Home) -> Generator[Callable[[str], str]]:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         bootstrap(superuser, {}, COPY)  # the rights on a database and its settings are not copied with it
-        yield lambda role: home.conninfo(role, COPY)
+    yield lambda role: home.conninfo(role, COPY)
+    with psycopg.connect(superuser, autocommit=True) as conn:
         conn.execute(f"drop database {COPY} with (force)")
 
 
