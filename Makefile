@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test check lint bench catalog lock tokens campaign clean
+.PHONY: help setup demo test check lint smoke bench catalog lock tokens campaign clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,7 @@ test: setup  ## Run the test suite against a real Postgres of its own
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 check: lint test smoke  ## What CI runs

@@ -159,6 +159,13 @@ begin
   return n;
 end $f$;
 
+-- What a write that ran under an idempotency key answered, so that the same call again runs no second time.
+create table crm.idempotency_keys(
+  org_id bigint not null references crm.orgs on delete cascade, user_id bigint not null references crm.users,
+  tool text not null, key text not null, asked text not null, call_id bigint not null, result text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, user_id, tool, key));
+
 create table crm.policies(
   org_id bigint not null references crm.orgs on delete cascade, version int not null, document jsonb not null,
   created_at timestamptz not null default now(), created_by bigint references crm.users,

@@ -277,7 +277,7 @@ def numbers() -> Iterator[str]:
 
 
 def rights() -> Iterator[str]:
-    for name in ("changes", "drafts", "policies", "audit_log"):
+    for name in ("changes", "drafts", "policies", "audit_log", "idempotency_keys"):
         yield from isolate(name)
     yield "grant usage on schema crm to " + ", ".join((*CLIENTS, "crm_definer", "crm_signin"))
     yield "grant select on crm.free_writes, crm.drafts, crm.signing_key, crm.memberships, crm.orgs, crm.customers, crm.contacts to crm_definer"
@@ -293,6 +293,7 @@ def rights() -> Iterator[str]:
             "grant insert (org_id, call_id, parent_call, phase, user_id, agent, client, tool, verdict, outcome, ms, draft_id, payload) "
             f"on crm.audit_log to {login}"
         )
+    yield "grant select, insert on crm.idempotency_keys to " + ", ".join(CLIENTS)
     yield "grant select on crm.audit_log to crm_approver, crm_worker"
     yield (
         "grant update (state, approver, decided_call, decision_reason, result, rerun, failures, amount, subject) "

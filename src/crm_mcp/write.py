@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from . import audit, drafts, envelope, ids, policy
+from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
 from .attempt import attempt
 from .audit import Call
@@ -35,7 +35,8 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
             if is_lost(problem):
                 await _settle(app, this)
                 raise
-            if turn == ATTEMPTS or sqlstate(problem) not in CONFLICTS:
+            again = isinstance(problem, repeats.RanMeanwhile) or sqlstate(problem) in CONFLICTS
+            if turn == ATTEMPTS or not again:
                 raise
     raise AssertionError
 
@@ -46,6 +47,9 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
         standing = await _standing(conn, this, app.client.seen)
         if standing.stamp != this.principal.stamp:
             raise MembershipChanged
+        if (before := await repeats.find(conn, this, tool, args)) is not None:
+            await conn.exec_driver_sql(*audit.ended(this, Decision.RUN, "repeated"))
+            return Envelope(before)
         async with attempt(conn, this, tool, args, now) as tried:
             stake = policy.stakes(tried.changes)
             facts = await facts_for(conn, this.principal, stake, drafts.key_of(args))
@@ -56,6 +60,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
                     await tried.keep()
                     said = envelope.result(tool, tried.answer, standing.meta())
                     returned: object = audit.ids_of(tried.answer.record)
+                    await repeats.keep(conn, this, tool, args, said.body)
                 case Decision.HOLD:
                     await tried.undo()
                     held = await drafts.hold(conn, this, tool, args, tried, now, verdict, stake, facts.policy)

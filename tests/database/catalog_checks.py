@@ -34,6 +34,7 @@ UNRECORDED = {
     "changes": "the record itself",
     "drafts": "held calls; a trigger of their own keeps them",
     "audit_log": "the audit itself",
+    "idempotency_keys": "what calls answered, kept so that none runs twice",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None},
@@ -52,6 +53,7 @@ HELD = {
     "external_refs": "written by imports, which a person approves",
 }
 NO_COMPOSITE_KEY = {
+    ("idempotency_keys", "user_id"): "a user, and users are global",
     ("customers", "owner_id"): "a user, and users are global",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
@@ -150,6 +152,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
     grant("SELECT", ["audit_log"], ["crm_worker", "crm_approver"])
+    grant("SELECT INSERT", ["idempotency_keys"], CLIENTS)
     decided = "state approver decided_call decision_reason result rerun failures amount subject"
     grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")

@@ -1,4 +1,5 @@
-import pytest
+import asyncio
+
 from lab import LEA, LUX
 
 from crm_mcp.principal import Agent
@@ -40,11 +41,23 @@ async def test_a_reason_that_says_nothing_is_refused(lab):
     assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "reason")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="idempotency_key is looked at by drafts alone; a note that runs is written twice"
-)
 async def test_the_same_key_writes_one_note(lab, owner_asks):
     customer = await lab.customer("Noted")
     asked = {"customer": customer, "body": "once", "reason": "they said so", "idempotency_key": "k1"}
     first, second = await lab.ask("add_note", asked), await lab.ask("add_note", asked)
     assert first["note"]["id"] == second["note"]["id"]
+
+
+async def test_a_key_that_stood_for_another_note_is_refused(lab):
+    customer = await lab.customer("Noted")
+    asked = {"customer": customer, "body": "first", "reason": "they said so", "idempotency_key": "k2"}
+    await lab.ask("add_note", asked)
+    told = await lab.ask("add_note", {**asked, "body": "second"})
+    assert told["error"] == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_two_calls_at_once_under_one_key_write_one_note(lab, owner_asks):
+    customer = await lab.customer("Noted")
+    asked = {"customer": customer, "body": "at once", "reason": "they said so", "idempotency_key": "k3"}
+    answers = await asyncio.gather(*(lab.ask("add_note", asked) for _ in range(4)))
+    assert len({answer["note"]["id"] for answer in answers}) == 1
