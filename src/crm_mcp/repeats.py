@@ -20,7 +20,9 @@ class RanMeanwhile(Exception):
 
 
 async def find(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs) -> dict[str, Any] | None:
-    """Return what a call under this key answered before; None where it is the first, or has no key.
+    """Return what a call under this key answered before, but for where the principal stood then.
+
+    None where it is the first, or has no key.
 
     Raises:
         Refusal: IDEMPOTENCY_KEY_REUSED, when the key stood for another call.
@@ -35,7 +37,8 @@ async def find(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs) -
         hint = "This idempotency_key stood for another call. Use a new key for a new call."
         raise Refusal("IDEMPOTENCY_KEY_REUSED", hint, argument="idempotency_key")
     body: dict[str, Any] = json.loads(kept.result)
-    return body | {"_meta": {**body.get("_meta", {}), "repeated": True}}
+    lasting = {name: value for name, value in body["_meta"].items() if name not in ("waiting", "decided")}
+    return body | {"_meta": {**lasting, "repeated": True}}
 
 
 async def keep(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs, body: dict[str, Any]) -> None:

@@ -139,10 +139,14 @@ def main(words: Sequence[str]) -> None:
     """Serve until the client closes its end."""
     given, settings = parser().parse_args(words), Settings()
     agent = Agent(given.agent) if given.agent else None
+    if (given.user or given.org) and (settings.api_key is not None or not settings.is_embedded):
+        parser().error(
+            "CRM_API_KEY says who is served; --user and --org work only on the embedded database without it"
+        )
     if settings.api_key is not None:
         proof = auth.by_key(settings.api_key.get_secret_value(), agent)
     elif not settings.is_embedded:
-        parser().error("a real database needs CRM_API_KEY; --user works only on the embedded one")
+        parser().error("a real database needs CRM_API_KEY")
     elif given.user is None:
         parser().error("--user EMAIL is required with the embedded database")
     else:

@@ -49,7 +49,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
             raise MembershipChanged
         if (before := await repeats.find(conn, this, tool, args)) is not None:
             await conn.exec_driver_sql(*audit.ended(this, Decision.RUN, "repeated"))
-            return Envelope(before)
+            return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         async with attempt(conn, this, tool, args, now) as tried:
             stake = policy.stakes(tried.changes)
             facts = await facts_for(conn, this.principal, stake, drafts.key_of(args))

@@ -132,3 +132,12 @@ def test_the_matrix_shows_what_an_agent_may_not_see(crm):
 
 def test_unknown_options_are_refused(crm):
     assert crm("status", "--frobnicate").exit_code == 2
+
+
+def test_an_address_beside_an_api_key_is_refused_not_ignored(monkeypatch, capsys):
+    from crm_mcp import serving
+
+    monkeypatch.setenv("CRM_API_KEY", "crm_x")
+    with pytest.raises(SystemExit):
+        serving.main(["--user", "ada@demo.example"])
+    assert "CRM_API_KEY says who is served" in capsys.readouterr().err

@@ -61,3 +61,12 @@ async def test_two_calls_at_once_under_one_key_write_one_note(lab, owner_asks):
     asked = {"customer": customer, "body": "at once", "reason": "they said so", "idempotency_key": "k3"}
     answers = await asyncio.gather(*(lab.ask("add_note", asked) for _ in range(4)))
     assert len({answer["note"]["id"] for answer in answers}) == 1
+
+
+async def test_a_repeated_call_says_so_and_where_the_principal_stands_now(lab):
+    customer = await lab.customer("Noted")
+    asked = {"customer": customer, "body": "again", "reason": "they said so", "idempotency_key": "k4"}
+    await lab.ask("add_note", asked)
+    told = await lab.ask("add_note", asked)
+    assert told["_meta"]["repeated"] is True
+    assert told["note"]["text"] == "again"

@@ -21,7 +21,7 @@ class Shown:
     """A draft as an approver sees it. `hash` binds what was shown to what may be committed.
 
     `shown` and `changes` are the approver's own dry run; `was` is what the requester's run showed, where it
-    differs. `may_approve` is None, or why this person may not.
+    differs. `may_not` is None, or why this person may not approve.
     """
 
     draft: dict[str, Any]
