@@ -29,6 +29,11 @@ class Attempt:
         """What a person is shown: the view with new ids as "(new …)", and the sentence."""
         return self.changes.shown({"record": plain(self.answer.record), "did": self.answer.did})
 
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever decides should know, as of this run."""
+        return list(self.changes.shown(list(self.answer.warnings)))
+
     async def keep(self) -> None:
         """Release the savepoint."""
         await self._session.commit()

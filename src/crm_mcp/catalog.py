@@ -121,6 +121,7 @@ def _output(tool: Tool) -> dict[str, Any]:
             "summary": {"type": "string"},
             "action": {"type": "string"},
             "draft": {"type": "object"},
+            "warnings": {"type": "array", "items": {"type": "string"}},
             "approvalActions": {"type": "array", "items": {"type": "object"}},
         }
     schema: dict[str, Any] = {"type": "object", "properties": properties}

@@ -1,7 +1,7 @@
 """Results as clients get them (S0 §5.1, §5.2): structured, standing alone, with a compact text of the same."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -40,6 +40,8 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
     body: dict[str, Any] = {"type": "result", tool.noun: plain(answer.record)}
     body["_meta"] = {**(answer.meta or {}), **standing}
     body["_display"] = plain(answer.display)
+    if answer.warnings:
+        body["warnings"] = list(answer.warnings)
     if answer.did:
         body["summary"] = f"Done: {answer.did}."
     return Envelope(_within_budget(body, tool.noun))
@@ -54,6 +56,7 @@ def held(
     url: str,
     joined: bool,
     standing: Mapping[str, Any],
+    warnings: Sequence[str] = (),
 ) -> Envelope:
     """Return the answer to a held call: nothing has changed, a person decides."""
     return Envelope(
@@ -68,6 +71,7 @@ def held(
                 "reason": verdict,
                 **({"alreadyWaiting": True} if joined else {}),
             },
+            **({"warnings": list(warnings)} if warnings else {}),
             "approvalActions": [{"label": label, "url": f"{url}/drafts/{draft}"} for label in ("Review", "Discard")],
             "_meta": dict(standing),
         }

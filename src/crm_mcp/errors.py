@@ -47,6 +47,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "22008": ("OUT_OF_RANGE", "A date lies outside what can be stored. Use a nearer one."),
     "54000": ("OUT_OF_RANGE", "A value is larger than can be stored. Use a smaller one."),
     "53100": ("DATABASE_FULL", "The database's disk is full. Nothing was changed. Tell the administrator."),
+    "CRM01": ("BOOKS_CLOSED", "The books are closed through that day; date it later."),
     "53300": ("BUSY", "Too many clients are connected. Try again in a moment."),
 }
 

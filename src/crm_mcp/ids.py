@@ -20,6 +20,17 @@ PREFIX = {
     "notes": "note",
     "external_refs": "ref",
     "drafts": "draft",
+    "quotes": "quo",
+    "quote_lines": "ql",
+    "stock_reservations": "rsv",
+    "invoice_lines": "il",
+    "credit_notes": "cn",
+    "payments": "pay",
+    "payment_allocations": "alloc",
+    "tax_rates": "tax",
+    "org_settings": "set",
+    "tasks": "task",
+    "warranties": "war",
 }
 NOUN = {
     "customers": "customer",
@@ -35,6 +46,17 @@ NOUN = {
     "invoices": "invoice",
     "exchange_rates": "exchange rate",
     "external_refs": "reference",
+    "quotes": "quote",
+    "quote_lines": "quote line",
+    "stock_reservations": "stock reservation",
+    "invoice_lines": "invoice line",
+    "credit_notes": "credit note",
+    "payments": "payment",
+    "payment_allocations": "allocation",
+    "tax_rates": "tax rate",
+    "org_settings": "settings",
+    "tasks": "task",
+    "warranties": "warranty",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

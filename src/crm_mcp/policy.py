@@ -74,11 +74,36 @@ class Stakes:
     no_rate: bool
 
 
-AGGREGATE = {"order_lines": "orders"}
+AGGREGATE = {
+    "order_lines": "orders",
+    "stock_movements": "orders",
+    "stock_reservations": "orders",
+    "quote_lines": "quotes",
+    "invoice_lines": "invoices",
+    "payment_allocations": "payments",
+}
 """Rows that belong to another record and do not count as one of their own."""
-MONEY = {"orders": ("base_total", "customer_id")}
+MONEY = {
+    "orders": ("base_total", "customer_id"),
+    "quotes": ("base_total", "customer_id"),
+    "invoices": ("base_total", "customer_id"),
+    "credit_notes": ("base_total", "customer_id"),
+    "payments": ("base_amount", "customer_id"),
+}
 """Tables whose new rows move money: the column of the amount, and whose it is."""
-NAMES = {"orders": "an order", "customers": "a customer", "notes": "a note", "contacts": "a contact"}
+NAMES = {
+    "orders": "an order",
+    "quotes": "a quote",
+    "invoices": "an invoice",
+    "credit_notes": "a credit note",
+    "payments": "a payment",
+    "customers": "a customer",
+    "contacts": "a contact",
+    "issues": "an issue",
+    "products": "a product",
+    "notes": "a note",
+    "org_settings": "the org's settings",
+}
 
 
 def stakes(changes: ChangeSet) -> Stakes:
@@ -96,7 +121,7 @@ def stakes(changes: ChangeSet) -> Stakes:
             else:
                 amount = (amount or Decimal(0)) + Decimal(str(after[column]))
         if after.get(whose) is not None:
-            subject = f"{whose}:{after[whose]}"
+            subject = f"{row['tbl']}.{whose}:{after[whose]}"
     return Stakes(amount, subject, no_rate)
 
 
@@ -112,7 +137,7 @@ def decide(tool: Tool, who: Principal, confidence: float | None, changes: Change
         return Verdict(Decision.RUN, "changes nothing")
     if policy.learning_mode:
         return Verdict(Decision.HOLD, "learning mode holds every write")
-    if changes.tables("D") or tool.effect is Effect.DELETE:
+    if any(table not in AGGREGATE for table in changes.tables("D")) or tool.effect is Effect.DELETE:
         return Verdict(Decision.HOLD, "deletes")
     if confidence is not None and Decimal(str(confidence)) < policy.hold_below_confidence:
         return Verdict(Decision.HOLD, f"the agent's own confidence is below {policy.hold_below_confidence}")

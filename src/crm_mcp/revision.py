@@ -1,6 +1,6 @@
 """The schema this program works with; a leaf, so that `serve` knows it without Alembic."""
 
-CURRENT = "0001"
+CURRENT = "0003"
 """The newest migration's revision."""
-OLDEST_CLIENT = "0001"
+OLDEST_CLIENT = "0003"
 """The oldest program revision that may use a database at CURRENT."""

@@ -86,6 +86,58 @@ def table(
     yield from describe(name, columns, prefix, description, roles, references, aliases)
 
 
+def extend(
+    name: str, *columns: Column, references: Mapping[str, str] | None = None, derived: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield the statements that add columns to a table of an org, with comments, foreign keys and registry entry.
+
+    `derived` names the table's derived columns from before, whose list stamp and recorder are given anew where
+    the new columns add to it.
+    """
+    references = references or {}
+    for column in columns:
+        yield f"alter table crm.{name} add column {column.name} {column.sql}"
+        yield f"comment on column crm.{name}.{column.name} is {_literal(column.meaning)}"
+    for column, table in references.items():
+        yield f"alter table crm.{name} add foreign key (org_id, {column}) references crm.{table} (org_id, id)"
+    if more := [c.name for c in columns if c.derived]:
+        array = _literal("{" + ",".join([*derived, *more]) + "}")
+        yield (
+            f"create or replace trigger stamp before insert or update on crm.{name} "
+            f"for each row execute function crm.stamp({array})"
+        )
+        yield (
+            f"create or replace trigger record after insert or update or delete on crm.{name} "
+            f"for each row execute function crm.record({_literal(name)}, {array})"
+        )
+    meanings = {c.name: c.meaning for c in columns if not c.derived}
+    yield (
+        "update crm.reasoning set schema_hint = jsonb_set(jsonb_set(schema_hint, '{columns}', schema_hint -> 'columns' || "
+        f"{_literal(json.dumps(meanings, ensure_ascii=False))}::jsonb), '{{relationships}}', "
+        f"schema_hint -> 'relationships' || {_literal(json.dumps(dict(references)))}::jsonb) "
+        f"where type = 'crm' and table_name = {_literal(name)}"
+    )
+
+
+def free(name: str, writes: Mapping[str, Sequence[str] | None]) -> Iterator[str]:
+    """Yield the statements that let writes commit without a person: operation (I, U, D) → columns, None for all."""
+    for op, columns in writes.items():
+        listed = "null" if columns is None else _literal("{" + ",".join(columns) + "}")
+        yield (
+            f"insert into crm.free_writes(org_id, tbl, op, columns) values (0, {_literal(name)}, '{op}', {listed}) "
+            "on conflict (org_id, tbl, op) do update set columns = excluded.columns"
+        )
+
+
+def numbered(name: str, kind: str, prefix: str) -> Iterator[str]:
+    """Yield the statements by which a table's `number` is unique in the org and drawn when a person approves."""
+    yield f"create unique index {name}_number on crm.{name}(org_id, number) where number is not null"
+    yield (
+        f"create trigger draw_number before insert on crm.{name} "
+        f"for each row execute function crm.draw_number({_literal(kind)}, {_literal(prefix)})"
+    )
+
+
 def isolate(name: str) -> Iterator[str]:
     """Yield the statements that confine a table with `org_id` to the bound org, its owner included."""
     yield f"alter table crm.{name} enable row level security"

@@ -1,7 +1,7 @@
 """What a tool is: inert data made by one decorator, and the arguments every tool shares."""
 
 import difflib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -68,13 +68,15 @@ V = TypeVar("V")
 class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
-    `did` completes the sentences "It would …" and "Done: …" of a write.
+    `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
+    should know, as of now: they may change while it waits without making it another call.
     """
 
     record: Any
     display: Display
     meta: Mapping[str, Any] | None = None
     did: str = ""
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
                         app.page_url(),
                         held.joined,
                         waits.meta(),
+                        tried.warnings,
                     )
                 case Decision.DENY:
                     raise Refusal("DENIED", verdict.reason)

@@ -37,7 +37,21 @@ UNRECORDED = {
     "idempotency_keys": "what calls answered, kept so that none runs twice",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
-    "activities": {"I": None},
+    "activities": {"I": None, "U": ("subject", "body", "archived_at")},
+    "tasks": {
+        "I": None,
+        "U": (
+            "title",
+            "description",
+            "status",
+            "priority",
+            "due_on",
+            "assignee_id",
+            "completed_at",
+            "outcome",
+            "archived_at",
+        ),
+    },
     "notes": {"I": None, "U": ("body", "archived_at")},
 }
 HELD = {
@@ -51,10 +65,25 @@ HELD = {
     "exchange_rates": "decides what an amount is worth, and so who may approve it",
     "issues": "created and edited with a person",
     "external_refs": "written by imports, which a person approves",
+    "org_settings": "decides when books are closed and who e-mails come from",
+    "tax_rates": "decides what a document costs",
+    "quotes": "binds the org",
+    "quote_lines": "part of a quote",
+    "stock_reservations": "part of an order",
+    "invoice_lines": "part of an invoice",
+    "credit_notes": "binds the org",
+    "payments": "money",
+    "payment_allocations": "part of a payment",
+    "warranties": "binds the org",
 }
 NO_COMPOSITE_KEY = {
     ("idempotency_keys", "user_id"): "a user, and users are global",
     ("customers", "owner_id"): "a user, and users are global",
+    ("issues", "assignee_id"): "a user, and users are global",
+    ("tasks", "assignee_id"): "a user, and users are global",
+    ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
 }
@@ -77,6 +106,9 @@ DEFINED_BY_OWNER = {
     "decide()": (),
     "seal_on_arrival()": (),
     "stamp()": (),
+    "books_are_open()": (),
+    "name_subject()": (),
+    "subject_exists()": (),
     "xor_pad(bytea,integer)": (),
     "mint(bigint,bigint,text)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
@@ -121,8 +153,47 @@ OTHER_TRIGGERS = {
     ): "CREATE TRIGGER arrival BEFORE INSERT ON crm.audit_log FOR EACH ROW EXECUTE FUNCTION crm.seal_on_arrival()",
     ("memberships", "touch"): "CREATE TRIGGER touch BEFORE UPDATE ON crm.memberships FOR EACH ROW "
     "WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION crm.touch_membership()",
-    ("orders", "draw_number"): "CREATE TRIGGER draw_number BEFORE INSERT ON crm.orders FOR EACH ROW "
-    "EXECUTE FUNCTION crm.draw_number('order', 'ORD-')",
+    **{
+        (table, "draw_number"): f"CREATE TRIGGER draw_number BEFORE INSERT ON crm.{table} FOR EACH ROW "
+        f"EXECUTE FUNCTION crm.draw_number('{kind}', '{prefix}')"
+        for table, kind, prefix in (
+            ("orders", "order", "ORD-"),
+            ("quotes", "quote", "QUO-"),
+            ("invoices", "invoice", "INV-"),
+            ("credit_notes", "credit_note", "CN-"),
+        )
+    },
+    **{
+        (table, "subject"): "CREATE TRIGGER subject AFTER INSERT OR UPDATE OF subject_type, subject_id "
+        f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.subject_exists()"
+        for table in ("notes", "tasks", "activities")
+    },
+    **{
+        (table, "name_subject"): f"CREATE TRIGGER name_subject BEFORE INSERT ON crm.{table} FOR EACH ROW "
+        "EXECUTE FUNCTION crm.name_subject()"
+        for table in ("notes", "tasks", "activities")
+    },
+    **{
+        (table, "books"): f"CREATE TRIGGER books BEFORE INSERT OR DELETE OR UPDATE OF {columns} "
+        f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.books_are_open('{day}')"
+        for table, day, columns in (
+            (
+                "invoices",
+                "issued_on",
+                "issued_on, customer_id, currency, net_total, tax_total, gross_total, base_total, archived_at",
+            ),
+            (
+                "credit_notes",
+                "issued_on",
+                "issued_on, customer_id, invoice_id, currency, net_total, tax_total, gross_total, base_total, archived_at",
+            ),
+            (
+                "payments",
+                "received_on",
+                "received_on, customer_id, currency, amount, base_amount, archived_at",
+            ),
+        )
+    },
 }
 ROLES = {
     # login, superuser, createrole, createdb, replication, bypassrls

@@ -38,7 +38,7 @@ WRITES = {
     "custom fields": "update crm.notes set custom_fields = '{{\"a\": 1}}' where org_id = {org}",
     "a note moved": "update crm.notes set body = 'x', customer_id = {second} where org_id = {org}",
     "a note deleted": "delete from crm.notes where org_id = {org}",
-    "an activity edited": "update crm.activities set subject = 'x' where org_id = {org}",
+    "an activity moved": "update crm.activities set happened_at = 'epoch' where org_id = {org}",
     "a rate": "insert into crm.exchange_rates(org_id, currency, valid_from, rate) values ({org}, 'JPY', '2020-01-01', 0.0000001)",
 }
 
@@ -49,11 +49,12 @@ def something_of_each(root: psycopg.Connection, scene: Scene) -> None:
     with root.transaction():
         root.execute("set local session_replication_role = replica")
         root.execute(
-            "insert into crm.notes(org_id, customer_id, body) values (%s, %s, 'a note')", (scene.org, scene.customer)
+            "insert into crm.notes(org_id, customer_id, subject_type, subject_id, body) values (%s, %s, 'customers', %s, 'a note')",
+            (scene.org, scene.customer, scene.customer),
         )
         root.execute(
-            "insert into crm.activities(org_id, customer_id, kind, subject, happened_at) values (%s, %s, 'call', 'a call', now())",
-            (scene.org, scene.customer),
+            "insert into crm.activities(org_id, customer_id, subject_type, subject_id, kind, subject, happened_at) values (%s, %s, 'customers', %s, 'call', 'a call', now())",
+            (scene.org, scene.customer, scene.customer),
         )
         root.execute(
             "insert into crm.external_refs(org_id, source, entity, external_id, record_id) values (%s, gen_random_uuid()::text, 'x', '1', 1)",

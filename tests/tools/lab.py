@@ -89,7 +89,13 @@ class Lab:
     async def invoice(self, customer: str, due: date, gross: str = "100", paid: str = "0") -> None:
         row = {"number": f"I-{datetime.now(UTC).timestamp()}", "customer_id": int(customer[5:]), "currency": "EUR"}
         dates = {"issued_on": due - timedelta(days=30), "due_on": due}
-        await self.add(Invoice, {**row, **dates, "gross_total": Decimal(gross), "paid_total": Decimal(paid)})
+        money = {
+            "net_total": Decimal(gross),
+            "tax_total": Decimal(0),
+            "gross_total": Decimal(gross),
+            "base_total": Decimal(gross),
+        }
+        await self.add(Invoice, {**row, **dates, **money, "paid_total": Decimal(paid)})
 
     async def ask(self, tool: str, arguments: Row, email: str = LEA, **served: Any) -> Row:
         """Call a tool as a person of the lab; return its structured content."""

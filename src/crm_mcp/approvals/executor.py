@@ -103,7 +103,8 @@ class Executor:
                 async with self._rerun(conn, held, call) as run:
                     shown, rows = run.tried.shown, list(run.tried.changes.rows)
                     same = held_calls.does_the_same(held, run.tried.changes, shown)
-                    seen = held_calls.hash_of(held, run.tried.changes, shown)
+                    warnings = run.tried.warnings
+                    seen = held_calls.hash_of(held, run.tried.changes, shown, warnings)
                     await run.tried.undo()
                 may_not = await _may_not(conn, who, held, run.stake, run.requester)
             except Refusal as no:
@@ -122,6 +123,7 @@ class Executor:
             run.verdict.reason,
             seen,
             may_not,
+            warnings,
         )
 
     async def approve(self, who: Principal, draft: int, seen: str) -> Outcome:
@@ -189,7 +191,7 @@ class Executor:
                         shown = tried.shown
                         await tried.undo()
                         return await _stale(conn, call, held, CHANGED, shown)
-                    if held_calls.hash_of(held, tried.changes, tried.shown) != seen:
+                    if held_calls.hash_of(held, tried.changes, tried.shown, tried.warnings) != seen:
                         raise Unapprovable(
                             "CHANGED_SINCE_SHOWN", "This is not what you were shown. Look at it again."
                         )

@@ -1,6 +1,7 @@
 """A held call as it is kept: read, described, and compared with what it would do now."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class Shown:
     verdict: str
     hash: str | None
     may_not: str | None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def does_the_same(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> 
     )
 
 
-def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> str:
+def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings: Sequence[str] = ()) -> str:
+    """Bind what is shown, its warnings included: an approver who was not warned has not approved."""
     return digest(
         {
             "draft": held.id,
@@ -94,6 +97,7 @@ def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> str:
             "arguments": held.args,
             "changes": changes.normal(),
             "shown": shown,
+            "warnings": list(warnings),
             "policy": held.policy_version,
             "requester": held.requester,
             "expiry": held.expires_at.isoformat(),

@@ -83,6 +83,7 @@ class Draft:
     is_waiting: bool
     is_own: bool
     hides: bool
+    warnings: list[str]
 
 
 def time_of(when: datetime, zone: tzinfo, now: datetime) -> Time:
@@ -138,6 +139,7 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
         is_waiting=row["state"] == "pending",
         is_own=row["requester"] == who.user,
         hides=has_hidden([view, was, row.get("reason")]),
+        warnings=list(shown.warnings),
     )
 
 

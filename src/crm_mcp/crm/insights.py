@@ -17,8 +17,8 @@ RULES = {
 FACTS = f"""facts as (
  select c.id,
   (select jsonb_build_object('number', i.number, 'days', %(today)s::date - i.due_on,
-     'open', {money_sql("i.gross_total - i.paid_total", "i.currency")})
-   from crm.invoices i where i.org_id = c.org_id and i.customer_id = c.id and i.paid_total < i.gross_total
+     'open', {money_sql("i.open_total", "i.currency")})
+   from crm.invoices i where i.org_id = c.org_id and i.customer_id = c.id and i.open_total > 0
      and i.due_on < %(today)s::date and i.archived_at is null order by i.due_on limit 1) as overdue,
   (select floor(extract(epoch from %(now)s::timestamptz - max(a.happened_at)) / 86400)::int from crm.activities a
    where a.org_id = c.org_id and a.customer_id = c.id) as silent_days,

@@ -16,7 +16,7 @@ async def add(ctx: Write, customer: str, body: str) -> tuple[Note, Customer]:
     about = await ctx.session.get(Customer, (org, ids.parse("customers", customer)))
     if about is None:
         raise not_found(customer)
-    note = Note(org_id=org, customer_id=about.id, body=body)
+    note = Note(org_id=org, customer_id=about.id, subject_type="customers", subject_id=about.id, body=body)
     ctx.session.add(note)
     await ctx.session.flush()
     return note, about

@@ -100,7 +100,7 @@ def _deal(chance: Random, market: Market, customer: int, age: int, overdue: bool
         "salesperson": chance.choice(market.sellers),
         "comment": None,
     }
-    invoice = _invoice(chance, market.today, total, shipped, overdue) if shipped else None
+    invoice = _invoice(chance, market, total, shipped, overdue) if shipped else None
     return Deal(customer, order, lines, invoice)
 
 
@@ -159,8 +159,8 @@ def _delivered(placed: datetime, age: int) -> tuple[str, datetime | None]:
     return ("confirmed", None) if age <= 7 else ("completed", placed + timedelta(days=3))
 
 
-def _invoice(chance: Random, today: date, total: Total, shipped: datetime, overdue: bool | None) -> Row:
-    issued = shipped.date()
+def _invoice(chance: Random, market: Market, total: Total, shipped: datetime, overdue: bool | None) -> Row:
+    issued, today = shipped.date(), market.today
     due = issued + timedelta(days=30)
     if overdue is None:
         overdue = due < today and today - due < timedelta(days=200) and chance.random() < OVERDUE
@@ -171,7 +171,10 @@ def _invoice(chance: Random, today: date, total: Total, shipped: datetime, overd
         paid = Decimal(0)
     return {
         "currency": total.currency,
+        "net_total": total.net,
+        "tax_total": total.tax,
         "gross_total": total.gross,
+        "base_total": _in_base(market, total, issued),
         "paid_total": paid,
         "issued_on": issued,
         "due_on": due,
