@@ -79,7 +79,13 @@ async def test_who_comes_second_sees_what_the_first_decided(signed_in, drafted, 
 
 @pytest.mark.parametrize(
     ("reason", "wrong"),
-    [("", "Say why"), (" \r\n\t ", "Say why"), ("x" * 501, "501 characters"), ("a\0b", "left out")],
+    [
+        ("", "Say why"),
+        (" \r\n\t ", "Say why"),
+        ("\u200b \u2060", "Say why"),
+        ("x" * 501, "501 characters"),
+        ("a\0b", "left out"),
+    ],
 )
 async def test_rejecting_needs_a_reason(signed_in, drafted, state, reason, wrong):
     browser, draft = await signed_in(), await drafted()
