@@ -153,5 +153,7 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
   from crm.web_sessions w join crm.users u on u.id = w.user_id
   join crm.memberships m on m.user_id = u.id and m.org_id = w.org_id and m.active join crm.orgs o on o.id = m.org_id, crm.schema_state s
   where w.digest = session and w.expires_at > clock_timestamp() $f$;
-create function crm.end_session(session bytea) returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$ delete from crm.web_sessions where digest = session $f$;
+create function crm.end_session(session bytea) returns boolean
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$
+  with gone as (delete from crm.web_sessions w where w.digest = session returning w.expires_at > clock_timestamp() as was_live)
+  select coalesce(bool_or(g.was_live), false) from gone g $f$;

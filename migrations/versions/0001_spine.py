@@ -41,6 +41,7 @@ def parties() -> Iterator[str]:
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
         Column("email_norm", "text generated always as (lower(btrim(email))) stored", "", derived=True),
         Column("phone_digits", "text generated always as (crm.digits(phone)) stored", "", derived=True),
+        Column("phone_ending", "text generated always as (crm.phone_ending(phone)) stored", "", derived=True),
         prefix="cust",
         roles=EVERYONE,
         aliases=("Account", "account", "customer"),
@@ -56,6 +57,7 @@ def parties() -> Iterator[str]:
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
         Column("email_norm", "text generated always as (lower(btrim(email))) stored", "", derived=True),
         Column("phone_digits", "text generated always as (crm.digits(phone)) stored", "", derived=True),
+        Column("phone_ending", "text generated always as (crm.phone_ending(phone)) stored", "", derived=True),
         prefix="cont",
         references={"customer_id": "customers"},
         roles=EVERYONE,
@@ -312,10 +314,11 @@ def rights() -> Iterator[str]:
         "money(numeric, text)",
         "name_key(text)",
         "digits(text)",
+        "phone_ending(text)",
     ):
         yield f"revoke execute on function crm.{signature} from public"
     yield (
-        "grant execute on function crm.name_key(text), crm.digits(text), crm.minor_units(text), crm.money(numeric, text) to crm_definer, "
+        "grant execute on function crm.name_key(text), crm.digits(text), crm.phone_ending(text), crm.minor_units(text), crm.money(numeric, text) to crm_definer, "
         + ", ".join(serving)
     )
     yield "grant execute on function crm.mint(bigint, bigint, text) to crm_signin"

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar, cast
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
+Rows = Callable[[Principal], Iterable[audit.Statement]]
+"""Makes the audit rows of a person who is known only within the transaction."""
 _TOKEN = re.compile(r"[0-9a-z.]+")
 STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
@@ -237,6 +239,32 @@ class Database:
             row = await (await conn.execute(_sql(statement), params)).fetchone()
             return row[0] if row else None
 
+    async def enter(self, use: str, params: tuple[object, ...], proof: Proof, rows: Rows) -> Principal | None:
+        """Use up a way in and add the rows of whoever `proof` then proves, both or neither; None where it leads nowhere.
+
+        Raises:
+            SignInFailed: it was good, but its person is no longer in the org; it is not used up.
+        """
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.transaction():
+            used = await (await conn.execute(_sql(use), params)).fetchone()
+            if used is None or not used[0]:
+                return None
+            row = await (await conn.execute(_sql(proof.statement), proof.arguments)).fetchone()
+            who = principal_of(row, proof, revision.CURRENT)
+            await _add(conn, who, rows(who))
+        return who
+
+    async def leave(self, who: Principal, end: str, params: tuple[object, ...], rows: Rows) -> bool:
+        """End what somebody came in by and add their rows, both or neither; false where it had ended before."""
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.transaction():
+            ended = await (await conn.execute(_sql(end), params)).fetchone()
+            if ended is None or not ended[0]:
+                return False
+            await _add(conn, who, rows(who))
+        return True
+
     async def definer(self, org: int, statement: str, params: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
         """Commit one statement bound to an org but to no principal; return its first row."""
         pool = await self._readers()
@@ -258,6 +286,13 @@ class Database:
             await self._engine.dispose()
         if self._pool is not None:
             await self._pool.close()
+
+
+async def _add(conn: psycopg.AsyncConnection[Any], who: Principal, rows: Iterable[audit.Statement]) -> None:
+    """Add audit rows within a transaction that was not bound to an org before."""
+    await conn.execute(_sql(f"set local crm.org_id = '{int(who.org)}'"))
+    for sql, params in rows:
+        await conn.execute(_sql(sql), params)
 
 
 def _bearer(who: Principal) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_ori
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import Refusal
+from .invisible import is_blank
 from .principal import Agent, Role
 
 
@@ -36,6 +37,16 @@ Text = Annotated[str, AfterValidator(_storable)]
 """Text that a database can hold: no NUL, no lone surrogate."""
 
 
+def _said(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("is blank")
+    return text
+
+
+Words = Annotated[Text, AfterValidator(_said)]
+"""Text that says something: not white space and invisible characters alone."""
+
+
 class Args(BaseModel):
     """A tool's arguments; what is not declared is refused."""
 
@@ -43,8 +54,8 @@ class Args(BaseModel):
 
 
 class WriteArgs(Args):
-    reason: Text = Field(max_length=500, description="Why, in one sentence; a person reads it.")
-    confidence: float | None = Field(None, ge=0, le=1, description="How sure you are, 0 to 1.")
+    reason: Words = Field(max_length=500, description="Why, in one sentence; a person reads it.")
+    confidence: float | None = Field(None, ge=0, le=1, strict=True, description="How sure you are, 0 to 1.")
     idempotency_key: Text | None = Field(None, max_length=100, description="Same key, same call: no second draft.")
 
 

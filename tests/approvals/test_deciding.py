@@ -79,7 +79,13 @@ async def test_who_comes_second_sees_what_the_first_decided(signed_in, drafted, 
 
 @pytest.mark.parametrize(
     ("reason", "wrong"),
-    [("", "Say why"), (" \r\n\t ", "Say why"), ("x" * 501, "501 characters"), ("a\0b", "left out")],
+    [
+        ("", "Say why"),
+        (" \r\n\t ", "Say why"),
+        ("\u200b \u2060", "Say why"),
+        ("x" * 501, "501 characters"),
+        ("a\0b", "left out"),
+    ],
 )
 async def test_rejecting_needs_a_reason(signed_in, drafted, state, reason, wrong):
     browser, draft = await signed_in(), await drafted()
@@ -129,6 +135,60 @@ async def test_a_stale_draft_shows_old_beside_new_and_cannot_be_approved(
         assert owner_asks("select count(*) from crm.orders") == before
     finally:
         change(rename, "Müller & Söhne GmbH", "Müller & Töchter GmbH")
+
+
+async def test_a_stale_draft_shows_old_beside_new_once_decided(signed_in, drafted, change, state):
+    browser, draft = await signed_in(), await drafted(comment="as agreed")
+    fields = await browser.form(draft)
+    rename = f"update crm.customers set name = %s where name = %s and {OURS}"
+    change(rename, "Müller \u202e& Töchter GmbH", "Müller & Söhne GmbH")
+    try:
+        await browser.post(f"/drafts/{draft}/approve", fields)
+    finally:
+        change(rename, "Müller & Söhne GmbH", "Müller \u202e& Töchter GmbH")
+    assert state(draft) == "stale"
+    answer = await browser.get(f"/drafts/{draft}")
+    shown = text(answer.text)
+    assert "Not carried out: it had changed" in shown
+    assert "Nothing was changed" in shown
+    assert "Not as drafted when it was decided" in shown
+    assert shown.count("what it would do has changed since it was drafted") == 1
+    assert "What moved As drafted When decided" in shown
+    assert "Customer · Name Müller & Söhne GmbH Müller U+202E & Töchter GmbH" in shown
+    assert "What it would have been when decided" in shown
+    assert "All of it as drafted" in shown
+    assert "Hidden characters" in shown
+    assert f"/drafts/{draft}/approve" not in answer.text
+    assert "stale" in text((await browser.get("/history")).text)
+
+
+async def test_a_draft_that_could_no_longer_be_done_says_why_once_decided(signed_in, drafted, change, state):
+    browser, draft = await signed_in(), await drafted(comment="as agreed")
+    fields = await browser.form(draft)
+    archive = f"update crm.customers set archived_at = %s where name = 'Müller & Söhne GmbH' and {OURS}"
+    change(archive, "2020-01-01T00:00:00Z")
+    try:
+        await browser.post(f"/drafts/{draft}/approve", fields)
+    finally:
+        change(archive, None)
+    assert state(draft) == "stale"
+    answer = await browser.get(f"/drafts/{draft}")
+    shown = text(answer.text)
+    assert re.search(
+        r"CUSTOMER_ARCHIVED: cust_\d+ is archived; choose another with search_customers ?\. Ask for it", shown
+    )
+    assert shown.count("CUSTOMER_ARCHIVED") == 1
+    assert re.search(r"<details[^>]* open>\s*<summary>All of it as drafted", answer.text)
+    assert "as agreed" in shown
+    assert "What it would have been" not in shown
+
+
+async def test_a_rejected_draft_is_not_called_stale(signed_in, drafted):
+    browser, draft = await signed_in(), await drafted()
+    shown = text((await browser.follow(await browser.press(draft, "reject", reason="too many"))).text)
+    assert "Not as drafted" not in shown
+    assert "Reason: too many" in shown
+    assert "What was drafted" in shown
 
 
 async def test_a_draft_that_can_no_longer_be_done_says_why(signed_in, drafted, change):

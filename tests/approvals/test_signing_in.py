@@ -1,12 +1,16 @@
 """A login link is for one person, once, for five minutes; a session is a cookie nobody else can use."""
 
+import asyncio
 import hashlib
 
+import psycopg
 import pytest
 from browser import ORIGIN, text
+from structlog.testing import capture_logs
 
 from crm_mcp.approvals.web import build_page
 from crm_mcp.errors import Refusal
+from crm_mcp.log import logger
 
 
 async def test_opening_a_link_uses_nothing_up(browsers, link):
@@ -150,6 +154,101 @@ async def test_whoever_leaves_the_org_is_signed_out(signed_in, change):
         change(
             "update crm.memberships set active = true where user_id = (select id from crm.users where email = 'fin@demo.example')"
         )
+
+
+@pytest.fixture
+def audited(home):
+    """Return the audit rows of signing in and out since the test began, as mappings."""
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        (before,) = conn.execute("select coalesce(max(id), 0) from crm.audit_log").fetchone()
+
+    def rows():
+        asked = """select to_jsonb(a) || jsonb_build_object('org', o.slug, 'email', u.email) from crm.audit_log a
+          join crm.orgs o on o.id = a.org_id join crm.users u on u.id = a.user_id
+          where a.id > %s and a.tool like 'page%%' order by a.id"""
+        with psycopg.connect(home.conninfo("crm_owner")) as conn:
+            return [row for (row,) in conn.execute(asked, (before,))]
+
+    return rows
+
+
+async def test_signing_in_and_out_is_audited_without_a_secret(browsers, link, audited):
+    browser, url = browsers(), await link()
+    await browser.use(url)
+    cookie = browser.client.cookies["crm_session"]
+    csrf = _csrf((await browser.get("/")).text)
+    await browser.post("/logout", {"csrf": csrf})
+    rows = audited()
+    assert [(r["tool"], r["phase"], r["outcome"], r["org"], r["email"], r["agent"]) for r in rows] == [
+        (tool, *ended, "demo", "mia@demo.example", None)
+        for tool in ("page_sign_in", "page_sign_out")
+        for ended in (("begun", None), ("ended", "ok"))
+    ]
+    assert len({r["call_id"] for r in rows}) == 2
+    kept = str([{k: v for k, v in r.items() if k not in ("salt", "digest")} for r in rows]).lower()
+    link_secret = url.rsplit("/", 1)[1]
+    for secret in (link_secret, cookie, csrf):
+        for form in (secret, secret.encode().hex(), hashlib.sha256(secret.encode()).hexdigest()):
+            assert form.lower() not in kept
+
+
+async def test_a_refused_link_leaves_a_log_line_and_no_row(browsers, link, audited):
+    url = await link()
+    await browsers().use(url)
+    rows = audited()
+    logger()
+    with capture_logs() as lines:
+        assert (await browsers().use(url)).status_code == 403
+        assert (await browsers().post("/login", {"secret": "A" * 43})).status_code == 403
+    assert [line["event"] for line in lines] == ["sign-in link refused"] * 2
+    assert url.rsplit("/", 1)[1] not in str(lines)
+    assert audited() == rows
+
+
+async def test_signing_in_anew_signs_the_browser_out_of_its_old_session(signed_in, link, audited):
+    browser = await signed_in("fin@demo.example")
+    await browser.use(await link())
+    ended = [(r["tool"], r["email"]) for r in audited() if r["phase"] == "ended"]
+    assert ended == [
+        ("page_sign_in", "fin@demo.example"),
+        ("page_sign_in", "mia@demo.example"),
+        ("page_sign_out", "fin@demo.example"),
+    ]
+
+
+async def test_two_at_once_sign_a_session_out_once(signed_in, audited):
+    browser = await signed_in()
+    csrf = {"csrf": _csrf((await browser.get("/")).text)}
+    await asyncio.gather(*(browser.post("/logout", csrf) for _ in range(3)))
+    assert [r["tool"] for r in audited() if r["phase"] == "ended"] == ["page_sign_in", "page_sign_out"]
+
+
+async def test_without_its_audit_row_nobody_is_signed_in_or_out(signed_in, browsers, link, change, home):
+    browser, url = await signed_in(), await link()
+    csrf = {"csrf": _csrf((await browser.get("/")).text)}
+    late = browsers()
+    fields = {"secret": url.rsplit("/", 1)[1]}
+    right = "insert (org_id) on crm.audit_log {} crm_approver"
+    change("revoke " + right.format("from"))
+    try:
+        assert (await late.post("/login", fields)).status_code == 500
+        assert (await browser.post("/logout", csrf)).status_code == 500
+    finally:
+        change("grant " + right.format("to"))
+    assert (await late.get("/")).status_code == 401
+    assert (await browser.get("/")).status_code == 200
+    assert (await late.post("/login", fields)).status_code == 303
+
+
+async def test_a_link_of_somebody_who_left_signs_nobody_in(browsers, link, change, audited):
+    url = await link("fin@demo.example")
+    membership = "update crm.memberships set active = %s where user_id = (select id from crm.users where email = 'fin@demo.example')"
+    change(membership, False)
+    try:
+        assert (await browsers().use(url)).status_code == 403
+        assert audited() == []
+    finally:
+        change(membership, True)
 
 
 def _csrf(html):

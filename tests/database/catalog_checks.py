@@ -114,6 +114,7 @@ DEFINED_BY_OWNER = {
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
     "name_key(text)": (*CLIENTS, "crm_definer"),
     "digits(text)": (*CLIENTS, "crm_definer"),
+    "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
 }

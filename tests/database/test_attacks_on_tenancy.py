@@ -146,6 +146,24 @@ def test_search_finds_only_in_the_bound_org(agent: Login, scene: Scene, root: ps
         assert agent.ask(find, query) is None, "without an org"
 
 
+@pytest.mark.parametrize("form", ["phone", "right(phone_digits, 8)", "'+99' || phone_digits"])
+@pytest.mark.parametrize("table", ["customers", "contacts"])
+def test_a_phone_number_is_found_only_in_the_bound_org(
+    agent: Login, scene: Scene, root: psycopg.Connection, table: str, form: str
+):
+    number = "customer_id" if table == "contacts" else "id"
+    customer, query = root.execute(
+        f"select {number}, {form} from crm.{table} where org_id = %s and length(phone_digits) >= 8 order by id limit 1",
+        (scene.other,),
+    ).fetchone() or (0, "")
+    find = "select array_agg(customer_id) from crm.find_customers(%s, 1000)"
+    with agent.bound(scene.other):
+        assert customer in agent.ask(find, query)
+    with agent.bound(scene.org):
+        found = set(agent.ask(find, query) or [])
+    assert found <= {i for (i,) in root.execute("select id from crm.customers where org_id = %s", (scene.org,))}
+
+
 def test_whether_a_call_ended_is_told_to_its_own_org(agent: Login, scene: Scene):
     audit = "insert into crm.audit_log(org_id, call_id, phase, user_id, tool) values (%s, 555, 'ended', 1, 't')"
     with agent.bound(scene.org):

@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 from lab import LEA, LUX
 
 from crm_mcp.principal import Agent
@@ -39,6 +40,46 @@ async def test_a_reason_that_says_nothing_is_refused(lab):
     customer = await lab.customer("Noted")
     told = await lab.ask("add_note", {"customer": customer, "body": "x", "reason": "  ."})
     assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "reason")
+
+
+@pytest.mark.parametrize("argument", ["body", "reason"])
+@pytest.mark.parametrize(
+    "blank",
+    [" ", " \r\n\t\x0b", "\u00a0\u2003\u3000", "\u200b\u200d\u2060\ufeff", " \u00ad\u202e\u2800\u3164 ", "\ufe0f\u034f\u2028"],
+)  # fmt: skip
+async def test_words_that_nobody_sees_are_refused(lab, owner_asks, argument, blank):
+    customer, before = await lab.customer("Noted"), owner_asks("select count(*) from crm.notes")
+    asked = {"customer": customer, "body": "x", "reason": "they said so", argument: blank}
+    told = await lab.ask("add_note", asked)
+    assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", argument)
+    assert told["context"]["hint"] == f"{argument}: is blank."
+    assert owner_asks("select count(*) from crm.notes") == before
+
+
+@pytest.mark.parametrize("body", [" .", "\u200bx", "👍", "‏مرحبا"])
+async def test_the_shortest_words_are_kept_as_written(lab, body):
+    customer = await lab.customer("Noted")
+    told = await lab.ask("add_note", {"customer": customer, "body": body, "reason": "they said so"})
+    assert told["note"]["text"] == body
+
+
+@pytest.mark.parametrize("confidence", [True, False, "0.9", "1"])
+async def test_a_confidence_that_is_no_number_is_refused(lab, confidence):
+    customer = await lab.customer("Noted")
+    told = await lab.ask(
+        "add_note", {"customer": customer, "body": "x", "reason": "they said so", "confidence": confidence}
+    )
+    assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "confidence")
+    assert "valid number" in told["context"]["hint"]
+
+
+@pytest.mark.parametrize(("confidence", "answered"), [(1, "result"), (1.0, "result"), (0, "approval_required")])
+async def test_a_confidence_may_be_a_whole_number(lab, confidence, answered):
+    customer = await lab.customer("Noted")
+    told = await lab.ask(
+        "add_note", {"customer": customer, "body": "x", "reason": "they said so", "confidence": confidence}
+    )
+    assert told["type"] == answered
 
 
 async def test_the_same_key_writes_one_note(lab, owner_asks):

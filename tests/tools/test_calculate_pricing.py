@@ -53,3 +53,12 @@ async def test_two_lines_of_one_product_share_its_stock(lab):
     product = await lab.product("5", 3)
     told = await lab.ask("calculate_pricing", {"lines": [{"product": product, "quantity": 2}] * 2})
     assert told["_meta"]["shortOfStock"] == [{"product": product, "missing": 1}]
+
+
+async def test_finance_may_ask_what_something_costs(lab, owner_asks):
+    product = owner_asks(
+        "select 'prod_' || p.id from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo'"
+        " where not p.discontinued order by p.id limit 1"
+    )
+    told = await lab.ask("calculate_pricing", {"lines": [{"product": product, "quantity": 2}]}, "fin@demo.example")
+    assert told["pricing"]["lines"][0]["quantity"] == 2

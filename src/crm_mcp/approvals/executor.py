@@ -82,23 +82,14 @@ class Executor:
             return [dict(row) for row in rows.mappings()]
 
     async def show(self, who: Principal, draft: int) -> Shown | None:
-        """Run a held call dry and return what it would do now; None where the org has no such draft."""
+        """Run a held call dry and return what it would do now, or how it was decided; None where the org has no such draft."""
         call = Call(who, "show_draft", {}, draft=draft)
         async with self._db.begin(who, call.id, draft=draft) as conn:
             held = await held_calls.read(conn, who.org, draft)
             if held is None:
                 return None
             if held_calls.is_decided(held):
-                return Shown(
-                    held_calls.described(held),
-                    None,
-                    [],
-                    json.loads(held.shown),
-                    None,
-                    held.verdict,
-                    None,
-                    f"this draft is {held_calls.state_of(held)}",
-                )
+                return held_calls.past(held)
             try:
                 async with self._rerun(conn, held, call) as run:
                     shown, rows = run.tried.shown, list(run.tried.changes.rows)

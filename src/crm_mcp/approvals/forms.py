@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from ..invisible import is_blank
+
 LARGEST = 16_384
 """Bytes of a form; a reason of 500 characters takes at most 6,000."""
 LONGEST_REASON = 500
@@ -38,7 +40,7 @@ async def form_of(request: Request) -> Mapping[str, str]:
 def reason_of(form: Mapping[str, str]) -> tuple[str, str | None]:
     """Return the reason of a rejection, and what is wrong with it."""
     reason = form.get("reason", "").replace("\r\n", "\n").strip()
-    if not reason:
+    if is_blank(reason):
         return reason, "Say why, so that whoever asked knows what to change."
     if len(reason) > LONGEST_REASON:
         return reason, f"That is {len(reason)} characters; keep it to {LONGEST_REASON}."

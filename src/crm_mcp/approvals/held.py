@@ -22,7 +22,8 @@ class Shown:
     """A draft as an approver sees it. `hash` binds what was shown to what may be committed.
 
     `shown` and `changes` are the approver's own dry run; `was` is what the requester's run showed, where it
-    differs. `may_not` is None, or why this person may not approve.
+    differs. Of a draft that was decided, nothing is run again: `shown` is the run that found it stale, if that
+    came to an end. `stale` says why it is or was not as drafted, `may_not` why this person may not approve.
     """
 
     draft: dict[str, Any]
@@ -64,6 +65,14 @@ def described(held: Row[Any]) -> dict[str, Any]:
 
 def impossible(held: Row[Any], why: str) -> Shown:
     return Shown(described(held), None, [], json.loads(held.shown), why, held.verdict, None, None)
+
+
+def past(held: Row[Any]) -> Shown:
+    """Return a decided draft as it was drafted; one that fell stale beside the run that found it so."""
+    stale = held.decision_reason if held.state == "stale" else None
+    rerun = None if held.rerun is None else json.loads(held.rerun)
+    no = f"this draft is {state_of(held)}"
+    return Shown(described(held), rerun, [], json.loads(held.shown), stale, held.verdict, None, no)
 
 
 def is_decided(held: Row[Any]) -> bool:

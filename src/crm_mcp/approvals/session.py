@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import auth
-from ..db import Database
+from .. import audit, auth
+from ..audit import Call, Statement
+from ..db import Database, Rows
 from ..errors import SignInFailed
+from ..log import logger
 from ..principal import Principal
 
 COOKIE = "crm_session"
@@ -63,15 +65,37 @@ async def session_of(db: Database, request: Request) -> Session | None:
 
 
 async def begin(db: Database, link: str) -> str | None:
-    """Use up a login link; return the new session's secret, None where the link is unknown, used or expired."""
-    if not is_secret(link):
-        return None
+    """Use up a login link; return the new session's secret, None where the link is unknown, used or expired.
+
+    A refused link names no org that the audit could keep it in: it leaves a log line.
+    """
     secret = new_secret()
-    return secret if await db.unbound(_USE, (digest_of(link), digest_of(secret))) else None
+    who = await _enter(db, link, digest_of(secret)) if is_secret(link) else None
+    if who is None:
+        logger().warning("sign-in link refused")
+        return None
+    return secret
+
+
+async def _enter(db: Database, link: str, session: bytes) -> Principal | None:
+    try:
+        return await db.enter(_USE, (digest_of(link), session), auth.by_session(session), _signed("page_sign_in"))
+    except SignInFailed:
+        return None
 
 
 async def end(db: Database, session: Session) -> None:
-    await db.unbound(_END, (digest_of(session.secret),))
+    await db.leave(session.who, _END, (digest_of(session.secret),), _signed("page_sign_out"))
+
+
+def _signed(tool: str) -> Rows:
+    """Return what makes the audit rows of a signing in or out, which hold no secret and no digest."""
+
+    def rows(who: Principal) -> tuple[Statement, Statement]:
+        call = Call(who, tool, {})
+        return audit.begun(call), audit.ended(call, "run", "ok")
+
+    return rows
 
 
 def give(response: Response, secret: str, *, secure: bool) -> None:

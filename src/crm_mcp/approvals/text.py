@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from markupsafe import Markup
 
-_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Invisible by their shape, though Unicode does not class them as controls or formats."""
+from ..invisible import is_invisible
+
 _SHOWN_RUN = 4
 _ACRONYMS = {"id": "ID", "sku": "SKU", "url": "URL", "vat": "VAT"}
 _PRICE = re.compile(r"\b([A-Z]{3}) (?=\d)")
@@ -63,13 +63,7 @@ def _is_hidden(text: str, i: int) -> bool:
         return not (_is_emoji(text, i - 1) and _is_emoji(text, i + 1))
     if char == "\ufe0f":
         return not _is_emoji(text, i - 1)
-    return (
-        char in _HIDDEN
-        or unicodedata.category(char) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\U000e0100" <= char <= "\U000e01ef"
-        or "\u180b" <= char <= "\u180f"
-    )
+    return is_invisible(char) or unicodedata.category(char) in ("Cn", "Co", "Cs")
 
 
 def _is_emoji(text: str, i: int) -> bool:

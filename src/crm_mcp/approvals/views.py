@@ -59,7 +59,8 @@ class Item:
 class Draft:
     """One draft as its page shows it.
 
-    `would` and `record` are the approver's own run, `was` and `was_record` the requester's where it differed.
+    `would` and `record` are the approver's own run (of a stale one that was decided, the run that found it so), `was`
+    and `was_record` the requester's where it differed, `moved` what differs.
     `did` and `made` are what came of an approved one: its sentence, and the new records by noun and name.
     """
 
@@ -126,7 +127,7 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
         was=was.get("did"),
         was_record=record_of(was.get("record"), zone),
         moved=moved_of(shown.was, shown.shown, zone) if shown.was and shown.shown else [],
-        stale=shown.stale,
+        stale=shown.stale and shown.stale.rstrip("."),
         did=result.get("did"),
         made=[change.made for change in changes if change.made is not None],
         verdict=shown.verdict,

@@ -10,7 +10,7 @@ from crm_mcp.context import Read
 from crm_mcp.crm import pricing
 from crm_mcp.crm.pricing import Line, LineView, Offer
 from crm_mcp.money import Money, money, said
-from crm_mcp.principal import Agent
+from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import SELLERS, Answer, Args, Display, Effect, View, tool
 
 SQL = """select coalesce(jsonb_agg(jsonb_build_array(p.id, p.name, p.unit_price::text, p.currency, p.tax_rate::text, p.discontinued,
@@ -33,7 +33,11 @@ class PricingView(View):
 
 
 @tool(
-    title="Calculate pricing", toolset="orders", roles=SELLERS, effect=Effect.READ, agents={Agent.ORDER, Agent.SALES}
+    title="Calculate pricing",
+    toolset="orders",
+    roles=SELLERS | {Role.FINANCE},
+    effect=Effect.READ,
+    agents={Agent.ORDER, Agent.SALES},
 )
 async def calculate_pricing(ctx: Read, args: CalculatePricing) -> Answer[PricingView]:
     """Calculate net, tax and gross of products and quantities, with discounts, and say what is in stock. Use when a

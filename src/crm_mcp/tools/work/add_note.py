@@ -8,12 +8,12 @@ from crm_mcp import ids
 from crm_mcp.context import Write
 from crm_mcp.crm import notes
 from crm_mcp.principal import Agent
-from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, View, WriteArgs, tool
+from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, View, Words, WriteArgs, tool
 
 
 class AddNote(WriteArgs):
     customer: Text = Field(max_length=60, description="cust_…")
-    body: Text = Field(min_length=1, max_length=10_000, description="What is worth remembering.")
+    body: Words = Field(min_length=1, max_length=10_000, description="What is worth remembering.")
 
 
 class NoteView(View):
