@@ -198,7 +198,7 @@ def _has_desktop() -> bool:
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
 def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts and seal the audit, as crm_worker."""
+    """Expire drafts, clear what was kept for a while, seal the audit: as crm_worker."""
     from ..worker import round_of_work
 
     known = Settings()
