@@ -6,11 +6,15 @@ The benchmarks make theirs here too.
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from crm_mcp import revision
 from crm_mcp.db import Database
@@ -40,6 +44,24 @@ def temporary_home(parent: Path | None = MEMORY, settings: Mapping[str, str] = F
         if home.outside.is_symlink():
             shutil.rmtree(home.outside.readlink())
         shutil.rmtree(folder)
+
+
+@contextmanager
+def small_disk(at: Path, megabytes: int) -> Generator[Path]:
+    """Mount a disk of a few megabytes on a new folder `at`; skip where that is not possible."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux can mount a small disk")
+    at.mkdir()
+    options = f"size={megabytes}m,mode=0711"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", str(at)], check=True)
 
 
 def load_demo(home: Home) -> None:

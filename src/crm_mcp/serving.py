@@ -16,7 +16,7 @@ from .approvals.whereabouts import Whereabouts
 from .catalog import Catalog, Narrowing
 from .config import Settings
 from .db import Database
-from .errors import SignInFailed
+from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 
 if TYPE_CHECKING:
@@ -124,13 +124,15 @@ class Doorbell:
 
 
 def _join(home: object, settings: Settings) -> "Lease":
-    from .embedded import EmbeddedUnavailable, Home, join
+    from .embedded import EmbeddedDiskFull, EmbeddedUnavailable, Home, join
 
     assert isinstance(home, Home)
     if settings.pg_bin is not None:
         os.environ["CRM_PG_BIN"] = str(settings.pg_bin)
     try:
         return join(home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=settings.idle)
+    except EmbeddedDiskFull as problem:
+        raise DatabaseFull from problem
     except EmbeddedUnavailable as problem:
         raise SignInFailed(str(problem)) from problem
 

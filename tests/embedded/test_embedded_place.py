@@ -13,8 +13,9 @@ import psycopg
 import pytest
 from embedded_homes import HERE, SOURCE, copy_home, dispose, eventually, is_quiet, join_fast
 
-from crm_mcp.embedded import EmbeddedUnavailable, Home, place, status
+from crm_mcp.embedded import EmbeddedDiskFull, EmbeddedUnavailable, Home, place, status
 from crm_mcp.embedded.place import Account, choose_address
+from homes import small_disk
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -215,31 +216,18 @@ def test_a_socket_directory_prepared_by_somebody_else_is_refused(home: Home, fol
         join_fast(home)
 
 
-@pytest.fixture
-def small_disk(folder: Path) -> Generator[Path]:
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root on Linux can mount a small disk")
-    disk = folder / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=60m,mode=0711", "tmpfs", str(disk)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_of_60_megabytes(folder: Path) -> Generator[Path]:
+    with small_disk(folder / "disk", megabytes=60) as disk:
         yield disk
         dispose(Home(disk / "home"))
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_made_data_directory(small_disk: Path) -> None:
     home = Home(small_disk / "home")
     filler = small_disk / "filler"
     filler.write_bytes(bytes(8_000_000))
-    with pytest.raises(EmbeddedUnavailable, match="no space left on the disk"):
+    with pytest.raises(EmbeddedDiskFull, match="no space left on the disk"):
         join_fast(home)
     assert not home.pgdata.exists()
     assert list(home.root.glob("pgdata.new*")) == []

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedUnavailable
 from .home import Home
 from .lease import IDLE, PREPARE
 
@@ -41,12 +41,12 @@ def main(arguments: list[str]) -> int:
             )
     except EmbeddedUnavailable as error:
         _say(str(error))
-        return 1
+        return EmbeddedDiskFull.EXIT if isinstance(error, EmbeddedDiskFull) else 1
     except Exception as error:
         _note(home)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             _say(f"There is no space left on the disk of {home.root}. Free some space and start again.")
-            return 1
+            return EmbeddedDiskFull.EXIT
         _say(
             f"The embedded database in {home.root} could not be started: {error or type(error).__name__}. "
             f"The details are at the end of {home.launcher_log}."

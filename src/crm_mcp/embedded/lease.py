@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from types import TracebackType
 
-from .errors import EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedUnavailable
 from .home import Home
 from .locks import FileLock, is_held
 
@@ -166,4 +166,5 @@ def _launch(
             f"The launcher of the embedded database ended with code {launcher.returncode} and no message. "
             f"Start again; {home.launcher_log} and {home.log} may say more."
         ]
-        raise EmbeddedUnavailable(lines[-1])
+        known = EmbeddedDiskFull if launcher.returncode == EmbeddedDiskFull.EXIT else EmbeddedUnavailable
+        raise known(lines[-1])
