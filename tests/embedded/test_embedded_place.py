@@ -257,19 +257,17 @@ def test_a_grown_log_is_set_aside(home: Home) -> None:
     assert home.log.with_name("postgres.log.1").stat().st_size == 10_000_001
 
 
-def test_another_build_is_used_when_named(home: Home, template: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_build_is_used_when_named(home: Home, template: Home) -> None:
     (programs,) = template.pg.glob("*/*/pginstall/bin")
-    monkeypatch.setenv("CRM_PG_BIN", str(programs))
     home.pg.unlink()
-    with join_fast(home):
+    with join_fast(home, other_build=programs):
         assert works(home)
     assert not home.pg.exists()
 
 
-def test_a_named_build_that_does_not_run_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRM_PG_BIN", "/nonexistent")
+def test_a_named_build_that_does_not_run_is_refused(home: Home) -> None:
     with pytest.raises(EmbeddedUnavailable, match="Check CRM_PG_BIN"):
-        join_fast(home)
+        join_fast(home, other_build=Path("/nonexistent"))
 
 
 def test_copies_of_other_versions_are_removed_after_a_start(folder: Path) -> None:

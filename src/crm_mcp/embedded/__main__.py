@@ -4,7 +4,6 @@ import argparse
 import errno
 import importlib
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ def main(arguments: list[str]) -> int:
                 oldest=options.oldest,
                 prepare=_prepare(options.prepare),
                 idle=options.idle,
-                other_build=_other_build(),
+                other_build=options.other_build,
                 service_user=options.service_user,
                 settings=dict(setting.split("=", 1) for setting in options.set),
             )
@@ -67,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     launcher.add_argument("--oldest", required=True)
     launcher.add_argument("--prepare", default=PREPARE, help="module:function")
     launcher.add_argument("--service-user", default="nobody", help="runs Postgres for root")
+    launcher.add_argument("--other-build", type=Path, metavar="BIN", help="the bin folder of another Postgres")
     launcher.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a server setting")
     return parser
 
@@ -81,11 +81,6 @@ def _prepare(name: str) -> "Prepare":
         getattr(importlib.import_module(module), function)(home)
 
     return prepare
-
-
-def _other_build() -> Path | None:
-    named = os.environ.get("CRM_PG_BIN")
-    return Path(named).resolve() if named else None
 
 
 def _say(text: str) -> None:
