@@ -20,9 +20,10 @@ from embedded_homes import (
     processes_of,
 )
 
-from crm_mcp.embedded import EmbeddedUnavailable, Home, reaper, status
+from crm_mcp.embedded import EmbeddedUnavailable, Home, binaries, reaper, server, status
 from crm_mcp.embedded.locks import FileLock, is_held
-from crm_mcp.embedded.place import RunAs, cluster_name
+from crm_mcp.embedded.ping import Answer
+from crm_mcp.embedded.place import Account, RunAs, cluster_name
 from crm_mcp.embedded.processes import server_processes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
@@ -267,6 +268,18 @@ def test_a_slow_server_is_waited_for_and_not_restarted(home: Home, client: Calla
         eventually(lambda: is_held(home.start_lock), "its launcher is at work")
         os.kill(before, signal.SIGCONT)
         assert late.answer() == "joined"
+        assert server_pid(home) == before
+
+
+def test_a_server_that_refuses_for_an_instant_is_not_restarted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside Linux a full queue of connections answers like nobody."""
+    answers = [Answer.ABSENT, Answer.ABSENT, Answer.BUSY]
+    with join_fast(home):
+        before = server_pid(home)
+        monkeypatch.setattr(server, "accepts", lambda _: not answers)
+        monkeypatch.setattr(server, "ask", lambda _: answers.pop(0))
+        programs = binaries.Binaries(home.pg, "18")
+        assert server.start(server.Cluster(home, programs, Account(""), {})) is False
         assert server_pid(home) == before
 
 
