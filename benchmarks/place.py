@@ -1,46 +1,20 @@
-"""A temporary CRM_HOME with the demo orgs, as durable as a real one, gone afterwards."""
+"""Where the figures are taken: a temporary home with the demo orgs, and the environment of a process it serves."""
 
-import asyncio
 import contextlib
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Generator
 from pathlib import Path
 
-from crm_mcp import revision
-from crm_mcp.db import Database
-from crm_mcp.demo import load
-from crm_mcp.embedded import Home, join, stop
-from crm_mcp.embedded.locks import is_held
+from crm_mcp.embedded import Home
+from homes import load_demo, temporary_home
 
 
 @contextlib.contextmanager
 def demo_home(parent: Path | None = None) -> Generator[Home]:
-    """Yield a home whose database runs and holds the demo orgs."""
-    folder = Path(tempfile.mkdtemp(prefix="crm-bench-", dir=parent))
-    folder.chmod(0o711)
-    home = Home(folder / "home")
-    lease = join(home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=0.5)
-    try:
-        asyncio.run(_load(home))
+    """Yield a home whose database runs, as durable as a real one, and holds the demo orgs."""
+    with temporary_home(parent, settings={}) as home:
+        load_demo(home)
         yield home
-    finally:
-        lease.close()
-        stop(home, force=True)
-        deadline = time.monotonic() + 15
-        while is_held(home.reaper_lock) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        if home.outside.is_symlink():
-            shutil.rmtree(home.outside.readlink())
-        shutil.rmtree(folder)
-
-
-async def _load(home: Home) -> None:
-    approver = Database(home.conninfo("crm_approver"))
-    await load(home.conninfo("crm_owner"), approver)
-    await approver.close()
 
 
 def environment(home: Home, source: Path | None = None) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """One embedded home a session, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +14,10 @@ from crm_mcp.app import Client as Served
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.catalog import Catalog, Narrowing
 from crm_mcp.db import Database
-from crm_mcp.demo import load
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.server import build_server
-from homes import temporary_home
+from homes import load_demo, temporary_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Test material kept beside the repository; tests that read it skip where it is absent."""
@@ -40,14 +38,8 @@ def _logs_go_to_stderr() -> None:
 @pytest.fixture(scope="session")
 def home() -> Generator[Home]:
     with temporary_home() as made:
-        asyncio.run(_load(made))
+        load_demo(made)
         yield made
-
-
-async def _load(home: Home) -> None:
-    approver = Database(home.conninfo("crm_approver"))
-    await load(home.conninfo("crm_owner"), approver)
-    await approver.close()
 
 
 @pytest.fixture

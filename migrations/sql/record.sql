@@ -165,6 +165,19 @@ create table crm.idempotency_keys(
   tool text not null, key text not null, asked text not null, call_id bigint not null, result text not null,
   created_at timestamptz not null default clock_timestamp(),
   primary key (org_id, user_id, tool, key));
+create index idempotency_keys_age on crm.idempotency_keys(org_id, created_at);
+
+-- 7 days: a client repeats a call whose answer it lost, at the latest when a job of last week is run again.
+create function crm.forget_answers(most int default 10000) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
+declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; n bigint;
+begin
+  delete from crm.idempotency_keys k where k.org_id = o and (k.user_id, k.tool, k.key) in (
+    select x.user_id, x.tool, x.key from crm.idempotency_keys x
+     where x.org_id = o and x.created_at < clock_timestamp() - interval '7 days' order by x.created_at limit most);
+  get diagnostics n = row_count;
+  return n;
+end $f$;
 
 create table crm.policies(
   org_id bigint not null references crm.orgs on delete cascade, version int not null, document jsonb not null,

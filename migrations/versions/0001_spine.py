@@ -286,6 +286,7 @@ def rights() -> Iterator[str]:
     yield "grant insert on crm.changes, crm.drafts to crm_definer"
     yield "grant update (state, decision_reason) on crm.drafts to crm_definer"
     yield "grant select, update (seq, hash) on crm.audit_log to crm_definer"
+    yield "grant select, delete on crm.idempotency_keys to crm_definer"
     yield "grant select on crm.users, crm.memberships, crm.orgs, crm.schema_state, crm.database_setting to crm_signin"
     yield "grant select, insert, update, delete on crm.login_links, crm.web_sessions to crm_signin"
     yield "grant select on crm.api_keys to crm_signin"
@@ -330,6 +331,7 @@ def rights() -> Iterator[str]:
     yield from definer("hold(jsonb)", callers=serving)
     yield from definer("discard(bigint)", callers=serving)
     yield from definer("expire_drafts()", callers=("crm_worker", "crm_approver"))
+    yield from definer("forget_answers(int)", callers=("crm_worker",))
     yield from definer("seal_audit(int)", callers=("crm_worker", "crm_approver"))
     yield from definer("verify_audit(bigint, bytea)", callers=("crm_worker", "crm_approver"))
     yield from definer("find_customers(text, int)", callers=serving)
@@ -341,6 +343,7 @@ def rights() -> Iterator[str]:
     yield from definer("use_login_link(bytea, bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("resume(bytea)", callers=("crm_approver",), owner="crm_signin")
     yield from definer("end_session(bytea)", callers=("crm_approver",), owner="crm_signin")
+    yield from definer("forget_sign_ins(int)", callers=("crm_worker",), owner="crm_signin")
     # a later migration makes triggers of them: only who may call a function may
     yield "set role crm_definer"
     yield "grant execute on function crm.record(), crm.draw_number() to crm_owner"

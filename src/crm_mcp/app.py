@@ -10,15 +10,17 @@ from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
 from .db import Database, Standing
+from .errors import SignInFailed
 from .principal import Principal, Proof
 
 
 @dataclass(slots=True)
 class Client:
-    """Whom this connection serves, and what they have been told."""
+    """Whom this connection serves, in which org for as long as it lasts, and what they have been told."""
 
     proof: Proof
     principal: Principal | None = None
+    org: int | None = None
     seen: object = field(default_factory=lambda: datetime.now(UTC))
     name: str | None = None
 
@@ -61,10 +63,17 @@ class App:
         return self.client.principal
 
     async def renew_principal(self) -> None:
-        """Sign in anew, with the rights of now."""
+        """Sign in anew, with the rights of now.
+
+        Raises:
+            SignInFailed: nobody, or only another org is left: what was meant for one must not land in another.
+        """
         db = await self.db()
         self.client.principal = None
-        self.client.principal = await db.sign_in(self.client.proof)
+        signed_in = await db.sign_in(self.client.proof)
+        if self.client.org not in (None, signed_in.org):
+            raise SignInFailed("You are no longer a member of the org that was served here. Connect again.")
+        self.client.org, self.client.principal = signed_in.org, signed_in
 
     async def audit_ended(self, call: Call, statement: Statement) -> None:
         """Write a read's last row: with the next flush, or now where CRM_AUDIT_READS=sync."""

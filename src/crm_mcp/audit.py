@@ -32,6 +32,8 @@ class Call:
     parent: int | None = None
     draft: int | None = None
     person: int | None = None
+    is_begun: bool = False
+    """Whether its begun row is committed: a call that starts over has begun once."""
     id: int = field(default_factory=ids.new_call)
     started: float = field(default_factory=time.perf_counter)
 

@@ -50,6 +50,7 @@ async def _with_rights_of_now(app: App, this: Call, work: Callable[[], Awaitable
     try:
         return await work()
     except MembershipChanged:
+        this.is_begun = True  # nobody finds that out before the begun row is committed
         await app.renew_principal()
         this.principal = await app.principal()
         return await work()
@@ -86,7 +87,7 @@ async def reading(
         MembershipChanged: the principal's rights have changed; what was read is thrown away.
     """
     db = await app.db()
-    begun: audit.Statement | None = audit.begun(this)
+    begun: audit.Statement | None = None if this.is_begun else audit.begun(this)
     standing: Standing | None = None
 
     async def ask(sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None:

@@ -1,5 +1,7 @@
 """Settings from the environment (CRM_*); with `__main__` the only reader of it."""
 
+import os
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -43,3 +45,28 @@ class Settings(BaseSettings):
     @cached_property
     def is_embedded(self) -> bool:
         return self.database_url is None
+
+    @property
+    def names_home(self) -> bool:
+        """Whether the home was chosen, so that who is started elsewhere must be told it."""
+        return "home" in self.model_fields_set
+
+
+def has_desktop() -> bool:
+    """Say whether a browser could be shown here."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def programs_folder() -> Path:
+    """Return where the programs of this person keep their settings."""
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def quiet_environment(home: Path) -> dict[str, str]:
+    """Return this process's environment for a server that it starts on a home, which shall open no browser."""
+    return {**os.environ, "CRM_HOME": str(home), "CRM_OPEN_BROWSER": "never"}

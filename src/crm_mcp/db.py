@@ -68,6 +68,8 @@ class Database:
                         open=False,
                         timeout=10,
                         max_idle=300,
+                        # Attempts grow rarer; given up soon, they begin anew with the next call, when all may be well.
+                        reconnect_timeout=2,
                         kwargs={"autocommit": True, "prepare_threshold": 2},
                     )
                     await pool.open()

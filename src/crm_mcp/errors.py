@@ -39,6 +39,13 @@ class DatabaseUnavailable(Refusal):
         super().__init__("DATABASE_UNAVAILABLE", "Nothing was changed. Try again in a few seconds.")
 
 
+class DatabaseFull(Refusal):
+    """There is no space left where the database is; nothing was changed by this call."""
+
+    def __init__(self) -> None:
+        super().__init__("DATABASE_FULL", "The database's disk is full. Nothing was changed. Tell the administrator.")
+
+
 CONFLICTS = frozenset({"40001", "40P01"})
 _BUSY = CONFLICTS | {"55P03"}
 _SAID: Mapping[str, tuple[str, str]] = {
@@ -46,7 +53,6 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "22003": ("OUT_OF_RANGE", "A number is larger than can be stored. Use a smaller one."),
     "22008": ("OUT_OF_RANGE", "A date lies outside what can be stored. Use a nearer one."),
     "54000": ("OUT_OF_RANGE", "A value is larger than can be stored. Use a smaller one."),
-    "53100": ("DATABASE_FULL", "The database's disk is full. Nothing was changed. Tell the administrator."),
     "CRM01": ("BOOKS_CLOSED", "The books are closed through that day; date it later."),
     "53300": ("BUSY", "Too many clients are connected. Try again in a moment."),
 }
@@ -64,6 +70,8 @@ def refusal_for(problem: BaseException) -> Refusal | None:
     state = sqlstate(problem) or ""
     if state in _BUSY:
         return Refusal("BUSY", "Somebody is changing the same record. Try again in a moment.")
+    if state == "53100":
+        return DatabaseFull()
     if state in _SAID:
         return Refusal(*_SAID[state])
     return DatabaseUnavailable() if is_lost(problem) else None
@@ -75,6 +83,8 @@ def is_lost(problem: BaseException) -> bool:
     if type(cause).__module__.split(".")[0] not in ("psycopg", "psycopg_pool"):
         return False
     state = sqlstate(problem) or ""
-    if state.startswith(("08", "57P")) or type(cause).__name__ in ("PoolTimeout", "PoolClosed"):
+    # the whole server ends with a panic, and a commit in its last instant may have arrived
+    is_panic = getattr(getattr(cause, "diag", None), "severity_nonlocalized", None) == "PANIC"
+    if is_panic or state.startswith(("08", "57P")) or type(cause).__name__ in ("PoolTimeout", "PoolClosed"):
         return True
     return not state and type(cause).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")

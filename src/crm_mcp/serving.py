@@ -3,11 +3,9 @@
 import argparse
 import asyncio
 import gc
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import auth, ids, log, revision
@@ -16,7 +14,7 @@ from .approvals.whereabouts import Whereabouts
 from .catalog import Catalog, Narrowing
 from .config import Settings
 from .db import Database
-from .errors import SignInFailed
+from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 
 if TYPE_CHECKING:
@@ -63,11 +61,11 @@ def page_url(settings: Settings) -> Callable[[], str]:
     return where
 
 
-def server_entry(user: str, home: Path, chosen_home: str | None) -> dict[str, Any]:
+def server_entry(user: str, settings: Settings) -> dict[str, Any]:
     """Return how a client starts this very installation; the home is named only where it was chosen."""
     entry: dict[str, Any] = {"command": sys.executable, "args": ["-m", "crm_mcp", "serve", "--user", user]}
-    if chosen_home:
-        entry["env"] = {"CRM_HOME": str(home)}
+    if settings.names_home:
+        entry["env"] = {"CRM_HOME": str(settings.home)}
     return entry
 
 
@@ -124,13 +122,19 @@ class Doorbell:
 
 
 def _join(home: object, settings: Settings) -> "Lease":
-    from .embedded import EmbeddedUnavailable, Home, join
+    from .embedded import EmbeddedDiskFull, EmbeddedUnavailable, Home, join
 
     assert isinstance(home, Home)
-    if settings.pg_bin is not None:
-        os.environ["CRM_PG_BIN"] = str(settings.pg_bin)
     try:
-        return join(home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=settings.idle)
+        return join(
+            home,
+            revision=revision.CURRENT,
+            oldest=revision.OLDEST_CLIENT,
+            idle=settings.idle,
+            other_build=settings.pg_bin,
+        )
+    except EmbeddedDiskFull as problem:
+        raise DatabaseFull from problem
     except EmbeddedUnavailable as problem:
         raise SignInFailed(str(problem)) from problem
 

@@ -1,4 +1,5 @@
-"""What has to happen without anybody asking: drafts expire, the audit is sealed and its head kept outside."""
+"""What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
+its head kept outside."""
 
 import asyncio
 import json
@@ -15,6 +16,7 @@ async def round_of_work(db: Database, sink: Path | None) -> None:
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
+        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins()")
         sealed = await db.definer(org, _SEAL, (org,))
         if sink is not None and sealed is not None and sealed[0]:
             line = {"at": datetime.now(UTC).isoformat(), "org": org, "seq": sealed[2], "head": sealed[1]}

@@ -27,7 +27,8 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
     """Answer a write; deadlocks and serialization failures are tried three times."""
     assert isinstance(args, WriteArgs)
     db = await app.db()
-    await db.alone(this.principal.org, audit.begun(this))
+    if not this.is_begun:
+        await db.alone(this.principal.org, audit.begun(this))
     for turn in range(1, ATTEMPTS + 1):
         try:
             return await _once(app, this, tool, args)

@@ -127,6 +127,7 @@ DEFINERS = {
     "hold(jsonb)": CLIENTS,
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
+    "forget_answers(integer)": ("crm_worker",),
     "seal_audit(integer)": ("crm_worker", "crm_approver"),
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
@@ -140,6 +141,7 @@ SIGN_IN = {
     "use_login_link(bytea,bytea)": ("crm_approver",),
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
+    "forget_sign_ins(integer)": ("crm_worker",),
 }
 OTHER_TRIGGERS = {
     ("changes", "guard"): "CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON crm.changes DEFERRABLE INITIALLY DEFERRED "
@@ -233,6 +235,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
+    grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
     return granted

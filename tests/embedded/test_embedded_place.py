@@ -13,8 +13,9 @@ import psycopg
 import pytest
 from embedded_homes import HERE, SOURCE, copy_home, dispose, eventually, is_quiet, join_fast
 
-from crm_mcp.embedded import EmbeddedUnavailable, Home, place, status
+from crm_mcp.embedded import EmbeddedDiskFull, EmbeddedUnavailable, Home, place, status
 from crm_mcp.embedded.place import Account, choose_address
+from homes import small_disk
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -215,31 +216,18 @@ def test_a_socket_directory_prepared_by_somebody_else_is_refused(home: Home, fol
         join_fast(home)
 
 
-@pytest.fixture
-def small_disk(folder: Path) -> Generator[Path]:
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root on Linux can mount a small disk")
-    disk = folder / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=60m,mode=0711", "tmpfs", str(disk)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_of_60_megabytes(folder: Path) -> Generator[Path]:
+    with small_disk(folder / "disk", megabytes=60) as disk:
         yield disk
         dispose(Home(disk / "home"))
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_made_data_directory(small_disk: Path) -> None:
     home = Home(small_disk / "home")
     filler = small_disk / "filler"
     filler.write_bytes(bytes(8_000_000))
-    with pytest.raises(EmbeddedUnavailable, match="no space left on the disk"):
+    with pytest.raises(EmbeddedDiskFull, match="no space left on the disk"):
         join_fast(home)
     assert not home.pgdata.exists()
     assert list(home.root.glob("pgdata.new*")) == []
@@ -269,19 +257,17 @@ def test_a_grown_log_is_set_aside(home: Home) -> None:
     assert home.log.with_name("postgres.log.1").stat().st_size == 10_000_001
 
 
-def test_another_build_is_used_when_named(home: Home, template: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_build_is_used_when_named(home: Home, template: Home) -> None:
     (programs,) = template.pg.glob("*/*/pginstall/bin")
-    monkeypatch.setenv("CRM_PG_BIN", str(programs))
     home.pg.unlink()
-    with join_fast(home):
+    with join_fast(home, other_build=programs):
         assert works(home)
     assert not home.pg.exists()
 
 
-def test_a_named_build_that_does_not_run_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRM_PG_BIN", "/nonexistent")
+def test_a_named_build_that_does_not_run_is_refused(home: Home) -> None:
     with pytest.raises(EmbeddedUnavailable, match="Check CRM_PG_BIN"):
-        join_fast(home)
+        join_fast(home, other_build=Path("/nonexistent"))
 
 
 def test_copies_of_other_versions_are_removed_after_a_start(folder: Path) -> None:

@@ -20,9 +20,10 @@ from embedded_homes import (
     processes_of,
 )
 
-from crm_mcp.embedded import EmbeddedUnavailable, Home, status
+from crm_mcp.embedded import EmbeddedUnavailable, Home, binaries, reaper, server, status
 from crm_mcp.embedded.locks import FileLock, is_held
-from crm_mcp.embedded.place import RunAs, cluster_name
+from crm_mcp.embedded.ping import Answer
+from crm_mcp.embedded.place import Account, RunAs, cluster_name
 from crm_mcp.embedded.processes import server_processes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
@@ -67,6 +68,41 @@ def test_no_stranger_counts_as_a_process_of_the_server(home: Home) -> None:
         for process in (neighbour, namesake):
             process.kill()
             process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_zombie_of_the_server_does_not_count_as_one_of_its_processes(home: Home) -> None:
+    child = subprocess.Popen(["sleep", "60"], executable=renamed_sleep(home), cwd=home.pgdata, **run_as_server(home))
+    try:
+        eventually(lambda: server_processes(home.pgdata, cluster_name(home)) == [child.pid], "alive, it counts")
+        child.kill()
+        eventually(lambda: " Z " in stat_of(child.pid), "it is a zombie")
+        assert server_processes(home.pgdata, cluster_name(home)) == []
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_client_that_came_and_went_at_the_last_instant_gives_the_server_another_idle_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+
+    def idled(here: Home, *_: object) -> bool:
+        looks.append(status(here).running)
+        if len(looks) == 1:
+            with FileLock(here.clients_lock) as visitor:
+                visitor.share()
+                visitor.touch()
+        return True
+
+    join_fast(home, idle=20).close()
+    os.kill(reaper_pid(home), signal.SIGKILL)
+    eventually(lambda: not is_held(home.reaper_lock), "its own reaper dies")
+    monkeypatch.setattr(reaper, "_idled", idled)
+    reaper.reap(home, idle=0)
+    assert looks == [True, True]
+    assert not status(home).running
 
 
 def renamed_sleep(home: Home) -> str:
@@ -232,6 +268,18 @@ def test_a_slow_server_is_waited_for_and_not_restarted(home: Home, client: Calla
         eventually(lambda: is_held(home.start_lock), "its launcher is at work")
         os.kill(before, signal.SIGCONT)
         assert late.answer() == "joined"
+        assert server_pid(home) == before
+
+
+def test_a_server_that_refuses_for_an_instant_is_not_restarted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside Linux a full queue of connections answers like nobody."""
+    answers = [Answer.ABSENT, Answer.ABSENT, Answer.BUSY]
+    with join_fast(home):
+        before = server_pid(home)
+        monkeypatch.setattr(server, "accepts", lambda _: not answers)
+        monkeypatch.setattr(server, "ask", lambda _: answers.pop(0))
+        programs = binaries.Binaries(home.pg, "18")
+        assert server.start(server.Cluster(home, programs, Account(""), {})) is False
         assert server_pid(home) == before
 
 

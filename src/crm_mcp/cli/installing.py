@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..config import Settings
+from ..config import Settings, programs_folder
 from ..jsonvalue import is_object
 from ..serving import server_entry
 
@@ -26,7 +25,7 @@ KEYS = {"claude-desktop": "mcpServers", "cursor": "mcpServers", "claude-code": "
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and change nothing.")
 def install(client: str, user: str, name: str, config: Path | None, only_print: bool) -> None:
     """Add this server to a client's configuration file; a copy of the file is kept, other servers stay."""
-    entry = server_entry(user, Settings().home, os.environ.get("CRM_HOME"))
+    entry = server_entry(user, Settings())
     if only_print:
         click.echo(json.dumps({KEYS[client]: {name: entry}}, indent=2))
         return
@@ -37,22 +36,16 @@ def install(client: str, user: str, name: str, config: Path | None, only_print: 
 
 def usual_file(client: str) -> Path:
     """Return where a client keeps its configuration on this system; claude-code and vscode: in this folder."""
-    home = Path.home()
     match client:
         case "claude-code":
             return Path(".mcp.json")
         case "vscode":
             return Path(".vscode/mcp.json")
         case "cursor":
-            return home / ".cursor" / "mcp.json"
+            return Path.home() / ".cursor" / "mcp.json"
         case _:
             pass
-    name = "claude_desktop_config.json"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "Claude" / name
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA", home / "AppData" / "Roaming")) / "Claude" / name
-    return Path(os.environ.get("XDG_CONFIG_HOME", home / ".config")) / "Claude" / name
+    return programs_folder() / "Claude" / "claude_desktop_config.json"
 
 
 def put(file: Path, key: str, name: str, entry: dict[str, Any]) -> str:

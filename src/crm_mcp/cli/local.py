@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 
 from .. import embedded
 from ..approvals.whereabouts import IDENTITY, Whereabouts
-from ..config import Settings
+from ..config import Settings, has_desktop
 from ..db import Database
 from ..embedded import Home
 from ..embedded.locks import FileLock
@@ -174,7 +174,7 @@ def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> Non
     """Open the approvals page, signed in by a one-time link that is never printed."""
     known = Settings()
     origin = ensure_page(known)
-    if quiet and not _has_desktop():
+    if quiet and not has_desktop():
         return
 
     async def link() -> str:
@@ -190,15 +190,11 @@ def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> Non
         click.echo(f"Opened {origin} for {user}.")
 
 
-def _has_desktop() -> bool:
-    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 @click.command(hidden=True)
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
 def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts and seal the audit, as crm_worker."""
+    """Expire drafts, clear what was kept for a while, seal the audit: as crm_worker."""
     from ..worker import round_of_work
 
     known = Settings()
@@ -233,6 +229,6 @@ def demo() -> None:
         click.echo("Starting the embedded database and loading the demo org …")
         async with database(known, "crm_approver") as db:
             await load(conninfo(known, "crm_owner"), db)
-            await tour(db, ensure_page(known), known.home, click.echo)
+            await tour(db, ensure_page(known), known, click.echo)
 
     run(day())

@@ -25,7 +25,13 @@ def lease(known: Settings) -> Lease | None:
     if not known.is_embedded:
         return None
     try:
-        return join(Home(known.home), revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=known.idle)
+        return join(
+            Home(known.home),
+            revision=revision.CURRENT,
+            oldest=revision.OLDEST_CLIENT,
+            idle=known.idle,
+            other_build=known.pg_bin,
+        )
     except EmbeddedUnavailable as problem:
         raise click.ClickException(str(problem)) from None
 

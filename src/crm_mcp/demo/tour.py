@@ -1,7 +1,6 @@
 """A day of the demo org, through the real protocol and the real page: what `crm-mcp demo` shows."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -15,6 +14,7 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from ..approvals.links import make_login_link
+from ..config import Settings, quiet_environment
 from ..db import Database
 from ..errors import Refusal
 from ..serving import server_entry
@@ -43,12 +43,13 @@ class DemoFailed(Refusal):
         super().__init__("DEMO_FAILED", what)
 
 
-async def tour(approver: Database, page: str, home: Path, say: Say) -> None:
+async def tour(approver: Database, page: str, known: Settings, say: Say) -> None:
     """Play the day and say each step; `approver` connects as crm_approver, `page` is where the page answers.
 
     Raises:
         DemoFailed: the report did not change by exactly the approved order.
     """
+    home = known.home
     with (home / "demo.log").open("w", encoding="utf-8") as log:
         await _support_sees_less(home, log, say)
         before = await _revenue(home, log)
@@ -67,7 +68,7 @@ async def tour(approver: Database, page: str, home: Path, say: Say) -> None:
     say(f"\n8. The report now says EUR {after:,}: EUR {after - before:,} more, the order's net is EUR {net:,}.")
     if after - before != net:
         raise DemoFailed(f"the report changed by {after - before}, the order is {net}")
-    _what_next(home, page, say)
+    _what_next(known, page, say)
 
 
 async def _support_sees_less(home: Path, log: TextIO, say: Say) -> None:
@@ -128,7 +129,7 @@ async def _client(home: Path, user: str, log: TextIO) -> AsyncGenerator[Client]:
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "crm_mcp", "serve", "--user", user],
-        env={**os.environ, "CRM_HOME": str(home), "CRM_OPEN_BROWSER": "never"},
+        env=quiet_environment(home),
     )
     async with Client(stdio_client(server, errlog=log)) as client:
         yield client
@@ -142,8 +143,8 @@ async def _call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
     return body
 
 
-def _what_next(home: Path, page: str, say: Say) -> None:
-    entry = {"mcpServers": {"crm": server_entry(SELLER, home, os.environ.get("CRM_HOME"))}}
+def _what_next(known: Settings, page: str, say: Say) -> None:
+    entry = {"mcpServers": {"crm": server_entry(SELLER, known)}}
     say(
         "\nNow you. Put this into your client's configuration, or run: crm-mcp install claude-desktop --user "
         + SELLER

@@ -6,7 +6,7 @@ when asked for.
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import EmbeddedInUse, EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedInUse, EmbeddedUnavailable
 from .home import Address, Home, Recorded
 from .lease import Lease, join
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Address",
+    "EmbeddedDiskFull",
     "EmbeddedInUse",
     "EmbeddedUnavailable",
     "Home",

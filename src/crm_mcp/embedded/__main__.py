@@ -4,12 +4,11 @@ import argparse
 import errno
 import importlib
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedUnavailable
 from .home import Home
 from .lease import IDLE, PREPARE
 
@@ -35,18 +34,18 @@ def main(arguments: list[str]) -> int:
                 oldest=options.oldest,
                 prepare=_prepare(options.prepare),
                 idle=options.idle,
-                other_build=_other_build(),
+                other_build=options.other_build,
                 service_user=options.service_user,
                 settings=dict(setting.split("=", 1) for setting in options.set),
             )
     except EmbeddedUnavailable as error:
         _say(str(error))
-        return 1
+        return EmbeddedDiskFull.EXIT if isinstance(error, EmbeddedDiskFull) else 1
     except Exception as error:
         _note(home)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             _say(f"There is no space left on the disk of {home.root}. Free some space and start again.")
-            return 1
+            return EmbeddedDiskFull.EXIT
         _say(
             f"The embedded database in {home.root} could not be started: {error or type(error).__name__}. "
             f"The details are at the end of {home.launcher_log}."
@@ -67,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     launcher.add_argument("--oldest", required=True)
     launcher.add_argument("--prepare", default=PREPARE, help="module:function")
     launcher.add_argument("--service-user", default="nobody", help="runs Postgres for root")
+    launcher.add_argument("--other-build", type=Path, metavar="BIN", help="the bin folder of another Postgres")
     launcher.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a server setting")
     return parser
 
@@ -81,11 +81,6 @@ def _prepare(name: str) -> "Prepare":
         getattr(importlib.import_module(module), function)(home)
 
     return prepare
-
-
-def _other_build() -> Path | None:
-    named = os.environ.get("CRM_PG_BIN")
-    return Path(named).resolve() if named else None
 
 
 def _say(text: str) -> None:

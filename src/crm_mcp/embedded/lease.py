@@ -5,9 +5,10 @@ The hot path of a process that must start fast: locks, two small files and one p
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
-from .errors import EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedUnavailable
 from .home import Home
 from .locks import FileLock, is_held
 
@@ -46,6 +47,7 @@ def join(
     idle: float = IDLE,
     prepare: str = PREPARE,
     settings: Mapping[str, str] | None = None,
+    other_build: Path | None = None,
     timeout: float = 900.0,
 ) -> Lease:
     """Hold a lease on the running server, starting it when needed.
@@ -53,7 +55,8 @@ def join(
     `revision` is the schema revision this program works with and `oldest` the oldest client revision that
     may still use such a database; revisions sort as text. `idle` (seconds without a client before the
     server stops), `prepare` (module:function that brings the database to `revision`) and `settings`
-    (server settings, for tests) reach the launcher, so they count only when this call starts something.
+    (server settings, for tests) reach the launcher, so they count only when this call starts something; so
+    does `other_build`, the bin folder of another Postgres.
     `timeout` bounds the wait for the launcher, in seconds; the launcher itself goes on after it.
 
     Raises:
@@ -65,7 +68,7 @@ def join(
         for _ in range(2):
             if is_usable(home, revision):
                 return lease
-            _launch(home, revision, oldest, idle, prepare, settings or {}, timeout)
+            _launch(home, revision, oldest, idle, prepare, settings or {}, other_build, timeout)
         if is_usable(home, revision):
             return lease
         raise EmbeddedUnavailable(
@@ -132,6 +135,7 @@ def _launch(
     idle: float,
     prepare: str,
     settings: Mapping[str, str],
+    other_build: Path | None,
     timeout: float,
 ) -> None:
     """Run the launcher in a session of its own, so that Ctrl-C does not stop it half-way."""
@@ -141,6 +145,8 @@ def _launch(
     from .reaper import command
 
     words = ["--revision", revision, "--oldest", oldest, "--idle", str(idle), "--prepare", prepare]
+    if other_build is not None:
+        words += ["--other-build", os.path.abspath(other_build)]
     for name, value in settings.items():
         words += ["--set", f"{name}={value}"]
     launcher = subprocess.Popen(
@@ -166,4 +172,5 @@ def _launch(
             f"The launcher of the embedded database ended with code {launcher.returncode} and no message. "
             f"Start again; {home.launcher_log} and {home.log} may say more."
         ]
-        raise EmbeddedUnavailable(lines[-1])
+        known = EmbeddedDiskFull if launcher.returncode == EmbeddedDiskFull.EXIT else EmbeddedUnavailable
+        raise known(lines[-1])

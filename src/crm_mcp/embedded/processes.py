@@ -41,7 +41,7 @@ def server_processes(pgdata: Path, cluster: str, *, only: int | None = None) -> 
 
 
 def _linux_belongs(pid: int, pgdata: str) -> bool:
-    """Every Postgres process keeps its data directory as working directory, and its program's name.
+    """Every Postgres process keeps its data directory as working directory, and its program's name; a zombie has none.
 
     What is found here may be killed, and by root: the owner is a check of its own, so that no single
     mistake can reach a stranger's process.
@@ -52,9 +52,8 @@ def _linux_belongs(pid: int, pgdata: str) -> bool:
         text = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
         if os.stat(f"/proc/{pid}").st_uid != os.stat(pgdata).st_uid:
             return False
-        name, _, rest = text.partition("(")[2].rpartition(")")
-        state = rest.split()[0]
-        return state not in "ZX" and name == "postgres" and os.readlink(f"/proc/{pid}/cwd") == pgdata
+        name = text.partition("(")[2].rpartition(")")[0]
+        return name == "postgres" and os.readlink(f"/proc/{pid}/cwd") == pgdata
     except OSError:
         return False
 

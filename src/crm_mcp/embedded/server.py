@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import place, settings
-from .errors import EmbeddedUnavailable
+from .errors import EmbeddedDiskFull, EmbeddedUnavailable
 from .home import ROLES, Home, replace_file
 from .ping import Answer, accepts, ask
 from .place import Account
@@ -103,7 +103,7 @@ def start(cluster: Cluster) -> bool:
         said = _await_ready(cluster, child, began)
         if not said:
             return child is not None
-    raise EmbeddedUnavailable(_explain(cluster, said))
+    raise _failure(cluster, said)
 
 
 def stop(home: Home) -> None:
@@ -208,12 +208,12 @@ def _initdb(cluster: Cluster, lock: int) -> None:
             )
             if made.returncode != 0:
                 said.seek(0)
-                raise EmbeddedUnavailable(_explain(cluster, said.read().decode(errors="replace")))
+                raise _failure(cluster, said.read().decode(errors="replace"))
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(settings.INCLUDE)
         os.rename(fresh, pgdata)
     except OSError as error:
-        raise EmbeddedUnavailable(_explain(cluster, str(error))) from error
+        raise _failure(cluster, str(error)) from error
     finally:
         _sweep(pgdata)
 
@@ -247,7 +247,7 @@ def _write_settings(cluster: Cluster) -> None:
     try:
         replace_file(path, text, cluster.account.ids)
     except OSError as error:
-        raise EmbeddedUnavailable(_explain(cluster, str(error))) from error
+        raise _failure(cluster, str(error)) from error
 
 
 @contextlib.contextmanager
@@ -314,16 +314,18 @@ def _log_since(home: Home, began: int) -> str:
         return file.read(100_000).decode(errors="replace")
 
 
-def _explain(cluster: Cluster, output: str) -> str:
-    """Turn what a Postgres program said into one line that says what to do."""
+def _failure(cluster: Cluster, output: str) -> EmbeddedUnavailable:
+    """Turn what a Postgres program said into an error whose one line says what to do."""
     if _NO_SPACE in output or shutil.disk_usage(cluster.pgdata.parent).free < _WAL_SEGMENT:
-        return (
+        return EmbeddedDiskFull(
             f"There is no space left on the disk of {cluster.pgdata.parent}, so the database cannot start. "
             "Free some space (a new database needs 100 MB) and start again."
         )
     lines = [_STAMP.sub("", line).strip() for line in output.splitlines()]
     said = " / ".join([line for line in lines if line][-_QUOTED_LINES:]) or "nothing"
-    return f"Postgres could not be started in {cluster.pgdata}. It said: {said} (more in {cluster.home.log})"
+    return EmbeddedUnavailable(
+        f"Postgres could not be started in {cluster.pgdata}. It said: {said} (more in {cluster.home.log})"
+    )
 
 
 def _environment() -> dict[str, str]:
