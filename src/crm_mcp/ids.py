@@ -83,6 +83,11 @@ def parse(kind: str, text: str) -> int:
     return int(shape[2])
 
 
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id of whatever kind."""
+    return _SHAPE.fullmatch(text) is not None
+
+
 def show(kind: str, number: int) -> str:
     """Return the id as tools show it."""
     return f"{PREFIX[kind]}_{number}"

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 ZERO_DECIMALS = frozenset(
     [
@@ -30,6 +30,20 @@ THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 """ISO 4217, minor units other than two."""
 
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
+
+
+Percent = Annotated[
+    Decimal,
+    Field(ge=0, le=100, max_digits=6, decimal_places=3),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
+]
+"""A share in per cent; text is taken too, and exact."""
+Amount = Annotated[
+    Decimal,
+    Field(gt=0, max_digits=19, decimal_places=4),
+    WithJsonSchema({"type": "string", "description": '"12.50"'}),
+]
+"""An amount as an argument: a decimal as text; a number is taken too."""
 
 
 class Money(BaseModel):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm_mcp import auth
+from crm_mcp import auth, ids
 from crm_mcp.crm.models import Customer, Invoice, Order, OrderLine, Product, StockMovement
 from crm_mcp.db import Database
 from crm_mcp.demo.staff import Member, Org
@@ -86,7 +86,20 @@ class Lab:
             await self.add(OrderLine, {**line, "unit_price": amount, "net_amount": amount, "tax_amount": Decimal(0)})
         return f"ord_{number}"
 
-    async def invoice(self, customer: str, due: date, gross: str = "100", paid: str = "0") -> None:
+    async def set(self, table: str, record: str, column: str, value: Any) -> None:
+        """Change a column of a record, as an approved batch would."""
+        who = await self._approver.sign_in(auth.by_email(LEA))
+        async with batch(self._approver, who, "lab", {}, "Change a test's record.") as session:
+            conn = await session.connection()
+            sql = f"update crm.{table} set {column} = %s where org_id = %s and id = %s"
+            await conn.exec_driver_sql(sql, (value, who.org, ids.parse(table, record)))
+
+    async def set_price(self, product: str, price: str) -> None:
+        await self.set("products", product, "unit_price", Decimal(price))
+
+    async def invoice(
+        self, customer: str, due: date, gross: str = "100", paid: str = "0", order: str | None = None
+    ) -> None:
         row = {"number": f"I-{datetime.now(UTC).timestamp()}", "customer_id": int(customer[5:]), "currency": "EUR"}
         dates = {"issued_on": due - timedelta(days=30), "due_on": due}
         money = {
@@ -95,7 +108,8 @@ class Lab:
             "gross_total": Decimal(gross),
             "base_total": Decimal(gross),
         }
-        await self.add(Invoice, {**row, **dates, **money, "paid_total": Decimal(paid)})
+        about = {"order_id": int(order[4:])} if order else {}
+        await self.add(Invoice, {**row, **dates, **money, **about, "paid_total": Decimal(paid)})
 
     async def ask(self, tool: str, arguments: Row, email: str = LEA, **served: Any) -> Row:
         """Call a tool as a person of the lab; return its structured content."""

@@ -11,6 +11,10 @@ RULES = {
         "days, medium above 1.25 × and 30 days, else low. With one order: high above 365 days, medium above 180. "
         "Absent without orders."
     ),
+    "invoiceState": "Of an order: none, partly or wholly invoiced (gross of its invoices less what is credited), paid once nothing of them is open.",
+    "daysOpen": "Of an order: whole days since it was placed, while it is confirmed.",
+    "isLate": "Of an order: confirmed for more than 7 days.",
+    "shortOfStock": "Of a confirmed order: products of which less is in stock than the order keeps, and how many are missing.",
     "suggestedNextActions": "In this order: overdue invoices, urgent open issues, churn risk high, no contact for 90 days.",
 }
 

@@ -2,7 +2,7 @@
 
 from .. import ids
 from ..context import Write
-from .customers import not_found
+from . import missing
 from .models import Customer, Note
 
 
@@ -15,7 +15,7 @@ async def add(ctx: Write, customer: str, body: str) -> tuple[Note, Customer]:
     org = ctx.principal.org
     about = await ctx.session.get(Customer, (org, ids.parse("customers", customer)))
     if about is None:
-        raise not_found(customer)
+        raise missing.customer(customer)
     note = Note(org_id=org, customer_id=about.id, subject_type="customers", subject_id=about.id, body=body)
     ctx.session.add(note)
     await ctx.session.flush()

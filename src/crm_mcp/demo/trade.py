@@ -125,13 +125,13 @@ def _lines(chance: Random, market: Market) -> tuple[Total, list[Row]]:
     total = price(asked, {i + 1: _offer(i + 1, market.goods[i]) for i in chosen})
     return total, [
         {
-            "product_id": line.offer.id - 1,
+            "product_id": line.product - 1,
             "position": position,
-            "description": line.offer.name,
+            "description": line.name,
             "quantity": line.quantity,
-            "unit_price": line.offer.unit_price,
+            "unit_price": line.unit_price,
             "discount_percent": line.discount_percent,
-            "tax_rate": line.offer.tax_rate,
+            "tax_rate": line.tax_rate,
             "net_amount": line.net,
             "tax_amount": line.tax,
         }

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import customers, insights
+from crm_mcp.crm import insights, missing
 from crm_mcp.money import money_sql
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
@@ -95,6 +95,6 @@ async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
         currency=ctx.principal.currency,
     )
     if row is None:
-        raise customers.not_found(args.customer)
+        raise missing.customer(args.customer)
     record, meta, subtitle, badge = row
     return Answer(record, Display(title=record["name"], subtitle=subtitle, badge=badge), meta)

@@ -1,37 +1,27 @@
-"""An order, held until a person approves it."""
+"""An order, held until a person approves it: of goods at today's prices, of a quote, or under warranty."""
 
-from typing import ClassVar
+from decimal import Decimal
 
 from pydantic import Field
 
-from crm_mcp import ids
 from crm_mcp.context import Write
-from crm_mcp.crm import orders, pricing
-from crm_mcp.crm.pricing import Line, LineView
-from crm_mcp.money import Money, money, said
+from crm_mcp.crm import documents, orders, pricing
+from crm_mcp.crm.documents import OrderView
+from crm_mcp.crm.orders import Placed
+from crm_mcp.crm.pricing import Line
+from crm_mcp.errors import Refusal
+from crm_mcp.money import Percent, said
 from crm_mcp.principal import Agent
-from crm_mcp.tool import SELLERS, Answer, Display, Effect, Text, View, WriteArgs, tool
+from crm_mcp.tool import SELLERS, Answer, Display, Effect, Text, WriteArgs, tool
 
 
 class CreateOrderDraft(WriteArgs):
-    customer: Text = Field(max_length=60, description="cust_…")
-    lines: tuple[Line, ...] = Field(min_length=1, max_length=pricing.MOST_LINES)
+    customer: Text | None = Field(None, max_length=60, description="cust_…; not with quote.")
+    lines: tuple[Line, ...] = Field((), max_length=pricing.MOST_LINES, description="Not with quote.")
+    quote: Text | None = Field(None, max_length=60, description="quo_…: order what it offers, at its prices.")
+    discount_percent: Percent = Field(Decimal(0), description="On the whole.")
+    issue: Text | None = Field(None, max_length=60, description="iss_… whose warranty these goods replace, free.")
     comment: Text | None = Field(None, max_length=2000, description="Shown on the order.")
-
-
-class OrderView(View):
-    noun: ClassVar[str] = "order"
-    nouns: ClassVar[str] = "orders"
-
-    id: str
-    number: str
-    customer: dict[str, str]
-    status: str
-    lines: list[LineView]
-    net: Money
-    tax: Money
-    gross: Money
-    comment: str | None = None
 
 
 @tool(
@@ -40,28 +30,28 @@ class OrderView(View):
     roles=SELLERS,
     effect=Effect.WRITE,
     agents={Agent.ORDER, Agent.SALES},
+    version=2,
 )
 async def create_order_draft(ctx: Write, args: CreateOrderDraft) -> Answer[OrderView]:
-    """Prepare an order for a customer. Use when the customer has said what they want; for a price alone use
-    calculate_pricing. The answer is approval_required: a person approves before the order exists. Tell the user it
-    waits, and follow it with get_draft."""
-    placed = await orders.create(ctx, args.customer, args.lines, args.comment)
-    order, total = placed.order, placed.total
-    currency = total.currency
-    view = OrderView(
-        id=ids.show("orders", order.id),
-        number=order.number or ids.UNDRAWN,
-        customer={"id": ids.show("customers", placed.customer.id), "name": placed.customer.name},
-        status="confirmed",
-        lines=[pricing.line_view(line) for line in total.lines],
-        net=money(total.net, currency),
-        tax=money(total.tax, currency),
-        gross=money(total.gross, currency),
-        comment=args.comment,
-    )
-    items = ", ".join(f"{line.quantity} × {line.offer.name}" for line in total.lines[:3])
-    if len(total.lines) > 3:
-        items += f" and {len(total.lines) - 3} more"
-    gross = said(total.gross, currency)
-    did = f"create an order of {items}, {gross} gross, for {placed.customer.name}"
-    return Answer(view, Display(title=f"Order for {placed.customer.name}", subtitle=gross), did=did)
+    """Prepare an order for a customer, from lines or from an accepted quote. Use when the customer has said what they
+    want; for a price alone use calculate_pricing, for an offer create_quote_draft. The answer is approval_required: a
+    person approves before the order exists. Tell the user it waits, and follow it with get_draft."""
+    placed = await _placed(ctx, args)
+    total, name = placed.total, placed.buyer.name
+    gross = said(total.gross, total.currency)
+    view = documents.order_view(placed.order, placed.buyer.shown, total)
+    what = "a replacement under warranty" if args.issue else "an order"
+    did = f"create {what} of {pricing.items(total.lines)}, {gross} gross, for {name}"
+    return Answer(view, Display(title=f"Order for {name}", subtitle=gross), did=did, warnings=placed.warnings)
+
+
+async def _placed(ctx: Write, args: CreateOrderDraft) -> Placed:
+    if args.quote is not None:
+        if args.customer or args.lines or args.discount_percent or args.issue:
+            hint = "A quote says who buys what at which price. Give quote alone, or customer and lines."
+            raise Refusal("INVALID_ARGUMENT", hint, argument="quote")
+        return await orders.accept(ctx, args.quote, args.comment)
+    if args.customer is None or not args.lines:
+        missing = "lines" if args.customer else "customer"
+        raise Refusal("INVALID_ARGUMENT", f"The argument {missing!r} is required without a quote.", argument=missing)
+    return await orders.create(ctx, args.customer, args.lines, args.comment, args.discount_percent, args.issue)

@@ -9,6 +9,9 @@ from crm_mcp.money import Money, money_sql
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import SELLERS, Answer, Args, Display, Effect, Text, View, tool
 
+STOCK = "(select coalesce(sum(m.quantity), 0) from crm.stock_movements m where m.org_id = p.org_id and m.product_id = p.id)"
+RESERVED = """(select coalesce(sum(r.quantity), 0) from crm.stock_reservations r where r.org_id = p.org_id and r.product_id = p.id
+   and r.released_at is null)"""
 SQL = f"""with q as (select crm.name_key(%(query)s) as k),
  found as (select p.*, case when %(query)s = '' then 0 when lower(p.sku) = lower(btrim(%(query)s)) or p.name_key = q.k then 1
     else word_similarity(q.k, p.name_key || ' ' || coalesce(crm.name_key(p.category), '')) end as score
@@ -18,8 +21,8 @@ SQL = f"""with q as (select crm.name_key(%(query)s) as k),
    order by score desc, id limit %(most)s)
  select (select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', 'prod_' || p.id, 'sku', p.sku, 'name', p.name,
    'category', p.category, 'unit', p.unit, 'unitPrice', {money_sql("p.unit_price", "p.currency")},
-   'taxPercent', trim_scale(p.tax_rate)::text, 'inStock', (select coalesce(sum(m.quantity), 0) from crm.stock_movements m
-     where m.org_id = p.org_id and m.product_id = p.id), 'discontinued', nullif(p.discontinued, false)))
+   'taxPercent', trim_scale(p.tax_rate)::text, 'inStock', {STOCK}, 'available', {STOCK} - {RESERVED},
+   'discontinued', nullif(p.discontinued, false)))
    order by p.score desc, p.id), '[]') from page p),
   (select count(*) from alike), (select coalesce(jsonb_agg(jsonb_build_array(score, -id) order by score desc, id), '[]') from page)"""
 
@@ -43,6 +46,7 @@ class ProductView(View):
     unitPrice: Money
     taxPercent: str
     inStock: int
+    available: int
     discontinued: bool | None = None
 
 

@@ -1,0 +1,95 @@
+"""Who buys, and what is offered to them: all that a document of sale needs to know, read in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .. import ids
+from ..context import Write
+from ..errors import Refusal
+from ..money import said
+from . import missing
+from .pricing import OFFERS, Offer
+
+_OWED = """select i.currency, count(*) filter (where i.due_on < %(today)s::date) as late,
+   coalesce(sum(i.open_total) filter (where i.due_on < %(today)s::date), 0) as overdue,
+   sum(i.open_total * case when i.currency = %(base)s then 1 else i.base_total / nullif(i.gross_total, 0) end) as owed
+  from crm.invoices i where i.org_id = %(org)s and i.customer_id = c.id and i.open_total > 0 and i.archived_at is null
+  group by i.currency"""
+_ORDERED = """select coalesce(sum(o.base_total), 0) from crm.orders o where o.org_id = %(org)s and o.customer_id = c.id
+   and o.status in ('confirmed', 'shipped') and o.archived_at is null
+   and not exists (select from crm.invoices v where v.org_id = o.org_id and v.order_id = o.id and v.archived_at is null)"""
+_SQL = f"""select c.id, c.name, c.archived_at is not null, c.credit_limit::text, c.payment_terms_days,
+  (select coalesce(jsonb_agg(jsonb_build_array(w.currency, w.late, w.overdue::text, w.owed::text) order by w.currency), '[]') from ({_OWED}) w),
+  ({_ORDERED})::text, s.quote_valid_days, {OFFERS.format(zone="c.tax_zone")}
+ from crm.customers c left join crm.org_settings s on s.org_id = c.org_id where c.org_id = %(org)s and c.id = %(customer)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """A customer who buys. `overdue` is by currency: how many invoices, and how much of them is open.
+
+    `exposure` is what they owe and what is ordered and not yet invoiced, in the org's base currency.
+    """
+
+    id: int
+    name: str
+    credit_limit: Decimal | None
+    payment_terms_days: int | None
+    overdue: tuple[tuple[str, int, Decimal], ...]
+    exposure: Decimal
+    quote_valid_days: int
+
+    @property
+    def shown(self) -> dict[str, str]:
+        return {"id": ids.show("customers", self.id), "name": self.name}
+
+    def warnings(self, more: Decimal | None, base: str) -> list[str]:
+        """Return what to know before selling them `more` (gross, base currency; None: unknown)."""
+        said_of: list[str] = []
+        late = sum(count for _, count, _ in self.overdue)
+        if late:
+            sums = " and ".join(said(amount, currency) for currency, count, amount in self.overdue if count)
+            said_of.append(f"{self.name} has {late} overdue invoice{'s' * (late > 1)}, {sums} open.")
+        if self.credit_limit is not None and more is not None and self.exposure + more > self.credit_limit:
+            said_of.append(
+                f"{self.name} would owe {said(self.exposure + more, base)}, "
+                f"over the credit limit of {said(self.credit_limit, base)}."
+            )
+        return said_of
+
+
+def today(ctx: Write) -> date:
+    """Return the day of the call in the org's zone."""
+    return ctx.now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
+
+
+async def buyer(ctx: Write, customer: int, products: Sequence[int]) -> tuple[Buyer, dict[int, Offer]]:
+    """Return who buys, and the products they ask for as they are offered to them today, by number.
+
+    Raises:
+        Refusal: CUSTOMER_NOT_FOUND (another org's answers the same), CUSTOMER_ARCHIVED.
+    """
+    conn = await ctx.session.connection()
+    asked: dict[str, Any] = {
+        "org": ctx.principal.org,
+        "customer": customer,
+        "products": list(products),
+        "today": today(ctx),
+        "base": ctx.principal.currency,
+    }
+    row: Any = (await conn.exec_driver_sql(_SQL, asked)).one_or_none()
+    shown = ids.show("customers", customer)
+    if row is None:
+        raise missing.customer(shown)
+    number, name, is_archived, limit, terms, owed, ordered, valid_days, offered = row
+    if is_archived:
+        raise Refusal("CUSTOMER_ARCHIVED", f"{shown} is archived; choose another with search_customers.")
+    overdue = tuple((currency, int(late), Decimal(open_)) for currency, late, open_, _ in owed)
+    owes = sum((Decimal(in_base) for *_, in_base in owed if in_base is not None), Decimal(ordered))
+    credit = None if limit is None else Decimal(limit)
+    found = Buyer(number, name, credit, terms, overdue, owes, valid_days or 30)
+    return found, {r[0]: Offer.read(r) for r in offered}
