@@ -57,10 +57,8 @@ def _words(text: str) -> list[str]:
 def page_url(settings: Settings) -> Callable[[], str]:
     """Return where people approve: as configured, else where `up` stored its port, else the usual place."""
 
-    def where() -> str:
-        return (settings.approvals_url or Whereabouts.read(settings.home).origin).rstrip("/")
-
-    return where
+    configured, follow = settings.approvals_url, Whereabouts.follow(settings.home)
+    return lambda: (configured or follow().origin).rstrip("/")
 
 
 def server_entry(user: str, home: Path, chosen_home: str | None) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .. import ids
-from ..context import Write
 from ..errors import Refusal
 from .models import Customer
 
@@ -13,13 +11,12 @@ SUGGEST = """select coalesce(jsonb_agg(jsonb_build_object('id', 'cust_' || c.id,
  join crm.customers c on c.org_id = %(org)s and c.id = f.customer_id"""
 
 
-async def for_order(ctx: Write, customer: str) -> Customer:
-    """Return a customer that may order.
+def able_to_order(found: Customer | None, customer: str) -> Customer:
+    """Return the customer found under an id, if it may order.
 
     Raises:
         Refusal: CUSTOMER_NOT_FOUND (another org's answers the same), CUSTOMER_ARCHIVED.
     """
-    found = await ctx.session.get(Customer, (ctx.principal.org, ids.parse("customers", customer)))
     if found is None:
         raise not_found(customer)
     if found.archived_at is not None:

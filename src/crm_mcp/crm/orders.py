@@ -30,8 +30,8 @@ async def create(ctx: Write, customer: str, lines: Sequence[Line], comment: str 
     Raises:
         Refusal: CUSTOMER_NOT_FOUND, CUSTOMER_ARCHIVED, and those of `pricing.price`.
     """
-    buyer = await customers.for_order(ctx, customer)
-    total = pricing.price(lines, await offers(ctx, [ids.parse("products", line.product) for line in lines]))
+    buyer, known = await _buyer_and_offers(ctx, customer, lines)
+    total = pricing.price(lines, known)
     org = ctx.principal.org
     order = Order(
         org_id=org,
@@ -69,13 +69,18 @@ async def create(ctx: Write, customer: str, lines: Sequence[Line], comment: str 
     return Placed(order, buyer, total)
 
 
-async def offers(ctx: Write, products: Sequence[int]) -> dict[int, Offer]:
-    """Return what is known of products that are not archived, by their number."""
-    org = ctx.principal.org
-    rows = await ctx.session.scalars(
-        select(Product).where(Product.org_id == org, Product.id.in_(products), Product.archived_at.is_(None))
+async def _buyer_and_offers(ctx: Write, customer: str, lines: Sequence[Line]) -> tuple[Customer, dict[int, Offer]]:
+    """Read in one statement who buys, and what is known of the products that are not archived, by their number."""
+    number, org = ids.parse("customers", customer), ctx.principal.org
+    products = {ids.parse("products", line.product) for line in lines}
+    offered = (Product.org_id == org) & Product.id.in_(products) & Product.archived_at.is_(None)
+    found = await ctx.session.execute(
+        select(Customer, Product).outerjoin(Product, offered).where(Customer.org_id == org, Customer.id == number)
     )
-    return {p.id: Offer(p.id, p.name, p.unit_price, p.currency, p.tax_rate, p.discontinued, 0) for p in rows}
+    rows: Sequence[tuple[Customer, Product | None]] = found.tuples().all()
+    buyer = customers.able_to_order(rows[0][0] if rows else None, customer)
+    known = [p for _, p in rows if p is not None]
+    return buyer, {p.id: Offer(p.id, p.name, p.unit_price, p.currency, p.tax_rate, p.discontinued, 0) for p in known}
 
 
 async def in_base(ctx: Write, amount: Decimal, currency: str) -> Decimal | None:
