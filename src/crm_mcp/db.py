@@ -208,6 +208,12 @@ class Database:
             return stack.pop_all(), conn, found[len(found) - len(asked) :]
         raise AssertionError
 
+    async def ready(self, who: Principal) -> None:
+        """Open a connection of writes and have its token, before the first that needs them."""
+        engine = await self.engine()
+        async with engine.connect() as conn:
+            await self._token(conn, who)
+
     @staticmethod
     async def bear(conn: "AsyncConnection", who: Principal) -> None:
         """Let the rows of this transaction bear another name: the requester's, when a held call is run again."""

@@ -18,6 +18,7 @@ from .config import Settings
 from .db import Database
 from .errors import SignInFailed
 from .principal import Agent
+from .warming import warm
 
 if TYPE_CHECKING:
     from .embedded import Lease
@@ -178,11 +179,13 @@ async def _serve(app: App, settings: Settings) -> None:
     gc.freeze()
     gc.enable()
     early = asyncio.create_task(_sign_in_early(app))
+    warming = asyncio.create_task(warm(app))
     async with stdio() as (incoming, outgoing):
         await server.run(
             incoming, outgoing, server.create_initialization_options(NotificationOptions(tools_changed=True))
         )
     early.cancel()
+    warming.cancel()
     await app.close()
 
 

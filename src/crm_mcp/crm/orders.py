@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import cast
 
 from sqlalchemy import select
 
@@ -77,7 +78,7 @@ async def _buyer_and_offers(ctx: Write, customer: str, lines: Sequence[Line]) ->
     found = await ctx.session.execute(
         select(Customer, Product).outerjoin(Product, offered).where(Customer.org_id == org, Customer.id == number)
     )
-    rows: Sequence[tuple[Customer, Product | None]] = found.tuples().all()
+    rows = cast("Sequence[tuple[Customer, Product | None]]", found.all())
     buyer = customers.able_to_order(rows[0][0] if rows else None, customer)
     known = [p for _, p in rows if p is not None]
     return buyer, {p.id: Offer(p.id, p.name, p.unit_price, p.currency, p.tax_rate, p.discontinued, 0) for p in known}
