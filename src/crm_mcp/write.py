@@ -18,7 +18,7 @@ from .tool import Args, Tool, WriteArgs
 ATTEMPTS = 3
 _POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
 _RECENT = """select d.subject, sum(d.amount) from crm.drafts d where d.org_id = %s and d.requester = %s
- and (d.state = 'approved' or (d.state = 'pending' and d.args_key <> %s)) and d.created_at > clock_timestamp() - interval '24 hours'
+ and (d.state = 'approved' or (d.state = 'pending' and d.args_key <> %s)) and d.created_at > statement_timestamp() - interval '24 hours'
  and d.subject = any (array(select m.whose || ':' || (c.after ->> m.whose) from crm.changes c
    join unnest(%s::text[], %s::text[]) m(tbl, whose) on m.tbl = c.tbl
    where c.org_id = %s and c.call_id = %s and c.xact = pg_current_xact_id() and c.op <> 'D'))
