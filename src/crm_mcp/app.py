@@ -41,6 +41,8 @@ class App:
     sync_reads: bool = False
     announce: Callable[[int], None] = lambda draft: None
     """Called with a draft's number once it waits: the local home opens its page."""
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the client's list of tools is on its way."""
     _db: Database | None = None
     _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)

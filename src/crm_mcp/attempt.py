@@ -1,6 +1,6 @@
 """Run a write's handler in a savepoint and say what it did; the agent's call and the approver's re-run share it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from .audit import Call
+from .audit import Call, Statement
 from .changes import MOST, READ, ChangeSet
 from .context import Write
 from .crm.models import references
 from .envelope import plain
+from .pipelined import together
 from .tool import Answer, Args, Tool
 
 
@@ -22,6 +23,8 @@ class Attempt:
 
     answer: Answer[Any]
     changes: ChangeSet
+    asked: Sequence[Any]
+    """The rows of what was asked besides, when the effects were there to be seen."""
     _session: AsyncSession
 
     @property
@@ -45,11 +48,15 @@ class Attempt:
 
 @asynccontextmanager
 async def attempt(
-    conn: AsyncConnection, call: Call, tool: Tool, args: Args, now: datetime
+    conn: AsyncConnection, call: Call, tool: Tool, args: Args, now: datetime, *asking: Statement
 ) -> AsyncGenerator[Attempt]:
-    """Run a handler; left without `keep`, its effects are undone."""
+    """Run a handler; left without `keep`, its effects are undone.
+
+    `asking` is asked in the round trip that reads the effects.
+    """
     async with AsyncSession(bind=conn, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
         answer = await tool.handler(Write(call.principal, now, session), args)
         await session.flush()
-        asked = await (await session.connection()).exec_driver_sql(READ, (call.principal.org, call.id, MOST + 1))
-        yield Attempt(answer, ChangeSet.of(asked.scalar_one(), references(), now), session)
+        read = READ, (call.principal.org, call.id, MOST + 1)
+        ((recorded,),), *asked = await together(await session.connection(), read, *asking)
+        yield Attempt(answer, ChangeSet.of(recorded, references(), now), asked, session)

@@ -132,12 +132,16 @@ def _is_instant(text: str, clock: datetime) -> bool:
 
 
 def effects_key(changes: ChangeSet, shown: Any) -> str:
-    """Return the digest of what a call would do and show: equal for two runs that do the same."""
-    return digest({"changes": changes.normal(), "shown": shown})
+    """Return the digest of what a call would do and show: equal for two runs that do the same.
+
+    Only this program compares it, with its own; what a person approves is bound by `digest`.
+    """
+    said = json.dumps([changes.normal(), _canonical(shown)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def digest(value: object) -> str:
-    """Return the SHA-256 of a value's RFC 8785 canonical JSON, in hexadecimal."""
+    """Return the SHA-256 of a value's RFC 8785 canonical JSON, in hexadecimal: anybody can compute it again."""
     import rfc8785
 
     return hashlib.sha256(rfc8785.dumps(_canonical(value))).hexdigest()

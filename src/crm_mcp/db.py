@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar, cast
 
 import psycopg
@@ -97,7 +97,7 @@ class Database:
         """Do what may safely be done twice; once more, on new connections, where the connection broke."""
         try:
             return await work()
-        except psycopg.Error as problem:
+        except Exception as problem:
             if not is_lost(problem):
                 raise
         await self.renew()
@@ -164,26 +164,64 @@ class Database:
         self, who: Principal, call: int, *, draft: int | None = None
     ) -> "AsyncGenerator[AsyncConnection]":
         """One transaction bound to an org, a call and a proven principal; commits at the end, rolls back on error."""
+        async with self.opened(who, call, draft=draft) as (conn, _):
+            yield conn
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        who: Principal,
+        call: int,
+        *asked: audit.Statement,
+        draft: int | None = None,
+        begun: audit.Statement | None = None,
+    ) -> "AsyncGenerator[tuple[AsyncConnection, list[Any]]]":
+        """The transaction of `begin`, with the rows of what is asked first: all in the round trip that opens it.
+
+        `begun`, the call's audit row, is committed before it as a transaction of its own.
+        """
+        stack, conn, found = await self._again(lambda: self._opened(who, call, asked, draft, begun))
+        async with stack:
+            yield conn, found
+
+    async def _opened(
+        self,
+        who: Principal,
+        call: int,
+        asked: tuple[audit.Statement, ...],
+        draft: int | None,
+        begun: audit.Statement | None,
+    ) -> "tuple[AsyncExitStack, AsyncConnection, list[Any]]":
+        from .pipelined import together
+
+        engine = await self.engine()
+        org = str(int(who.org))
+        async with AsyncExitStack() as stack:
+            conn = await stack.enter_async_context(engine.connect())
+            token = await self._token(conn, who)
+            await stack.enter_async_context(conn.begin())
+            before = () if begun is None else (("begin", ()), _bound({"crm.org_id": org}), begun, ("commit", ()))
+            bind = {
+                "crm.org_id": org,
+                "crm.call_id": str(int(call)),
+                "crm.token": token,
+                "crm.draft_id": str(int(draft)) if draft is not None else "",
+                **_bearer(who),
+            }
+            found = await together(conn, *before, ("begin", ()), _bound(bind), *asked)
+            return stack.pop_all(), conn, found[len(found) - len(asked) :]
+        raise AssertionError
+
+    async def ready(self, who: Principal) -> None:
+        """Open a connection of writes and have its token, before the first that needs them."""
         engine = await self.engine()
         async with engine.connect() as conn:
-            token = await self._token(conn, who)
-            async with conn.begin():
-                await _bind(
-                    conn,
-                    {
-                        "crm.org_id": str(int(who.org)),
-                        "crm.call_id": str(int(call)),
-                        "crm.token": token,
-                        "crm.draft_id": str(int(draft)) if draft is not None else "",
-                        **_bearer(who),
-                    },
-                )
-                yield conn
+            await self._token(conn, who)
 
     @staticmethod
     async def bear(conn: "AsyncConnection", who: Principal) -> None:
         """Let the rows of this transaction bear another name: the requester's, when a held call is run again."""
-        await _bind(conn, _bearer(who))
+        await conn.exec_driver_sql(*_bound(_bearer(who)))
 
     async def _token(self, conn: "AsyncConnection", who: Principal) -> str:
         """Return the signed token of a principal on this connection: asked once an hour, never an argument."""
@@ -208,8 +246,10 @@ class Database:
         if self._engine is None:
             from sqlalchemy.ext.asyncio import create_async_engine
 
+            from .pipelined import Pipelined
+
             async def connect() -> psycopg.AsyncConnection[Any]:
-                return await psycopg.AsyncConnection.connect(self._conninfo, prepare_threshold=2)
+                return await Pipelined.connect(self._conninfo, autocommit=True, prepare_threshold=2)
 
             self._engine = create_async_engine(
                 "postgresql+psycopg://",
@@ -301,9 +341,10 @@ def _bearer(who: Principal) -> dict[str, str]:
     return {"crm.user_id": str(int(who.user)), "crm.agent": who.agent.value if who.agent else ""}
 
 
-async def _bind(conn: "AsyncConnection", settings: dict[str, str]) -> None:
-    statement = "; ".join(f"set local {name} = '{value}'" for name, value in settings.items())
-    await conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
+def _bound(settings: dict[str, str]) -> audit.Statement:
+    """Return the statement that binds settings to the transaction, as SET LOCAL would, whatever their number."""
+    one = "set_config(%s, %s, true)"
+    return f"select {', '.join([one] * len(settings))}", tuple(part for pair in settings.items() for part in pair)
 
 
 def _sql(text: str) -> LiteralString:

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .audit import Call
+from .audit import Call, Statement
 from .errors import Refusal
 from .tool import Tool, WriteArgs
 
-_FIND = "select asked, result from crm.idempotency_keys where org_id = %s and user_id = %s and tool = %s and key = %s"
+_FIND = "select asked, result from crm.idempotency_keys where org_id = %s and user_id = %s and tool = %s and key = %s::text"
 _KEEP = """insert into crm.idempotency_keys(org_id, user_id, tool, key, asked, call_id, result)
  values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning 1"""
 
@@ -19,7 +20,13 @@ class RanMeanwhile(Exception):
     """The same call ran at the same time and was faster: this one is undone and answers what that one did."""
 
 
-async def find(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs) -> dict[str, Any] | None:
+def sought(call: Call, tool: Tool, args: WriteArgs) -> Statement:
+    """Return the statement whose rows `found` reads; without a key there is none to find."""
+    who = call.principal
+    return _FIND, (who.org, who.user, tool.name, args.idempotency_key)
+
+
+def found(rows: Sequence[tuple[str, str]], args: WriteArgs) -> dict[str, Any] | None:
     """Return what a call under this key answered before, but for where the principal stood then.
 
     None where it is the first, or has no key.
@@ -27,16 +34,13 @@ async def find(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs) -
     Raises:
         Refusal: IDEMPOTENCY_KEY_REUSED, when the key stood for another call.
     """
-    if args.idempotency_key is None:
+    if not rows:
         return None
-    who = call.principal
-    kept = (await conn.exec_driver_sql(_FIND, (who.org, who.user, tool.name, args.idempotency_key))).one_or_none()
-    if kept is None:
-        return None
-    if kept.asked != _asked(args):
+    ((asked, result),) = rows
+    if asked != _asked(args):
         hint = "This idempotency_key stood for another call. Use a new key for a new call."
         raise Refusal("IDEMPOTENCY_KEY_REUSED", hint, argument="idempotency_key")
-    body: dict[str, Any] = json.loads(kept.result)
+    body: dict[str, Any] = json.loads(result)
     lasting = {name: value for name, value in body["_meta"].items() if name not in ("waiting", "decided")}
     return body | {"_meta": {**lasting, "repeated": True}}
 
@@ -45,7 +49,7 @@ async def keep(conn: AsyncConnection, call: Call, tool: Tool, args: WriteArgs, b
     """Keep what a call that runs answers, in its own transaction.
 
     Raises:
-        RanMeanwhile: another call under the same key has committed since `find`.
+        RanMeanwhile: another call under the same key has committed since `sought`.
     """
     if args.idempotency_key is None:
         return

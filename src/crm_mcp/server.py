@@ -28,6 +28,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
     async def list_tools(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         _one_page(params)
         principal = await _signed_in(app, ctx)
+        app.listed.set()
         return t.ListToolsResult.model_validate({"tools": app.catalog.visible_to(principal)})
 
     async def call_tool(ctx: Context, params: t.CallToolRequestParams) -> t.CallToolResult:

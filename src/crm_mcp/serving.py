@@ -16,6 +16,7 @@ from .config import Settings
 from .db import Database
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
+from .warming import warm
 
 if TYPE_CHECKING:
     from .embedded import Lease
@@ -55,10 +56,8 @@ def _words(text: str) -> list[str]:
 def page_url(settings: Settings) -> Callable[[], str]:
     """Return where people approve: as configured, else where `up` stored its port, else the usual place."""
 
-    def where() -> str:
-        return (settings.approvals_url or Whereabouts.read(settings.home).origin).rstrip("/")
-
-    return where
+    configured, follow = settings.approvals_url, Whereabouts.follow(settings.home)
+    return lambda: (configured or follow().origin).rstrip("/")
 
 
 def server_entry(user: str, settings: Settings) -> dict[str, Any]:
@@ -184,11 +183,13 @@ async def _serve(app: App, settings: Settings) -> None:
     gc.freeze()
     gc.enable()
     early = asyncio.create_task(_sign_in_early(app))
+    warming = asyncio.create_task(warm(app))
     async with stdio() as (incoming, outgoing):
         await server.run(
             incoming, outgoing, server.create_initialization_options(NotificationOptions(tools_changed=True))
         )
     early.cancel()
+    warming.cancel()
     await app.close()
 
 

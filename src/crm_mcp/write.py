@@ -3,35 +3,34 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
 from .attempt import attempt
-from .audit import Call
+from .audit import Call, Statement
 from .db import STANDING, MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
 from .log import logger
-from .policy import Decision, Facts, Policy, Stakes
-from .principal import Principal
+from .pipelined import later
+from .policy import Decision, Facts, Policy
 from .tool import Args, Tool, WriteArgs
 
 ATTEMPTS = 3
-FACTS = """select p.version, p.document, (select coalesce(sum(d.amount), 0) from crm.drafts d where d.org_id = %s
-  and d.requester = %s and d.subject = %s and (d.state = 'approved' or (d.state = 'pending' and d.args_key <> %s)) and d.created_at > clock_timestamp() - interval '24 hours') as recent
- from (select 1) one left join lateral (select version, document from crm.policies where org_id = %s order by version desc limit 1) p on true"""
+_POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
+_RECENT = """select d.subject, sum(d.amount) from crm.drafts d where d.org_id = %s and d.requester = %s
+ and (d.state = 'approved' or (d.state = 'pending' and d.args_key <> %s)) and d.created_at > statement_timestamp() - interval '24 hours'
+ and d.subject = any (array(select m.tbl || '.' || m.whose || ':' || (c.after ->> m.whose) from crm.changes c
+   join unnest(%s::text[], %s::text[]) m(tbl, whose) on m.tbl = c.tbl
+   where c.org_id = %s and c.call_id = %s and c.xact = pg_current_xact_id() and c.op <> 'D'))
+ group by d.subject"""
 
 
 async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
     """Answer a write; deadlocks and serialization failures are tried three times."""
     assert isinstance(args, WriteArgs)
-    db = await app.db()
-    if not this.is_begun:
-        await db.alone(this.principal.org, audit.begun(this))
     for turn in range(1, ATTEMPTS + 1):
         try:
-            return await _once(app, this, tool, args)
+            return await _once(app, this, tool, args, audit.begun(this) if turn == 1 and not this.is_begun else None)
         except Exception as problem:
             if is_lost(problem):
                 await _settle(app, this)
@@ -42,19 +41,22 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
     raise AssertionError
 
 
-async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
-    db, now = await app.db(), datetime.now(UTC)
-    async with db.begin(this.principal, this.id) as conn:
-        standing = await _standing(conn, this, app.client.seen)
-        if standing.stamp != this.principal.stamp:
+async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statement | None) -> Envelope:
+    db, who, now = await app.db(), this.principal, datetime.now(UTC)
+    standing_of = STANDING, (app.client.seen, who.org, who.user)
+    first = standing_of, repeats.sought(this, tool, args), (_POLICY, (who.org,))
+    async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
+        if not stands or (standing := Standing(*stands[0])).stamp != who.stamp:
             raise MembershipChanged
-        if (before := await repeats.find(conn, this, tool, args)) is not None:
-            await conn.exec_driver_sql(*audit.ended(this, Decision.RUN, "repeated"))
+        if (before := repeats.found(kept, args)) is not None:
+            await later(conn, audit.ended(this, Decision.RUN, "repeated"))
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
-        async with attempt(conn, this, tool, args, now) as tried:
+        async with attempt(conn, this, tool, args, now, _recent(this, args)) as tried:
             stake = policy.stakes(tried.changes)
-            facts = await facts_for(conn, this.principal, stake, drafts.key_of(args))
-            verdict = policy.decide(tool, this.principal, args.confidence, tried.changes, facts)
+            (recent,) = tried.asked
+            spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
+            facts = Facts(Policy.of(*known[0]) if known else Policy(), spent)
+            verdict = policy.decide(tool, who, args.confidence, tried.changes, facts)
             draft: int | None = None
             match verdict.decision:
                 case Decision.RUN:
@@ -80,29 +82,21 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs) -> Envelope:
                     )
                 case Decision.DENY:
                     raise Refusal("DENIED", verdict.reason)
-        await conn.exec_driver_sql(*audit.ended(this, verdict.decision, "ok", returned, draft))
+        await later(conn, audit.ended(this, verdict.decision, "ok", returned, draft))
     app.client.heard(standing)
     if draft is not None:
         app.announce(draft)
     return said
 
 
-async def _standing(conn: AsyncConnection, this: Call, since: object) -> Standing:
-    row = (await conn.exec_driver_sql(STANDING, (since, this.principal.org, this.principal.user))).one_or_none()
-    if row is None:
-        raise MembershipChanged
-    return Standing(*row)
+def _recent(this: Call, args: WriteArgs) -> Statement:
+    """Return the statement of the requester's last 24 hours with the same customers as the effects', by subject.
 
-
-async def facts_for(conn: AsyncConnection, who: Principal, stake: Stakes, but: str) -> Facts:
-    """Read what a judgement needs: the org's policy, and the requester's last 24 hours with the same customer.
-
-    `but` is the key of the call itself, which does not count when it waits already.
+    The call itself does not count when it waits already.
     """
-    asked = await conn.exec_driver_sql(FACTS, (who.org, who.user, stake.subject, but, who.org))
-    row = asked.mappings().one()
-    known = Policy() if row["version"] is None else Policy.of(row["version"], row["document"])
-    return Facts(known, Decimal(row["recent"]))
+    who, money = this.principal, policy.MONEY
+    tables, owners = list(money), [whose for _, whose in money.values()]
+    return _RECENT, (who.org, who.user, drafts.key_of(args), tables, owners, who.org, this.id)
 
 
 async def _settle(app: App, this: Call) -> None:

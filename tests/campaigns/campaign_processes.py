@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from crm_mcp.approvals import executor as executing
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
 from crm_mcp.errors import Refusal
+from crm_mcp.pipelined import Pipelined
 
 Said = tuple[str, str, bool]
 PATIENCE = 120
@@ -146,17 +147,35 @@ def arm(point: str) -> None:
         "run again": lambda sql: sql == changes.READ,
         "effects recorded": lambda sql: sql == changes.READ,
         "decided, not committed": lambda sql: sql == "set constraints all immediate",
-        "audited, not committed": lambda sql: "'ended'" not in sql and sql.startswith("insert into crm.audit_log"),
+        "audited, not committed": lambda sql: "'begun'" not in sql and sql.startswith("insert into crm.audit_log"),
     }
-    send, alone, begin = AsyncConnection.exec_driver_sql, Database.alone, Database.begin
+    send, alone, opened = AsyncConnection.exec_driver_sql, Database.alone, Database.opened
+    together, commit = Pipelined.together, Pipelined.commit
+
+    def due(points: dict[str, Callable[[str], bool]], statements: Iterable[str]) -> bool:
+        return point in points and any(points[point](sql) for sql in statements)
 
     async def sent(conn: Any, sql: str, *args: Any, **more: Any) -> Any:
-        if point in before and before[point](sql):
+        if due(before, [sql]):
             die()
         answer = await send(conn, sql, *args, **more)
-        if point in after and after[point](sql):
+        if due(after, [sql]):
             die()
         return answer
+
+    async def sent_together(conn: Any, statements: Any) -> Any:
+        if due(before, [sql for sql, _ in statements]):
+            die()
+        rows = await together(conn, statements)
+        if due(after, [sql for sql, _ in statements]):
+            die()
+        return rows
+
+    async def committed(conn: Any) -> None:
+        if due(after, [sql for sql, _ in conn.waiting]):
+            await together(conn, ())
+            die()
+        await commit(conn)
 
     async def recorded(db: Any, *args: Any, **more: Any) -> Any:
         if point == "before anything":
@@ -165,12 +184,17 @@ def arm(point: str) -> None:
         if point == "begun":
             die()
 
-    class _Begun:
+    class _Opened:
         def __init__(self, *args: Any, **more: Any) -> None:
-            self._inner = begin(*args, **more)
+            self._inner = opened(*args, **more)
 
         async def __aenter__(self) -> Any:
-            return await self._inner.__aenter__()
+            if point == "before anything":
+                die()
+            entered = await self._inner.__aenter__()
+            if point == "begun":
+                die()
+            return entered
 
         async def __aexit__(self, *error: Any) -> Any:
             done = await self._inner.__aexit__(*error)
@@ -179,8 +203,10 @@ def arm(point: str) -> None:
             return done
 
     AsyncConnection.exec_driver_sql = sent  # type: ignore[method-assign]
+    Pipelined.together = sent_together  # type: ignore[method-assign]
+    Pipelined.commit = committed  # type: ignore[method-assign]
     Database.alone = recorded  # type: ignore[method-assign]
-    Database.begin = lambda self, *args, **more: _Begun(self, *args, **more)  # type: ignore[method-assign]
+    Database.opened = lambda self, *args, **more: _Opened(self, *args, **more)  # type: ignore[method-assign]
 
 
 def approve_until(point: str, conninfo: str, draft: int, seen: str) -> None:

@@ -239,23 +239,29 @@ async def test_a_resource_with_a_nul_in_its_name_is_not_found(home, uri):
         assert offered["result"]["completion"]["values"] == []
 
 
-def test_reading_needs_no_library_of_writes_or_of_the_command_line(home):
+def test_the_list_of_tools_needs_no_library_of_writes_and_what_follows_it_warms_them(home):
     import subprocess
 
     driver = """
 import json, sys
-from crm_mcp.serving import main
-try:
-    main(["--user", "sam@demo.example"])
-finally:
-    print(json.dumps(sorted({*sys.modules})), file=sys.stderr)
+from crm_mcp import serving
+warm = serving.warm
+
+async def watched(app):
+    await app.listed.wait()
+    print(json.dumps(sorted({*sys.modules})), file=sys.stderr, flush=True)
+    await warm(app)
+    print(json.dumps(sorted({*sys.modules})), file=sys.stderr, flush=True)
+
+serving.warm = watched
+serving.main(["--user", "sam@demo.example"])
 """
     about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     lines = [
         {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about},
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
-        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/list"},
     ]
     process = subprocess.Popen(
         [sys.executable, "-c", driver], stdin=-1, stdout=-1, stderr=-1, env=environment(home.root), text=True
@@ -266,9 +272,15 @@ finally:
         process.stdin.flush()
         if "id" in line:
             assert "result" in json.loads(process.stdout.readline())
-    _, said = process.communicate(timeout=30)
-    loaded = set(json.loads(said.splitlines()[-1]))
+    assert process.stderr
+    loaded, warmed = (set(json.loads(process.stderr.readline())) for _ in range(2))
+    process.communicate(timeout=30)
     assert process.returncode == 0
     assert "psycopg" in loaded
+    assert {
+        "crm_mcp.write",
+        "crm_mcp.tools.orders.create_order_draft",
+        "sqlalchemy.dialects.postgresql.psycopg",
+    } <= warmed
     # The SDK itself brings click, starlette and uvicorn.
     assert not {"sqlalchemy", "alembic", "jinja2", "anthropic", "crm_mcp.cli", "crm_mcp.write"} & loaded

@@ -52,7 +52,9 @@ async def test_of_two_orders_drafted_from_one_quote_one_comes_true(do, lab, aske
 
 async def test_a_quote_holds_through_its_last_day_and_no_longer(do, lab, asked, home):
     quote = (await do("create_quote_draft", {**asked, "valid_until": today().isoformat()}))["record"]["id"]
-    assert (await lab.ask("create_order_draft", {"quote": quote, "reason": "a test"}, LOU))["type"] == "approval_required"
+    assert (await lab.ask("create_order_draft", {"quote": quote, "reason": "a test"}, LOU))[
+        "type"
+    ] == "approval_required"
     await lab.set("quotes", quote, "valid_until", today() - timedelta(days=1))
     told = await lab.ask("create_order_draft", {"quote": quote, "reason": "a test"}, LOU)
     assert told["error"] == "QUOTE_EXPIRED"

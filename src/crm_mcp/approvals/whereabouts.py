@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -25,15 +26,28 @@ class Whereabouts(NamedTuple):
     def read(cls, home: Path) -> "Whereabouts":
         """Return where the page is or was the last time; the usual place before the first."""
         try:
-            return cls(*json.loads((home / "approvals.json").read_text(encoding="utf-8")))
+            return cls(*json.loads(_file(home).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return cls(USUAL, "")
+
+    @classmethod
+    def follow(cls, home: Path) -> Callable[[], "Whereabouts"]:
+        """Return what reads where the page is, from the file only when that is another one than the last time."""
+        stamp, known = _stamp(home), cls.read(home)
+
+        def now() -> Whereabouts:
+            nonlocal stamp, known
+            if (seen := _stamp(home)) != stamp:
+                stamp, known = seen, cls.read(home)
+            return known
+
+        return now
 
     def write(self, home: Path) -> None:
         """Remember it for the next start and for the clients."""
         fresh = home / "approvals.json.new"
         fresh.write_text(json.dumps(self), encoding="utf-8")
-        fresh.replace(home / "approvals.json")
+        fresh.replace(_file(home))
 
     @property
     def port(self) -> int:
@@ -49,3 +63,16 @@ class Whereabouts(NamedTuple):
             return False
         finally:
             connection.close()
+
+
+def _file(home: Path) -> Path:
+    return home / "approvals.json"
+
+
+def _stamp(home: Path) -> tuple[int, int, int] | None:
+    """Return what differs once the file was replaced; None where there is none."""
+    try:
+        found = _file(home).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
