@@ -121,8 +121,8 @@ class Desk:
             """select d.id, d.state,
              (select count(*) from crm.orders o where o.org_id = d.org_id and o.id in (
                 select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'orders')),
-             (select coalesce(-sum(s.quantity), 0) from crm.stock_movements s where s.org_id = d.org_id and s.id in (
-                select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'stock_movements')),
+             (select coalesce(sum(s.quantity), 0) from crm.stock_reservations s where s.org_id = d.org_id and s.id in (
+                select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'stock_reservations')),
              (d.args::jsonb -> 'lines' -> 0 ->> 'quantity')::int
              from crm.drafts d where d.org_id = %s and d.id = any(%s)""",
             (self.org, drafts),
@@ -130,10 +130,10 @@ class Desk:
         return {row[0]: Evidence(*row) for row in rows}
 
     def totals(self) -> tuple[int, int]:
-        """Return the org's orders, and its units in stock."""
+        """Return the org's orders, and the units they keep from stock, below zero."""
         orders, stock = self._one(
             "select (select count(*) from crm.orders where org_id = %s),"
-            " (select sum(quantity) from crm.stock_movements where org_id = %s)",
+            " (select -sum(quantity) from crm.stock_reservations where org_id = %s and released_at is null)",
             self.org,
             self.org,
         )

@@ -79,7 +79,9 @@ async def test_a_person_whose_membership_ended_is_not_moved_to_another_org(
         assert (await client.call_tool("whoami", {})).structured_content["error"] == "SIGN_IN_FAILED"
         changed(owner, member, "active = true", first)
         assert (await client.call_tool("whoami", {})).structured_content["me"]["org"]["slug"] == first
-    assert [(phase, name) for _, phase, name in rows(owner, member)[2:4]] == [("begun", tool), ("refused", tool)]
+    # a write is refused before it begins, a read when its answer is thrown away
+    ended = [phase for _, phase, name in rows(owner, member)[2:] if name == tool]
+    assert ended == (["refused"] if tool == "add_note" else ["begun", "refused"])
     orgs = owner_asks(
         "select jsonb_agg(distinct org_id) from crm.audit_log where user_id = (select id from crm.users where email = %s)",
         member,

@@ -42,7 +42,7 @@ async def ship(ctx: Write, order: Order, sent: Mapping[int, int]) -> None:
         .where(StockMovement.org_id == org, StockMovement.order_id == order.id)
         .group_by(StockMovement.product_id)
     )
-    out = {product: -int(units) for product, units in moved.tuples()}
+    out = {product: -int(units) for product, units in moved.all()}
     for product, units in sent.items():
         if (missing := units - out.get(product, 0)) != 0:
             ctx.session.add(
