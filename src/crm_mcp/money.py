@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 ZERO_DECIMALS = frozenset(
     [
@@ -30,6 +30,10 @@ THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 """ISO 4217, minor units other than two."""
 
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
+
+
+Sum = Annotated[Decimal, Field(gt=0, max_digits=19, decimal_places=4), WithJsonSchema({"type": "string"})]
+"""An amount above zero as an argument: told to clients as text, so that none of them sends a float."""
 
 
 class Money(BaseModel):
