@@ -211,6 +211,8 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
             known = ask(f"select coalesce(jsonb_agg(id), '[]') from crm.{table} where org_id = %s", orgs["other"])
             every |= {f"{prefix}_{number}" for number in known}
             digits = len(samples["other"].get(prefix, "x_1").partition("_")[2])
+            if table == "drafts":  # so far ahead that the tests do not make it
+                digits = max(digits, 4)
             free = (
                 "select max(n) from generate_series((10 ^ (%s - 1))::bigint, (10 ^ %s - 1)::bigint) n"
                 f" where not exists (select from crm.{table} t where t.id = n)"

@@ -82,6 +82,7 @@ async def _recorded(ctx: Write, args: RecordPayment) -> Recorded:
     if args.payment is None:
         received = Received(args.amount, args.currency, args.received_on, args.method, args.reference)
         return await payments.record(ctx, received, args.customer, args.invoices)
+    ids.parse("payments", args.payment)
     told: dict[str, Any] = args.model_dump(include={"amount", "currency", "customer", "received_on", "method"})
     for argument, value in (told | {"reference": args.reference}).items():
         if value is not None:
