@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lab import LAB, LEA, Lab
 from posting import Posting
@@ -70,7 +70,7 @@ def test_totals_are_what_the_records_sum_to(founded, portal: BlockingPortal, hom
     db = Database(home.conninfo("crm_approver"))
 
     @settings(
-        max_examples=15, deadline=None, database=None, derandomize=True,
+        max_examples=15, deadline=None, database=None, derandomize=True, phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.lists(STEPS, min_size=4, max_size=10))
