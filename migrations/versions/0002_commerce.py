@@ -258,6 +258,11 @@ def billed() -> Iterator[str]:
             "text not null check (explanation <> '' and length(explanation) <= 2000)",
             "Why, as printed on it.",
         ),
+        Column(
+            "lines",
+            "jsonb not null default '[]' check (jsonb_typeof(lines) = 'array')",
+            "The invoice's lines taken back: position, quantity, net, tax; empty: an amount, or all that was left.",
+        ),
         prefix="cn",
         references={"invoice_id": "invoices", "customer_id": "customers"},
         roles=TRADERS,

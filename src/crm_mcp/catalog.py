@@ -131,7 +131,10 @@ def _output(tool: Tool) -> dict[str, Any]:
 
 
 def _slim(schema: Any) -> Any:
-    """Drop what costs a model tokens and tells it nothing: titles, null defaults, a null alternative of an optional."""
+    """Drop what costs a model tokens and tells it nothing: titles, lengths, null defaults, a null alternative of an optional.
+
+    A text that is too long is refused with the length it may have.
+    """
     if is_array(schema):
         return [_slim(part) for part in schema]
     if not is_object(schema):
@@ -139,6 +142,8 @@ def _slim(schema: Any) -> Any:
     slim: dict[str, Any] = {}
     for key, value in schema.items():
         if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+            continue
+        if key in ("maxLength", "minLength", "maxItems", "minItems") and isinstance(value, int):
             continue
         if key in ("properties", "$defs"):
             slim[key] = {name: _slim(part) for name, part in value.items()}

@@ -38,12 +38,8 @@ Percent = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
 ]
 """A share in per cent; text is taken too, and exact."""
-Amount = Annotated[
-    Decimal,
-    Field(gt=0, max_digits=19, decimal_places=4),
-    WithJsonSchema({"type": "string", "description": '"12.50"'}),
-]
-"""An amount as an argument: a decimal as text; a number is taken too."""
+Sum = Annotated[Decimal, Field(gt=0, max_digits=19, decimal_places=4), WithJsonSchema({"type": "string"})]
+"""An amount above zero as an argument: told to clients as text, so that none of them sends a float."""
 
 
 class Money(BaseModel):

@@ -13,9 +13,35 @@ EXAMPLES: Mapping[str, Any] = {
     "reason": "a test asks",
     "body": "a test was here",
     "parameters": {},
+    "amount": "12.50",
+    "gross": "1.00",
+    "currency": "EUR",
+    "through": "2020-01-31",
 }
 """Values of arguments that no schema can suggest, by name."""
-LEFT_OUT = frozenset({"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state"})
+LEFT_OUT = frozenset(
+    [
+        "cursor",
+        "idempotency_key",
+        "confidence",
+        "placed_from",
+        "placed_to",
+        "status",
+        "state",
+        "number",
+        "lines",
+        "issued_from",
+        "issued_to",
+        "issued_on",
+        "due_from",
+        "due_to",
+        "due_on",
+        "received_from",
+        "received_to",
+        "received_on",
+        "on_account",
+    ]
+)
 """Arguments that narrow, so that broad arguments do without them."""
 Path = tuple[str | int, ...]
 

@@ -23,6 +23,7 @@ VERBS = frozenset(
         "add",
         "analyze",
         "calculate",
+        "close",
         "complete",
         "create",
         "delete",

@@ -127,6 +127,9 @@ async def test_the_neighbour_does_see_the_canary(connect, world):
         ):
             assert CANARY in json.dumps((await client.call_tool(tool, asked)).structured_content[noun])
         found = (await client.call_tool("search_customers", {"query": CANARY})).structured_content["customers"][0]
+        for tool in ("get_invoices", "get_payments"):
+            owed = (await client.call_tool(tool, {"customer": found["id"]})).structured_content
+            assert json.dumps(owed).count(CANARY) >= 2
         include = ["notes", "openIssues", "activity", "contacts"]
         seen = (
             await client.call_tool("get_customer", {"customer": found["id"], "include": include})

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from lab import LAB, Lab
+from posting import Posting
 
 from crm_mcp.db import Database
 from crm_mcp.demo.staff import found
@@ -24,3 +25,8 @@ def founded(home: Any) -> None:
 @pytest.fixture
 def lab(founded: None, approver: Database, connect: Callable[..., Any]) -> Lab:
     return Lab(approver, connect)
+
+
+@pytest.fixture
+def posting(lab: Lab, executor: Any, person: Any, home: Any) -> Posting:
+    return Posting(lab, executor, person, home)

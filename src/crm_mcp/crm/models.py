@@ -241,6 +241,7 @@ class CreditNote(Record):
     base_total: Mapped[Decimal | None] = mapped_column(Amount)
     issued_on: Mapped[date]
     explanation: Mapped[str]
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=FetchedValue())
 
 
 class Payment(Record):
