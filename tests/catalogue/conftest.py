@@ -151,7 +151,13 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
             }
             async with connect(email) as client:
                 held = (await client.call_tool("create_order_draft", order)).structured_content
+                task = {"title": f"{slug} task", "about": f"cust_{customer}", "reason": "a test asks"}
+                given = (await client.call_tool("create_task", task)).structured_content
             samples[slug] |= {"cust": f"cust_{customer}", "prod": f"prod_{product}", "draft": held["draft"]["id"]}
+            samples[slug] |= {"task": given["task"]["id"]}
+            # One that is not closed, so that it can be changed.
+            issue = ask("select min(id) from crm.issues where org_id = %s and status = 'open'", orgs[slug])
+            samples[slug] |= {"iss": f"iss_{issue}"}
         every: set[str] = set()
         for table, prefix in ids.PREFIX.items():
             for slug, org in orgs.items():
