@@ -113,6 +113,8 @@ async def test_states_filter_and_archived_tasks_do_not_show(desk):
         assert titles(await desk.ask("get_tasks", {"customer": desk.desk, "status": status})) == seen
 
 
-@pytest.mark.parametrize(("named", "error"), [("nobody we know", "PERSON_NOT_FOUND"), ("l", "PERSON_AMBIGUOUS")])
+@pytest.mark.parametrize(
+    ("named", "error"), [("nobody we know", "PERSON_NOT_FOUND"), ("", "PERSON_NOT_FOUND"), ("l", "PERSON_AMBIGUOUS")]
+)
 async def test_a_person_that_is_not_one_is_refused(lab, named, error):
     assert (await lab.ask("get_tasks", {"assignee": named}))["error"] == error

@@ -190,8 +190,8 @@ async def update(ctx: Write, text: str, change: Change) -> tuple[Reported, list[
         _move(ctx, text, issue, change.status, change.resolution)
         said.append(f"status {was} to {issue.status}")
     elif change.resolution is not None and change.resolution != issue.resolution:
-        if was != "resolved":
-            hint = 'resolution: goes with status "resolved".'
+        if was != "resolved" or not change.resolution.strip():
+            hint = 'resolution: goes with status "resolved", and says something.'
             raise Refusal("INVALID_ARGUMENT", hint, argument="resolution")
         issue.resolution = change.resolution
         said.append("resolution")

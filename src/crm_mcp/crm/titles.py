@@ -16,5 +16,5 @@ def _legible(text: str) -> str:
     return text
 
 
-Title = Annotated[Text, Field(min_length=1, max_length=400), AfterValidator(_legible)]
+Title = Annotated[Text, Field(max_length=400), AfterValidator(_legible)]
 """Kept as it was written, hidden characters too; where it is shown to whoever decides, they are shown."""

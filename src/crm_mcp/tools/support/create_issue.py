@@ -11,17 +11,15 @@ from crm_mcp.tool import Answer, Display, Effect, Text, WriteArgs, tool
 
 
 class CreateIssue(WriteArgs):
-    customer: Text = Field(max_length=60, description="cust_…")
+    customer: Text = Field(description="cust_…")
     title: Title = Field(description="What is wrong.")
     description: Text | None = Field(None, max_length=10_000)
     type: Kind = "problem"
     priority: Priority = "normal"
-    contact: Text | None = Field(None, max_length=60, description="cont_…")
-    order: Text | None = Field(None, max_length=60, description="ord_…")
-    product: Text | None = Field(None, max_length=60, description="prod_…")
-    assignee: Text | None = Field(
-        None, min_length=1, max_length=320, description="me, or a colleague's e-mail or name."
-    )
+    contact: Text | None = Field(None, description="cont_…")
+    order: Text | None = Field(None, description="ord_…")
+    product: Text | None = Field(None, description="prod_…")
+    assignee: Text | None = Field(None, description="me, or a colleague's e-mail or name.")
 
 
 @tool(

@@ -11,16 +11,14 @@ from crm_mcp.tool import Answer, Display, Effect, Text, WriteArgs, tool
 
 
 class UpdateIssue(WriteArgs):
-    issue: Text = Field(max_length=60, description="iss_…")
+    issue: Text = Field(description="iss_…")
     title: Title | None = Field(None, description="In a line.")
     description: Text | None = Field(None, max_length=10_000)
     type: Kind | None = None
     priority: Priority | None = None
-    assignee: Text | None = Field(
-        None, min_length=1, max_length=320, description="me, nobody, or a colleague's e-mail or name."
-    )
+    assignee: Text | None = Field(None, description="me, nobody, or a colleague's e-mail or name.")
     status: Status | None = Field(None, description="waiting: for the customer.")
-    resolution: Text | None = Field(None, min_length=1, max_length=10_000, description="Required for resolved.")
+    resolution: Text | None = Field(None, max_length=10_000, description="Required for resolved.")
     responded: bool = Field(False, description="The customer got a first answer.")
 
 

@@ -12,7 +12,7 @@ from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, View, WriteArg
 
 
 class AddNote(WriteArgs):
-    about: Text = Field(max_length=60, description="Any id: cust_…, ord_…")
+    about: Text = Field(description="Any id: cust_…, ord_…")
     body: Text = Field(min_length=1, max_length=10_000, description="What is worth remembering.")
 
 

@@ -12,7 +12,7 @@ from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, WriteArgs, too
 
 
 class CompleteTask(WriteArgs):
-    task: Text = Field(max_length=60, description="task_…")
+    task: Text = Field(description="task_…")
     outcome: Text | None = Field(None, max_length=2000, description="What came of it.")
     status: Literal["done", "cancelled"] = "done"
 
@@ -22,7 +22,7 @@ class CompleteTask(WriteArgs):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER},
 )
 async def complete_task(ctx: Write, args: CompleteTask) -> Answer[TaskView]:
     """Mark a task as done, or cancelled where it is not to be done any more; it is saved at once. Use after what it

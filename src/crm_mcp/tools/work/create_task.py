@@ -17,10 +17,8 @@ class CreateTask(WriteArgs):
     description: Text | None = Field(None, max_length=10_000)
     due_on: date | None = None
     priority: Priority = "normal"
-    assignee: Text = Field(
-        people.ME, min_length=1, max_length=320, description="me, or a colleague's e-mail or name."
-    )
-    about: Text | None = Field(None, max_length=60, description="Any id: cust_…, ord_…")
+    assignee: Text = Field(people.ME, description="me, or a colleague's e-mail or name.")
+    about: Text | None = Field(None, description="Any id: cust_…, ord_…")
 
 
 @tool(
@@ -28,7 +26,7 @@ class CreateTask(WriteArgs):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.SUPPORT},
 )
 async def create_task(ctx: Write, args: CreateTask) -> Answer[TaskView]:
     """Give yourself or a colleague a task; it is saved at once. Use when something is to be done later; for what took

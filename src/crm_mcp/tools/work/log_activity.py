@@ -23,14 +23,14 @@ SAID: dict[Kind, str] = {
 
 
 class LogActivity(WriteArgs):
-    about: Text = Field(max_length=60, description="Any id: cust_…, ord_…")
+    about: Text = Field(description="Any id: cust_…, ord_…")
     kind: Kind
     subject: Title = Field(description="In a line.")
     body: Text | None = Field(None, max_length=10_000, description="What was said.")
     happened_at: datetime | None = Field(None, description="Default: now.")
     direction: Direction | None = Field(None, description="in: they came to us.")
     minutes: int | None = Field(None, ge=0, le=100_000)
-    contact: Text | None = Field(None, max_length=60, description="cont_…")
+    contact: Text | None = Field(None, description="cont_…")
 
 
 class ActivityView(View):
@@ -53,7 +53,7 @@ class ActivityView(View):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.SUPPORT},
 )
 async def log_activity(ctx: Write, args: LogActivity) -> Answer[ActivityView]:
     """Log a contact that took place; it is saved at once. Use after a call, meeting, e-mail or visit; for what is still
