@@ -117,7 +117,7 @@ async def test_nothing_of_the_neighbour_shows_in_any_tool(connect, world, email,
                 assert "@other.example" not in text
                 assert not (set(A_TEXT.findall(text)) & world.all_theirs) - echoed
                 if given.get("query") in SEARCHES[:3]:
-                    assert told["body"].get("customers", told["body"].get("products")) == []
+                    assert next(part for part in told["body"].values() if isinstance(part, list)) == []
 
 
 async def test_the_neighbour_does_see_the_canary(connect, world):
