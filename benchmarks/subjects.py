@@ -101,7 +101,7 @@ class Crm:
 
     def notes(self, sheet: Sheet, times: int) -> None:
         for turn in range(times):
-            args = {"customer": f"cust_{self._stuff.customer()}", "body": f"measured {turn}", "reason": "measured"}
+            args = {"about": f"cust_{self._stuff.customer()}", "body": f"measured {turn}", "reason": "measured"}
             sheet[f"{self.name} add_note, run"].append(self.served.call("add_note", args)[0])
 
     def at_once(self, sheet: Sheet, times: int) -> None:

@@ -47,7 +47,7 @@ def untruths(answer: dict, there: int) -> list[str]:
 
 def wanted(desk, tool, mark):
     if tool == "add_note":
-        return {"customer": f"cust_{desk.customers[0]}", "body": mark, "reason": "a campaign"}
+        return {"about": f"cust_{desk.customers[0]}", "body": mark, "reason": "a campaign"}
     return {**desk.order(), "comment": mark}
 
 

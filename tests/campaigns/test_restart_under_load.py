@@ -46,7 +46,7 @@ def test_no_acknowledged_write_is_lost_by_an_immediate_restart(home, desk, is_lo
         while not over.is_set():
             turn += 1
             mark = f"{run} {turn}"
-            answer = server.call("add_note", {"customer": customer, "body": mark, "reason": "a campaign"})
+            answer = server.call("add_note", {"about": customer, "body": mark, "reason": "a campaign"})
             assert answer is not None, "serve died"
             if answer.get("type") == "result" or answer.get("error") == "COMMITTED":
                 acknowledged.add(mark)

@@ -54,7 +54,7 @@ def test_a_killed_server_leaves_a_write_whole_or_not_at_all(home, desk, is_long,
     for point in LONG * 5 if is_long else SHORT:
         mark = uuid.uuid4().hex
         arguments = (
-            {"customer": f"cust_{desk.customers[0]}", "body": mark, "reason": "a campaign"}
+            {"about": f"cust_{desk.customers[0]}", "body": mark, "reason": "a campaign"}
             if tool == "add_note"
             else {**desk.order(), "comment": mark}
         )

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 ID = re.compile(r"\b([a-z]+)_…")
 """An id argument says what it takes: cust_…"""
+ANY = "Any id"
+"""How an argument says that it takes the id of any record that can be written about."""
 EXAMPLES: Mapping[str, Any] = {
     "query": "a",
     "report": "top_customers",
     "reason": "a test asks",
     "body": "a test was here",
+    "assignee": "me",
     "parameters": {},
     "amount": "12.50",
     "gross": "1.00",
@@ -41,7 +44,7 @@ LEFT_OUT = frozenset(
         "received_on",
         "on_account",
     ]
-)
+) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution"})
 """Arguments that narrow, so that broad arguments do without them."""
 Path = tuple[str | int, ...]
 
@@ -49,6 +52,8 @@ Path = tuple[str | int, ...]
 class IdArgument(NamedTuple):
     path: Path
     prefix: str
+    any: bool = False
+    """Whether the ids of other kinds will do too."""
 
 
 def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +116,11 @@ def positions(
 def id_arguments(schema: dict[str, Any]) -> list[IdArgument]:
     """Return where a tool takes an id, and of which kind."""
     texts = positions(schema, "string")
-    return [IdArgument(path, found[1]) for path, part in texts if (found := ID.search(part.get("description", "")))]
+    return [
+        IdArgument(path, prefix, ANY in part["description"])
+        for path, part in texts
+        for prefix in ID.findall(part.get("description", ""))
+    ]
 
 
 def put(arguments: Any, path: Path, value: object) -> Any:

@@ -10,7 +10,7 @@ ADMIN, OTTO = "ada@demo.example", "otto@other.example"
 
 
 class World(NamedTuple):
-    """Ids by prefix: one of ours, one of the neighbour's, one that does not exist and has as many digits."""
+    """Ids by prefix: one of ours, one of the neighbour's, one that does not exist."""
 
     ours: dict[str, str]
     theirs: dict[str, str]

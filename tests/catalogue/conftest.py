@@ -200,7 +200,13 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
             }
             async with connect(email) as client:
                 held = (await client.call_tool("create_order_draft", order)).structured_content
+                task = {"title": f"{slug} task", "about": f"cust_{customer}", "reason": "a test asks"}
+                given = (await client.call_tool("create_task", task)).structured_content
             samples[slug] |= {"cust": f"cust_{customer}", "prod": f"prod_{product}", "draft": held["draft"]["id"]}
+            samples[slug] |= {"task": given["task"]["id"]}
+            # One that is not closed, so that it can be changed.
+            issue = ask("select min(id) from crm.issues where org_id = %s and status = 'open'", orgs[slug])
+            samples[slug] |= {"iss": f"iss_{issue}"}
         for prefix, sample in TO_BILL_AND_TO_PAY.items():
             samples["demo"][prefix] = f"{prefix}_{ask(sample, orgs['demo'])}"
         every: set[str] = set()
@@ -210,13 +216,6 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
                     samples[slug].setdefault(prefix, f"{prefix}_{sample}")
             known = ask(f"select coalesce(jsonb_agg(id), '[]') from crm.{table} where org_id = %s", orgs["other"])
             every |= {f"{prefix}_{number}" for number in known}
-            digits = len(samples["other"].get(prefix, "x_1").partition("_")[2])
-            if table == "drafts":  # so far ahead that the tests do not make it
-                digits = max(digits, 4)
-            free = (
-                "select max(n) from generate_series((10 ^ (%s - 1))::bigint, (10 ^ %s - 1)::bigint) n"
-                f" where not exists (select from crm.{table} t where t.id = n)"
-            )
-            # One digit more where all of that length are taken.
-            nobodys[prefix] = f"{prefix}_{ask(free, digits, digits) or ask(free, digits + 1, digits + 1)}"
+            # Far from what the tests themselves will make.
+            nobodys[prefix] = f"{prefix}_{ask(f'select coalesce(max(id), 0) from crm.{table}') + 1_000_000}"
         return World(samples["demo"], samples["other"], nobodys, frozenset(every))

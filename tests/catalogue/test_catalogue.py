@@ -129,7 +129,9 @@ def test_every_argument_explains_itself(name):
         for argument, part in where.get("properties", {}).items():
             assert {"description", "enum", "type", "anyOf", "$ref"} & set(part), argument
             if part.get("type") == "string" and "enum" not in part:
-                assert "description" in part or argument in ("query", "cursor") or "format" in part, argument
+                assert "description" in part or argument in ("query", "cursor", "description") or "format" in part, (
+                    argument
+                )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,12 +20,14 @@ WHO = [(email, None) for email in PEOPLE.values()] + [(PEOPLE["sales"], agent) f
 A_TEXT = re.compile(r"\b[a-z]{2,5}_[1-9]\d*\b")
 SEARCHES = ("zqxcanary mobel", "canary.example", "+49999111222", "harbour")
 """Which find the canary, and are written otherwise than it is."""
+SUBJECTS = frozenset({"cust", "cont", "prod", "quo", "ord", "inv", "pay", "iss", "task"})
+"""What a note, a task or an activity may be about."""
 NOUNS = {prefix: ids.NOUN[kind] for kind, prefix in ids.PREFIX.items()}
 
 
 def named(case):
     name, where = case
-    return f"{name}-{'.'.join(map(str, where.path))}"
+    return f"{name}-{'.'.join(map(str, where.path))}-{where.prefix}"
 
 
 def without(told, given):
@@ -69,7 +71,7 @@ async def test_an_id_of_another_kind_is_refused_by_its_kind(connect, world, case
     asked = valid(WIRE[name]["inputSchema"], world.ours)
     async with connect(ADMIN) as client:
         for prefix, noun in NOUNS.items():
-            if prefix == where.prefix:
+            if prefix == where.prefix or (where.any and prefix in SUBJECTS):
                 continue
             told = await answer(client, name, put(asked, where.path, f"{prefix}_1"))
             assert told["error"] is True
@@ -115,7 +117,7 @@ async def test_nothing_of_the_neighbour_shows_in_any_tool(connect, world, email,
                 assert "@other.example" not in text
                 assert not (set(A_TEXT.findall(text)) & world.all_theirs) - echoed
                 if given.get("query") in SEARCHES[:3]:
-                    assert told["body"].get("customers", told["body"].get("products")) == []
+                    assert next(part for part in told["body"].values() if isinstance(part, list)) == []
 
 
 async def test_the_neighbour_does_see_the_canary(connect, world):

@@ -94,7 +94,7 @@ async def test_long_notes_stay_within_the_budget(connect, world):
         for number in range(3):
             await client.call_tool(
                 "add_note",
-                {"customer": world.ours["cust"], "body": f"{number} " + "long " * 1990, "reason": "a test asks"},
+                {"about": world.ours["cust"], "body": f"{number} " + "long " * 1990, "reason": "a test asks"},
             )
         body = (
             await client.call_tool("get_customer", {"customer": world.ours["cust"], "include": ["notes"]})

@@ -170,7 +170,7 @@ async def test_stderr_is_json_without_arguments_or_secrets(home, order):
     async with serving(home.root) as wire:
         await wire.call("search_customers", {"query": "SECRETQUERY"})
         await wire.call("search_customers", {"query": "SECRETQUERY", "nonsense": 1})
-        await wire.call("add_note", {"customer": order["customer"], "body": "SECRETBODY", "reason": "SECRETREASON"})
+        await wire.call("add_note", {"about": order["customer"], "body": "SECRETBODY", "reason": "SECRETREASON"})
         await wire.call("run_report", {"report": "SECRETREPORT"})
         assert await wire.end() == 0
         said = "".join(wire.said)
@@ -192,7 +192,7 @@ async def test_a_changed_role_counts_from_the_next_call_and_is_announced(home, p
         assert "create_order_draft" not in {t["name"] for t in (await wire.request("tools/list"))["result"]["tools"]}
         assert (await wire.call("create_order_draft", {}))["code"] == -32602
         member.becomes("admin")
-        assert (await wire.call("add_note", {"customer": "cust_999999999999", "body": "x", "reason": "a test"}))[
+        assert (await wire.call("add_note", {"about": "cust_999999999999", "body": "x", "reason": "a test"}))[
             "error"
         ] == "CUSTOMER_NOT_FOUND"
         assert (await wire.call("whoami", {}))["me"]["role"] == "admin"

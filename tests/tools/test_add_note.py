@@ -10,7 +10,7 @@ ODD = "‏مرحبا <script>alert(1)</script> \u202eevil e\u0301 👩‍👩‍
 
 async def test_a_note_runs_at_once_as_written_and_is_recorded(lab, owner_asks):
     customer = await lab.customer("Noted")
-    told = await lab.ask("add_note", {"customer": customer, "body": ODD, "reason": "they said so"}, LUX)
+    told = await lab.ask("add_note", {"about": customer, "body": ODD, "reason": "they said so"}, LUX)
     assert told["type"] == "result" and told["summary"] == "Done: add a note to Noted."
     number = int(told["note"]["id"].removeprefix("note_"))
     assert owner_asks("select body from crm.notes where id = %s", number) == ODD
@@ -22,7 +22,7 @@ async def test_a_note_runs_at_once_as_written_and_is_recorded(lab, owner_asks):
 
 async def test_a_note_by_an_agent_bears_its_name(lab):
     customer = await lab.customer("Noted")
-    await lab.ask("add_note", {"customer": customer, "body": "x", "reason": "they said so"}, LEA, agent=Agent.SUPPORT)
+    await lab.ask("add_note", {"about": customer, "body": "x", "reason": "they said so"}, LEA, agent=Agent.SUPPORT)
     assert (await lab.ask("get_customer", {"customer": customer, "include": ["notes"]}))["customer"]["notes"][0][
         "viaAgent"
     ] == "support"
@@ -31,14 +31,14 @@ async def test_a_note_by_an_agent_bears_its_name(lab):
 async def test_little_confidence_holds_a_note(lab):
     customer = await lab.customer("Noted")
     told = await lab.ask(
-        "add_note", {"customer": customer, "body": "maybe", "reason": "they said so", "confidence": 0.84}
+        "add_note", {"about": customer, "body": "maybe", "reason": "they said so", "confidence": 0.84}
     )
     assert told["type"] == "approval_required"
 
 
 async def test_a_reason_that_says_nothing_is_refused(lab):
     customer = await lab.customer("Noted")
-    told = await lab.ask("add_note", {"customer": customer, "body": "x", "reason": "  ."})
+    told = await lab.ask("add_note", {"about": customer, "body": "x", "reason": "  ."})
     assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "reason")
 
 
@@ -84,14 +84,14 @@ async def test_a_confidence_may_be_a_whole_number(lab, confidence, answered):
 
 async def test_the_same_key_writes_one_note(lab, owner_asks):
     customer = await lab.customer("Noted")
-    asked = {"customer": customer, "body": "once", "reason": "they said so", "idempotency_key": "k1"}
+    asked = {"about": customer, "body": "once", "reason": "they said so", "idempotency_key": "k1"}
     first, second = await lab.ask("add_note", asked), await lab.ask("add_note", asked)
     assert first["note"]["id"] == second["note"]["id"]
 
 
 async def test_a_key_that_stood_for_another_note_is_refused(lab):
     customer = await lab.customer("Noted")
-    asked = {"customer": customer, "body": "first", "reason": "they said so", "idempotency_key": "k2"}
+    asked = {"about": customer, "body": "first", "reason": "they said so", "idempotency_key": "k2"}
     await lab.ask("add_note", asked)
     told = await lab.ask("add_note", {**asked, "body": "second"})
     assert told["error"] == "IDEMPOTENCY_KEY_REUSED"
@@ -99,14 +99,14 @@ async def test_a_key_that_stood_for_another_note_is_refused(lab):
 
 async def test_two_calls_at_once_under_one_key_write_one_note(lab, owner_asks):
     customer = await lab.customer("Noted")
-    asked = {"customer": customer, "body": "at once", "reason": "they said so", "idempotency_key": "k3"}
+    asked = {"about": customer, "body": "at once", "reason": "they said so", "idempotency_key": "k3"}
     answers = await asyncio.gather(*(lab.ask("add_note", asked) for _ in range(4)))
     assert len({answer["note"]["id"] for answer in answers}) == 1
 
 
 async def test_a_repeated_call_says_so_and_where_the_principal_stands_now(lab):
     customer = await lab.customer("Noted")
-    asked = {"customer": customer, "body": "again", "reason": "they said so", "idempotency_key": "k4"}
+    asked = {"about": customer, "body": "again", "reason": "they said so", "idempotency_key": "k4"}
     await lab.ask("add_note", asked)
     told = await lab.ask("add_note", asked)
     assert told["_meta"]["repeated"] is True

@@ -12,9 +12,10 @@ from .. import ids
 from ..context import Write
 from ..errors import Refusal
 from ..money import money, rounded, said
-from . import invoices, orders, payments, settings
+from . import invoices, payments, settings
 from .invoices import Invoiced, Portion
 from .models import CreditNote, Customer, Invoice, InvoiceLine, Payment
+from .rates import in_base
 
 ZERO = Decimal(0)
 
@@ -83,7 +84,7 @@ async def create(
         net_total=taken.net,
         tax_total=taken.tax,
         gross_total=amount,
-        base_total=await orders.in_base(ctx, amount, billed.currency),
+        base_total=await in_base(ctx, amount, billed.currency),
         issued_on=issued_on,
         explanation=explanation,
         lines=taken.lines,

@@ -14,8 +14,9 @@ from ..context import Write
 from ..errors import Refusal
 from ..money import Money, money, rounded, said
 from ..tool import Args, View
-from . import orders, settings
+from . import settings
 from .models import Customer, Invoice, InvoiceLine, Order, OrderLine
+from .rates import in_base
 
 ZERO = Decimal(0)
 MOST_LINES = 100
@@ -102,7 +103,7 @@ async def create(
         net_total=total.net,
         tax_total=total.tax,
         gross_total=gross,
-        base_total=await orders.in_base(ctx, gross, sold.currency),
+        base_total=await in_base(ctx, gross, sold.currency),
         paid_total=ZERO,
         credited_total=ZERO,
         issued_on=issued_on,

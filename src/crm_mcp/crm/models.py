@@ -320,6 +320,7 @@ class Issue(Record):
     resolve_by: Mapped[datetime | None] = mapped_column(Instant)
     responded_at: Mapped[datetime | None] = mapped_column(Instant)
     waiting_since: Mapped[datetime | None] = mapped_column(Instant)
+    waited_seconds: Mapped[int] = mapped_column(BigInteger, default=0)
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     resolution: Mapped[str | None]

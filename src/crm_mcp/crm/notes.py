@@ -1,22 +1,25 @@
-"""Notes on customers."""
+"""Notes on any record."""
 
-from .. import ids
 from ..context import Write
-from . import missing
-from .models import Customer, Note
+from . import asking, subjects
+from .models import Note
+from .subjects import Subject
 
 
-async def add(ctx: Write, customer: str, body: str) -> tuple[Note, Customer]:
-    """Put a note on a customer, archived or not.
+async def add(ctx: Write, about: str, body: str) -> tuple[Note, Subject]:
+    """Put a note on a record, archived or not.
 
     Raises:
-        Refusal: CUSTOMER_NOT_FOUND (another org's answers the same).
+        Refusal: those of `subjects.find`.
     """
-    org = ctx.principal.org
-    about = await ctx.session.get(Customer, (org, ids.parse("customers", customer)))
-    if about is None:
-        raise missing.customer(customer)
-    note = Note(org_id=org, customer_id=about.id, subject_type="customers", subject_id=about.id, body=body)
+    subject = await subjects.find(asking.within(ctx), ctx.principal, about)
+    note = Note(
+        org_id=ctx.principal.org,
+        customer_id=subject.customer,
+        subject_type=subject.table,
+        subject_id=subject.id,
+        body=body,
+    )
     ctx.session.add(note)
     await ctx.session.flush()
-    return note, about
+    return note, subject

@@ -14,8 +14,9 @@ from ..context import Write
 from ..errors import Refusal
 from ..money import Sum, minor_units, money, rounded, said
 from ..tool import Args
-from . import invoices, missing, orders, settings
+from . import invoices, missing, settings
 from .models import Amount, Customer, Invoice, Payment, PaymentAllocation
+from .rates import in_base
 
 ZERO = Decimal(0)
 MOST_INVOICES = 100
@@ -85,7 +86,7 @@ async def record(
         customer_id=payer.id,
         currency=currency,
         amount=received.amount,
-        base_amount=await orders.in_base(ctx, received.amount, currency),
+        base_amount=await in_base(ctx, received.amount, currency),
         allocated_total=ZERO,
         received_on=day,
         method=received.method or "transfer",

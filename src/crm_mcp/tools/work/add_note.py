@@ -1,4 +1,4 @@
-"""A note on a customer; it runs at once, being reversible."""
+"""A note on any record; it runs at once, being reversible."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, View, Words, W
 
 
 class AddNote(WriteArgs):
-    customer: Text = Field(max_length=60, description="cust_…")
+    about: Text = Field(description="Any id: cust_…, ord_…")
     body: Words = Field(min_length=1, max_length=10_000, description="What is worth remembering.")
 
 
@@ -21,7 +21,7 @@ class NoteView(View):
     nouns: ClassVar[str] = "notes"
 
     id: str
-    customer: str
+    about: dict[str, str]
     text: str
 
 
@@ -31,10 +31,11 @@ class NoteView(View):
     roles=EVERYONE,
     effect=Effect.NOTE,
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT, Agent.SALES},
+    version=2,
 )
 async def add_note(ctx: Write, args: AddNote) -> Answer[NoteView]:
-    """Write a note on a customer. Use when something worth remembering was said; it is saved at once. To read notes use
-    get_customer with include notes."""
-    note, customer = await notes.add(ctx, args.customer, args.body)
-    view = NoteView(id=ids.show("notes", note.id), customer=args.customer, text=note.body)
-    return Answer(view, Display(title=f"Note on {customer.name}"), did=f"add a note to {customer.name}")
+    """Write a note on any record. Use when something worth remembering was said; it is saved at once. For a call or
+    meeting use log_activity. To read notes use get_customer with include notes."""
+    note, subject = await notes.add(ctx, args.about, args.body)
+    view = NoteView(id=ids.show("notes", note.id), about=subject.shown, text=note.body)
+    return Answer(view, Display(title=f"Note on {subject.name}"), did=f"add a note to {subject.name}")
