@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from ..errors import Refusal
 from . import header as headers
-from .fields import Field
+from .field import Field
 from .plan import Plan, Shape
 from .values import How, Wrong
 
