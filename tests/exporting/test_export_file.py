@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 import tracemalloc
 from itertools import count
 from pathlib import Path
@@ -13,10 +12,6 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
-
-from orgs import Desk, sit_down
-
 from crm_mcp import auth
 from crm_mcp.cli import main
 from crm_mcp.db import Database
@@ -25,6 +20,7 @@ from crm_mcp.errors import Refusal
 from crm_mcp.exporting.kinds import EXPORTS, KINDS, Kind
 from crm_mcp.exporting.run import run
 from crm_mcp.exporting.target import opened
+from orgs import Desk, sit_down
 
 SLUGS = count(1)
 CUSTOMERS = "id,name,email,phone,credit_limit\nA,\"=cmd|' /C calc'!A0\",a@a.example,+49 30 1,-\n".replace(

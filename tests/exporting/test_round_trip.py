@@ -3,19 +3,15 @@
 import csv
 import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
-
-from orgs import Desk, sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.exporting.run import run
 from crm_mcp.formulas import disarm
+from orgs import Desk, sit_down
 
 NASTY = Path(__file__).parents[2].parent / "shared" / "data" / "nasty_strings" / "blns.json"
 KINDS = (
