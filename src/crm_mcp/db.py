@@ -144,6 +144,29 @@ class Database:
             raise MembershipChanged
         return row, Standing(*stands)
 
+    async def stream(
+        self, who: Principal, sql: str, params: Mapping[str, object], *, size: int = 1000
+    ) -> AsyncGenerator[list[tuple[Any, ...]]]:
+        """Yield the rows of one statement in batches of `size`, as of one moment, through a server-side cursor.
+
+        Raises:
+            MembershipChanged: the principal's rights have changed.
+        """
+        pool = await self._readers()
+        async with pool.connection() as conn, conn.transaction():
+            await conn.execute("set transaction isolation level repeatable read, read only")
+            await conn.execute(_sql(f"set local crm.org_id = '{int(who.org)}'"))
+            # a statement reads on for as long as somebody takes the rows
+            await conn.execute("set local statement_timeout = 0")
+            await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
+            stands = await (await conn.execute(STANDING, (None, who.org, who.user))).fetchone()
+            if stands is None or stands[0] != who.stamp:
+                raise MembershipChanged
+            async with conn.cursor("stream") as cursor:
+                await cursor.execute(_sql(sql), params)
+                while batch := await cursor.fetchmany(size):
+                    yield batch
+
     async def alone(self, org: int, *statements: audit.Statement, durable: bool = True) -> None:
         """Commit statements as a transaction of their own, in one round trip; once more where the connection broke."""
         await self._again(lambda: self._alone(org, statements, durable))

@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import importing, inspect, installing, keys, local, people
+from . import exporting, importing, inspect, installing, keys, local, people
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,7 @@ for command in (
     people.migrate,
     keys.keys,
     importing.import_file,
+    exporting.export_file,
     inspect.matrix,
     inspect.drafts,
     inspect.audit,

@@ -7,16 +7,20 @@ from typing import Literal
 import click
 
 from ..config import Settings
-from ..importing.plan import Kind, Plan, Report, write_rejected
+from ..importing.plan import KINDS, Kind, Plan, Report, write_rejected
 from .session import database, person, run
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["customers", "contacts", "products", "orders"]))
+@click.argument("kind", type=click.Choice(KINDS))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--user", required=True, metavar="EMAIL", help="Who brings the records in; must be an approver.")
 @click.option("--org", metavar="SLUG")
-@click.option("--lines", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The order lines' file.")
+@click.option(
+    "--lines",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file of order or invoice lines, or of the invoices that payments pay.",
+)
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=HEADER", help="Which header holds a field.")
 @click.option(
     "--source", default="csv", show_default=True, help="The other system; its ids make a second run harmless."

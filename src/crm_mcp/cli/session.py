@@ -86,6 +86,21 @@ async def person(db: Database, email: str, org: str | None) -> Principal:
     return await db.sign_in(auth.by_email(email, org))
 
 
+async def signed_in(db: Database, known: Settings, email: str | None, org: str | None) -> Principal:
+    """Sign in whom an API key or an address names.
+
+    Raises:
+        ClickException: neither, or an address beside a key.
+    """
+    if known.api_key is not None:
+        if email or org:
+            raise click.ClickException("CRM_API_KEY says who asks; leave --user and --org away.")
+        return await db.sign_in(auth.by_key(known.api_key.get_secret_value()))
+    if email is None:
+        raise click.ClickException("Say who asks: --user EMAIL, or an API key in CRM_API_KEY.")
+    return await person(db, email, org)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; an expected no becomes a sentence."""
     try:

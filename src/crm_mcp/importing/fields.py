@@ -4,36 +4,16 @@ A header is compared without case, spaces, underscores and punctuation; of sever
 order below is read.
 """
 
-from typing import NamedTuple
-
 from . import values
+from .field import CUSTOMER, LONG, NAME, ORDER, PRODUCT, SHORT, Field, must
+from .money_fields import ALLOCATIONS, EXCHANGE_RATES, INVOICE_LINES, INVOICES, PAYMENTS, TAX_RATES
 from .plan import Kind
-from .values import Reader
+from .work_fields import ACTIVITIES, ISSUES, NOTES, TASKS
 
-
-class Field(NamedTuple):
-    """A field: how its cells are read, other headers it goes by, whether a file needs it, a row must fill it."""
-
-    name: str
-    read: Reader
-    synonyms: str = ""
-    required: bool = False
-    filled: bool = False
-
-
-def _must(name: str, read: Reader, synonyms: str = "") -> Field:
-    return Field(name, read, synonyms, required=True, filled=True)
-
-
-NAME, SHORT, LONG = values.text(400), values.text(400), values.text(10_000)
 EMAIL, PHONE = values.text(320), values.text(60)
-CUSTOMER = "customer_id customer_no customer_number customer_code customer account_id account client_id company_id"
-PRODUCT = "product_id product_no product_number product_code product item_id item article_no article sku"
-ORDER = "order_id order_no order_number order"
-
 CUSTOMERS = (
-    _must("external_id", values.key, f"{CUSTOMER} id"),
-    _must("name", NAME, "company_name customer_name account_name organization organisation company name full_name"),
+    must("external_id", values.key, f"{CUSTOMER} id"),
+    must("name", NAME, "company_name customer_name account_name organization organisation company name full_name"),
     Field(
         "kind",
         values.choice("organization", "person", company="organization", individual="person"),
@@ -49,61 +29,95 @@ CUSTOMERS = (
     Field("postal_code", SHORT, "postal_code zip zip_code postcode"),
     Field("country", SHORT, "country"),
     Field("credit_limit", values.amount, "credit_limit"),
+    Field("tax_zone", values.label, "tax_zone tax_area"),
+    Field("tax_number", values.text(50), "tax_number vat_number vat_id vat_no tax_id"),
+    Field("payment_terms_days", values.between(0, 365), "payment_terms_days payment_terms terms_days net_days"),
     Field("contact_name", NAME, "contact_name contact contact_person"),
     Field("contact_title", SHORT, "contact_title"),
     Field("contact_email", EMAIL, "contact_email"),
     Field("contact_phone", PHONE, "contact_phone"),
 )
 CONTACTS = (
-    _must("external_id", values.key, "contact_id contact_no person_id id"),
-    _must("customer", values.key, CUSTOMER),
-    _must("name", NAME, "contact_name full_name name contact"),
+    must("external_id", values.key, "contact_id contact_no person_id id"),
+    must("customer", values.key, CUSTOMER),
+    must("name", NAME, "contact_name full_name name contact"),
     Field("title", SHORT, "title contact_title job_title position"),
     Field("email", EMAIL, "email e_mail email_address mail"),
     Field("phone", PHONE, "phone telephone tel phone_number mobile"),
 )
 PRODUCTS = (
-    _must("external_id", values.key, f"{PRODUCT} id"),
+    must("external_id", values.key, f"{PRODUCT.removesuffix(' sku')} id sku"),
     Field("sku", values.key, "sku article_number item_number stock_code part_number"),
-    _must("name", NAME, "product_name name title description"),
+    must("name", NAME, "product_name name title description"),
     Field("category", SHORT, "category category_name product_group"),
     Field("unit", SHORT, "quantity_per_unit unit unit_of_measure"),
-    _must("unit_price", values.amount, "unit_price price net_price list_price"),
+    must("unit_price", values.amount, "unit_price price net_price list_price"),
     Field("currency", values.currency, "currency currency_code"),
     Field("tax_rate", values.percent, "tax_rate vat_rate tax vat"),
+    Field("tax_class", values.label, "tax_class tax_category tax_code"),
+    Field("warranty_months", values.between(0, 600), "warranty_months warranty"),
     Field("stock", values.whole, "units_in_stock stock in_stock quantity_in_stock on_hand"),
     Field("reorder_level", values.level, "reorder_level reorder_point min_stock"),
     Field("discontinued", values.flag, "discontinued inactive"),
 )
 ORDERS = (
-    _must("external_id", values.key, f"{ORDER} id"),
-    _must("customer", values.key, CUSTOMER),
-    _must("placed_at", values.moment, "order_date placed_at ordered_at date created_at"),
+    must("external_id", values.key, f"{ORDER} id"),
+    Field("number", values.key, "number order_number order_no"),
+    must("customer", values.key, CUSTOMER),
+    must("placed_at", values.moment, "order_date placed_at ordered_at date created_at"),
     Field("shipped_at", values.moment, "shipped_date shipped_at ship_date"),
     Field(
         "status",
         values.choice("confirmed", "shipped", "completed", "cancelled", canceled="cancelled"),
         "order_status status",
     ),
+    Field("completed_at", values.moment, "completed_at completed_date"),
+    Field("cancelled_at", values.moment, "cancelled_at canceled_at cancelled_date"),
+    Field("cancel_reason", values.text(2000), "cancel_reason"),
+    Field("order_discount", values.discount, "order_discount_percent order_discount"),
     Field("currency", values.currency, "currency currency_code"),
     Field("salesperson", SHORT, "salesperson sales_rep seller employee_name"),
     Field("comment", LONG, "comment comments remark remarks note"),
 )
 LINES = (
-    _must("order", values.key, ORDER),
-    _must("product", values.key, PRODUCT),
-    _must("quantity", values.units, "quantity qty units"),
-    _must("unit_price", values.amount, "unit_price price net_price"),
+    must("order", values.key, ORDER),
+    must("product", values.key, PRODUCT),
+    must("quantity", values.units, "quantity qty units"),
+    must("unit_price", values.amount, "unit_price price net_price"),
     Field("discount", values.discount, "discount_percent discount"),
     Field("tax_rate", values.percent, "tax_rate vat_rate tax vat"),
     Field("description", SHORT, "description product_name"),
+    Field("net_amount", values.amount, "net_amount line_net"),
+    Field("tax_amount", values.amount, "tax_amount line_tax"),
 )
 FIELDS: dict[Kind, tuple[Field, ...]] = {
     "customers": CUSTOMERS,
     "contacts": CONTACTS,
     "products": PRODUCTS,
     "orders": ORDERS,
+    "invoices": INVOICES,
+    "payments": PAYMENTS,
+    "issues": ISSUES,
+    "tasks": TASKS,
+    "notes": NOTES,
+    "activities": ACTIVITIES,
+    "tax_rates": TAX_RATES,
+    "exchange_rates": EXCHANGE_RATES,
 }
 """Of the main file of each kind."""
-TOGETHER = (*ORDERS, *LINES[1:])
-"""Of one file that holds orders with a row a line."""
+BELOW: dict[Kind, tuple[Field, ...]] = {"orders": LINES, "invoices": INVOICE_LINES, "payments": ALLOCATIONS}
+"""Of the file of lines, whose first field names the document."""
+
+
+def together(kind: Kind) -> tuple[Field, ...]:
+    """Return the fields of one file with a row a line; of a name that both have, the document's is read."""
+    heads = FIELDS[kind]
+    taken = {word for one in heads for word in (one.name, *one.synonyms.split())}
+    below = [
+        one._replace(synonyms=" ".join(word for word in one.synonyms.split() if word not in taken))
+        for one in BELOW[kind][1:]
+        if one.name not in taken
+    ]
+    if kind != "orders":
+        below = [one._replace(required=False, filled=False) for one in below]
+    return (*heads, *below)

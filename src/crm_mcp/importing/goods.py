@@ -14,7 +14,13 @@ from .rows import Row, add
 from .sheet import Entry, Sheet
 from .work import Counts, Job
 
-_DEFAULTS: Row = {"tax_rate": Decimal(0), "reorder_level": 0, "discontinued": False}
+_DEFAULTS: Row = {
+    "tax_rate": Decimal(0),
+    "reorder_level": 0,
+    "discontinued": False,
+    "tax_class": "standard",
+    "warranty_months": 0,
+}
 """What a blank cell of a mapped column means."""
 
 

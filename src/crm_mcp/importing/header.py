@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import Refusal
-from .fields import Field
+from .field import Field
 
 
 def plain(header: str) -> str:

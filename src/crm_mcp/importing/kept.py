@@ -39,6 +39,8 @@ class Upsert:
     ids: dict[str, int] = field(default_factory=dict[str, int])
     said: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     dead: list[int] = field(default_factory=list[int])
+    referred: bool = True
+    """Whether the other system's ids are kept; not where a row is known by what it says."""
 
     def bring(self, external: str, row: Row, known: Known | None) -> None:
         """Take a row in: as new, or as changed where a column differs from what is known."""
@@ -62,11 +64,8 @@ class Upsert:
         fresh = list(self.fresh)
         ids = await add(session, self.model, org, list(self.fresh.values()), done)
         self.ids |= zip(fresh, ids, strict=True)
-        await add(
-            session,
-            ExternalRef,
-            org,
-            [
+        if self.referred:
+            references = [
                 {
                     "source": source,
                     "entity": self.model.__tablename__,
@@ -75,8 +74,8 @@ class Upsert:
                     "custom_fields": Jsonb(self.said.get(external, {})),
                 }
                 for external, number in zip(fresh, ids, strict=True)
-            ],
-        )
+            ]
+            await add(session, ExternalRef, org, references)
         await change(session, self.model, org, list(self.changed.values()))
         done(len(self.changed))
 

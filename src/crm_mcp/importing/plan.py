@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-Kind = Literal["customers", "contacts", "products", "orders"]
+Kind = Literal[
+    "customers",
+    "contacts",
+    "products",
+    "orders",
+    "invoices",
+    "payments",
+    "issues",
+    "tasks",
+    "notes",
+    "activities",
+    "tax_rates",
+    "exchange_rates",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 REASON = "rejected_because"
 """The first column of a file of rejected lines; ignored when that file is imported again."""
@@ -14,7 +27,7 @@ REASON = "rejected_because"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One file (for orders two, or one with a row a line) of one kind of record.
+    """One file (of documents two, or one with a row a line) of one kind of record.
 
     `mapping` names the header of a field where its own name would not be found. `source` names the system the
     ids come from; with an id it tells a known record from a new one. `currency` holds for rows without one,

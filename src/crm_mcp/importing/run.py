@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import ids
 from ..db import Database
 from ..errors import Refusal
-from ..principal import Principal
-from . import goods, parties, sales
+from ..principal import Principal, Role
+from . import bills, desk, goods, parties, receipts, sales, tariffs
 from .batch import batch
-from .fields import FIELDS, LINES, TOGETHER, Field
+from .field import Field
+from .fields import BELOW, FIELDS, together
 from .header import plain
 from .plan import Kind, Plan, Rejected, Report
 from .sheet import Sheet, read
@@ -27,7 +28,24 @@ _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "contacts": parties.contacts,
     "products": goods.products,
     "orders": sales.orders,
+    "invoices": bills.invoices,
+    "payments": receipts.payments,
+    "issues": desk.issues,
+    "tasks": desk.tasks,
+    "notes": desk.notes,
+    "activities": desk.activities,
+    "tax_rates": tariffs.tax_rates,
+    "exchange_rates": tariffs.exchange_rates,
 }
+_FINANCE = frozenset({Role.ADMIN, Role.FINANCE})
+_KEEPERS: Mapping[Kind, frozenset[Role]] = {
+    "invoices": _FINANCE,
+    "payments": _FINANCE,
+    "tax_rates": _FINANCE,
+    "exchange_rates": _FINANCE,
+    "issues": frozenset({Role.ADMIN, Role.OPERATIONS, Role.SUPPORT}),
+}
+"""Who writes records of a kind, where not everybody who may approve does."""
 _ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"
 Progress = Callable[[int, int], None]
 
@@ -38,10 +56,13 @@ async def run(db: Database, who: Principal, plan: Plan, *, dry_run: bool, progre
     `db` connects as crm_approver. `progress` is told how much of how much is done, in parts of the whole work.
 
     Raises:
-        Refusal: NOT_AN_APPROVER; UNKNOWN_FIELD, LINES_FILE_UNUSED, UNKNOWN_CURRENCY, SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
+        Refusal: NOT_AN_APPROVER, ROLE_NOT_ALLOWED; UNKNOWN_FIELD, LINES_FILE_UNUSED, UNKNOWN_CURRENCY, SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
     """
     if not who.may_approve:
         raise Refusal("NOT_AN_APPROVER", f"{who.email} may not approve, so cannot bring in records. Use --user.")
+    if who.role not in _KEEPERS.get(plan.kind, frozenset(Role)):
+        keepers = " or ".join(sorted(_KEEPERS[plan.kind]))
+        raise Refusal("ROLE_NOT_ALLOWED", f"{who.email} is {who.role}; only {keepers} may bring in {plan.kind}.")
     _check(plan)
     size = max(1, sum(file.stat().st_size for file in _files(plan) if file.exists()))
     sheets = _read(plan, who, lambda done: progress(min(done, size), 2 * size))
@@ -74,9 +95,9 @@ def _files(plan: Plan) -> list[Path]:
 
 def _fields(plan: Plan) -> list[tuple[Field, ...]]:
     """Return the fields of each file."""
-    if plan.kind != "orders":
+    if plan.kind not in BELOW:
         return [FIELDS[plan.kind]]
-    return [FIELDS["orders"], LINES] if plan.lines_file else [TOGETHER]
+    return [FIELDS[plan.kind], BELOW[plan.kind]] if plan.lines_file else [together(plan.kind)]
 
 
 def _check(plan: Plan) -> None:
@@ -86,8 +107,9 @@ def _check(plan: Plan) -> None:
             near = get_close_matches(name, known, 1) or known[:1]
             hint = f"{plan.kind} have no field {name!r}. The nearest is {near[0]!r}; all are {', '.join(known)}."
             raise Refusal("UNKNOWN_FIELD", hint, field=name[:100])
-    if plan.lines_file and plan.kind != "orders":
-        raise Refusal("LINES_FILE_UNUSED", f"Only orders have a file of lines, and {plan.kind} are imported here.")
+    if plan.lines_file and plan.kind not in BELOW:
+        hint = f"Only {', '.join(BELOW)} have a file of lines, and {plan.kind} are imported here."
+        raise Refusal("LINES_FILE_UNUSED", hint)
     if plan.currency is not None and not re.fullmatch("[A-Z]{3}", plan.currency):
         raise Refusal("UNKNOWN_CURRENCY", "Name the currency by its ISO 4217 code, such as EUR.")
     if not plan.source.strip() or len(plan.source) > 100:
@@ -142,7 +164,8 @@ def _digest(plan: Plan) -> str:
 def _report(plan: Plan, sheets: list[Sheet], work: Work, *, dry_run: bool) -> Report:
     counts = work.counts
     main = sheets[0].entries
-    records = {entry.values.get("external_id") for entry in main} if _fields(plan) == [TOGETHER] else main
+    is_flat = plan.kind in BELOW and plan.lines_file is None
+    records = {entry.values.get("external_id") for entry in main} if is_flat else main
     report = Report(plan.kind, dry_run, len(records), counts.created, counts.updated, counts.unchanged)
     report.rows = {table: made for table, made in counts.rows.items() if made}
     for sheet in sheets:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import Refusal
+from ..formulas import rearm
 from . import header as headers
-from .fields import Field
+from .field import Field
 from .plan import Plan, Shape
 from .values import How, Wrong
 
@@ -145,7 +146,7 @@ def _entry(line: int, cells: list[str], width: int, present: list[tuple[Field, i
         try:
             if "\0" in cells[at]:
                 raise Wrong("holds a NUL character")
-            entry.values[one.name] = one.read(cells[at], how)
+            entry.values[one.name] = one.read(rearm(cells[at]), how)
             if one.filled and entry.values[one.name] is None:
                 raise Wrong("is empty")
         except Wrong as problem:

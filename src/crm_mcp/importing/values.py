@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -139,6 +139,26 @@ def level(cell: str, how: How) -> int | None:
     return found
 
 
+def between(least: int, most: int) -> Reader:
+    """Return a reader of a whole number within bounds."""
+
+    def read(cell: str, how: How) -> int | None:
+        found = whole(cell, how)
+        if found is not None and not least <= found <= most:
+            raise Wrong(f"is {shown(cell)}, not a whole number from {least} to {most:,}")
+        return found
+
+    return read
+
+
+def label(cell: str, _: How) -> str | None:
+    """Read a short name that others refer to, such as a tax zone: small letters, digits, underscores."""
+    word = cell.strip().lower()
+    if word and not re.fullmatch("[a-z][a-z0-9_]{0,39}", word):
+        raise Wrong(f"is {shown(cell)}, not a short name such as reduced_rate (letters, digits, underscores)")
+    return word or None
+
+
 def flag(cell: str, _: How) -> bool | None:
     word = cell.strip().lower()
     if word and word not in _TRUE | _FALSE:
@@ -166,6 +186,22 @@ def moment(cell: str, how: How) -> datetime | None:
     except ValueError:
         raise Wrong(f"is {shown(cell)}, not a date such as 1996-07-04 (year-month-day)") from None
     return found if found.tzinfo else found.replace(tzinfo=how.zone)
+
+
+def day(cell: str, how: How) -> date | None:
+    """Read a day of ISO 8601; of a time, its day in the org's zone."""
+    found = moment(cell, how)
+    return found.astimezone(how.zone).date() if found is not None else None
+
+
+def rate(cell: str, how: How) -> Decimal | None:
+    """Read an exchange rate: above 0, at most eight decimals."""
+    found = number(cell, how)
+    if found is not None and not 0 < found < Decimal(10) ** 10:
+        raise Wrong(f"is {shown(cell)}; it must be above 0 and below ten thousand million")
+    if found is not None and found != found.quantize(Decimal("0.00000001")):
+        raise Wrong(f"is {shown(cell)}; at most eight decimals can be kept")
+    return found
 
 
 def domain(cell: str, how: How) -> str | None:
