@@ -31,6 +31,10 @@ PREFIX = {
     "org_settings": "set",
     "tasks": "task",
     "warranties": "war",
+    "emails": "email",
+    "email_attachments": "att",
+    "blobs": "blob",
+    "outbox": "out",
 }
 NOUN = {
     "customers": "customer",
@@ -57,6 +61,10 @@ NOUN = {
     "org_settings": "settings",
     "tasks": "task",
     "warranties": "warranty",
+    "emails": "e-mail",
+    "email_attachments": "attachment",
+    "blobs": "file",
+    "outbox": "delivery",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""
@@ -81,6 +89,11 @@ def parse(kind: str, text: str) -> int:
             given=text[:60],
         )
     return int(shape[2])
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of an id, of whatever kind."""
+    return _SHAPE.fullmatch(text) is not None
 
 
 def show(kind: str, number: int) -> str:

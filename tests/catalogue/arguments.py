@@ -13,9 +13,14 @@ EXAMPLES: Mapping[str, Any] = {
     "reason": "a test asks",
     "body": "a test was here",
     "parameters": {},
+    "to": ["somebody@elsewhere.example"],
+    "cc": [],
+    "attachments": [{"name": "a.txt", "text": "a test"}],
 }
 """Values of arguments that no schema can suggest, by name."""
-LEFT_OUT = frozenset({"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state"})
+LEFT_OUT = frozenset(
+    {"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state", "about"}
+)
 """Arguments that narrow, so that broad arguments do without them."""
 Path = tuple[str | int, ...]
 
