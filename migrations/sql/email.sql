@@ -35,7 +35,7 @@ begin
     new.accepted := '[]'; new.refused := '{}';
     return new;
   end if;
-  if session_user = 'crm_worker' and (old.state, new.state) in (('queued', 'queued'), ('queued', 'sending'), ('queued', 'failed'), ('queued', 'unsent'),
+  if session_user = 'crm_worker' and (old.state, new.state) in (('queued', 'queued'), ('queued', 'sending'), ('queued', 'sent'), ('queued', 'failed'), ('queued', 'unsent'),
        ('sending', 'sending'), ('sending', 'sent'), ('sending', 'queued'), ('sending', 'failed'), ('sending', 'unsent')) then
     return new;
   end if;
@@ -60,8 +60,8 @@ begin
   if (args ->> 'org')::bigint is distinct from org or (args ->> 'email')::bigint is null or args - array['org', 'email'] <> '{}' then
     raise exception 'not the arguments of such a job' using errcode = '42501';
   end if;
-  insert into jobs.procrastinate_jobs(queue_name, task_name, lock, args)
-    values ('mail', kind, concat_ws('-', 'email', org, args ->> 'email'), args) returning id into job;
+  insert into jobs.procrastinate_jobs(queue_name, task_name, args)
+    values ('mail', kind, args) returning id into job;
   return job;
 end $f$;
 create function crm.defer_delivery() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
