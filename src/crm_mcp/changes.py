@@ -24,9 +24,10 @@ VOLATILE = frozenset(
         "updated_by",
         "via_agent",
         "number",
+        "message_id",
     }
 )
-"""Columns that differ between two runs of the same call: stamps, and document numbers drawn at approval."""
+"""Columns that differ between two runs of the same call: stamps, and what is drawn at approval."""
 READ = """select coalesce(json_agg(json_build_object('tbl', tbl, 'key', key, 'op', op, 'before', before, 'after', after)
  order by id), '[]')::text from (select * from crm.changes where org_id = %s and call_id = %s
  and xact = pg_current_xact_id() order by id limit %s) c"""

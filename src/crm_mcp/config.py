@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """The same server as crm_worker, for `worker`."""
     approvals_url: str | None = None
     """Where people reach the approvals page, if not where `up` listens."""
+    smtp_url: SecretStr | None = None
+    """The mail server, for `worker`: smtp://user:password@host:587 or smtps://…; unset: e-mails stay unsent."""
     audit_reads: Literal["batch", "sync"] = "batch"
     """Whether a read waits until its last audit row is on disk."""
     audit_sink: Path | None = None

@@ -337,6 +337,13 @@ class Database:
             await conn.execute(_sql(f"set local crm.org_id = '{int(org)}'"))
             return await (await conn.execute(_sql(statement), params)).fetchone()
 
+    @asynccontextmanager
+    async def lent(self) -> "AsyncGenerator[psycopg.AsyncConnection[Any]]":
+        """Lend a connection in autocommit, bound to nothing: for work of several transactions that nobody asked for."""
+        pool = await self._readers()
+        async with pool.connection() as conn:
+            yield conn
+
     async def renew(self) -> None:
         """Drop connections that broke, so that the next ones are new, to a server that runs."""
         if self._revive is not None:

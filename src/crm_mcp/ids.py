@@ -31,6 +31,10 @@ PREFIX = {
     "org_settings": "set",
     "tasks": "task",
     "warranties": "war",
+    "emails": "email",
+    "email_attachments": "att",
+    "blobs": "blob",
+    "outbox": "out",
 }
 NOUN = {
     "customers": "customer",
@@ -57,6 +61,10 @@ NOUN = {
     "org_settings": "settings",
     "tasks": "task",
     "warranties": "warranty",
+    "emails": "e-mail",
+    "email_attachments": "attachment",
+    "blobs": "file",
+    "outbox": "delivery",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

@@ -67,11 +67,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Stakes:
-    """What is at stake: the gross amount in base currency (None: no money), whose, and whether it is unknown."""
+    """What is at stake: the gross amount in base currency (None: no money), whose, whether it is unknown, and
+    whether an e-mail goes out."""
 
     amount: Decimal | None
     subject: str | None
     no_rate: bool
+    sends: bool = False
 
 
 AGGREGATE = {
@@ -81,6 +83,9 @@ AGGREGATE = {
     "quote_lines": "quotes",
     "invoice_lines": "invoices",
     "payment_allocations": "payments",
+    "email_attachments": "emails",
+    "blobs": "emails",
+    "outbox": "emails",
 }
 """Rows that belong to another record and do not count as one of their own."""
 MONEY = {
@@ -103,6 +108,7 @@ NAMES = {
     "products": "a product",
     "notes": "a note",
     "org_settings": "the org's settings",
+    "emails": "an e-mail",
 }
 
 
@@ -122,7 +128,7 @@ def stakes(changes: ChangeSet) -> Stakes:
                 amount = (amount or Decimal(0)) + Decimal(str(after[column]))
         if after.get(whose) is not None:
             subject = f"{row['tbl']}.{whose}:{after[whose]}"
-    return Stakes(amount, subject, no_rate)
+    return Stakes(amount, subject, no_rate, "emails" in changes.tables())
 
 
 def decide(tool: Tool, who: Principal, confidence: float | None, changes: ChangeSet, facts: Facts) -> Verdict:

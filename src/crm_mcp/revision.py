@@ -1,6 +1,6 @@
 """The schema this program works with; a leaf, so that `serve` knows it without Alembic."""
 
-CURRENT = "0003"
+CURRENT = "0004"
 """The newest migration's revision."""
-OLDEST_CLIENT = "0003"
+OLDEST_CLIENT = "0004"
 """The oldest program revision that may use a database at CURRENT."""

@@ -1,15 +1,54 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside."""
+its head kept outside, approved e-mails are delivered."""
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .db import Database
+from .delivery import jobs
+from .delivery.deliver import Post
+from .delivery.server import Server
+from .log import logger
 
+TICK = 15
+"""Seconds between two rounds."""
 _SEAL = """select sealed, encode(head, 'hex'), (select max(seq) from crm.audit_log where org_id = %s)
  from crm.seal_audit()"""
+
+
+async def work(
+    db: Database, conninfo: str, server: Server | None, sink: Path | None, is_over: Callable[[], bool]
+) -> None:
+    """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
+    queue = jobs.queue(conninfo, Post(db, server))
+    async with queue.open_async():
+        await jobs.rescue(queue)
+        if is_over():
+            await round_of_work(db, sink)
+            await jobs.run(queue, wait=False)
+            return
+        running: asyncio.Task[None] | None = None
+        try:
+            while True:
+                if running is None or running.done():  # it ends by itself where the database went away
+                    if running is not None and (fell := running.exception()) is not None:
+                        logger().error("the queue stopped", exc_info=fell)
+                    running = asyncio.create_task(jobs.run(queue))
+                await round_of_work(db, sink)
+                await jobs.rescue(queue)
+                for _ in range(TICK):
+                    if is_over():
+                        return
+                    await asyncio.sleep(1)
+        finally:
+            if running is not None:
+                running.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await running
 
 
 async def round_of_work(db: Database, sink: Path | None) -> None:

@@ -20,6 +20,9 @@ EXAMPLES: Mapping[str, Any] = {
     "gross": "1.00",
     "currency": "EUR",
     "through": "2020-01-31",
+    "to": ["somebody@elsewhere.example"],
+    "cc": [],
+    "attachments": [{"name": "a.txt", "text": "a test"}],
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
-from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, Numeric, String
+from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, LargeBinary, Numeric, String
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_mcp import migrate, revision
@@ -53,6 +53,9 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
         ),
     },
     "notes": {"I": None, "U": ("body", "archived_at")},
+    "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
+        "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
+    },
 }
 HELD = {
     "customers": "a party: an org may set RUN per table, in the policy and here alike",
@@ -75,7 +78,12 @@ HELD = {
     "payments": "money",
     "payment_allocations": "part of a payment",
     "warranties": "binds the org",
+    "emails": "leaves the house",
+    "email_attachments": "part of an e-mail",
+    "blobs": "part of an e-mail",
 }
+UNRECORDED_COLUMNS = {"blobs": ["content"]}
+"""Large, and held to their recorded digest by a constraint."""
 NO_COMPOSITE_KEY = {
     ("idempotency_keys", "user_id"): "a user, and users are global",
     ("customers", "owner_id"): "a user, and users are global",
@@ -84,6 +92,8 @@ NO_COMPOSITE_KEY = {
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("emails", "message_id"): "a Message-ID of RFC 5322",
+    ("emails", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
 }
@@ -109,6 +119,8 @@ DEFINED_BY_OWNER = {
     "books_are_open()": (),
     "name_subject()": (),
     "subject_exists()": (),
+    "may_send()": (),
+    "step_outbox()": (),
     "xor_pad(bytea,integer)": (),
     "mint(bigint,bigint,text)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
@@ -124,6 +136,9 @@ DEFINERS = {
     "record()": (),
     "guard()": (),
     "draw_number()": (),
+    "draw_message_id()": (),
+    "defer_delivery()": (),
+    "enqueue(text,jsonb)": ("crm_approver",),
     "hold(jsonb)": CLIENTS,
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
@@ -169,13 +184,22 @@ OTHER_TRIGGERS = {
     **{
         (table, "subject"): "CREATE TRIGGER subject AFTER INSERT OR UPDATE OF subject_type, subject_id "
         f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.subject_exists()"
-        for table in ("notes", "tasks", "activities")
+        for table in ("notes", "tasks", "activities", "emails")
     },
     **{
         (table, "name_subject"): f"CREATE TRIGGER name_subject BEFORE INSERT ON crm.{table} FOR EACH ROW "
         "EXECUTE FUNCTION crm.name_subject()"
         for table in ("notes", "tasks", "activities")
     },
+    ("emails", "draw_message_id"): "CREATE TRIGGER draw_message_id BEFORE INSERT ON crm.emails FOR EACH ROW "
+    "EXECUTE FUNCTION crm.draw_message_id()",
+    ("emails", "may_send"): "CREATE CONSTRAINT TRIGGER may_send AFTER INSERT OR UPDATE OF from_name, from_address, "
+    "to_recipients, cc_recipients, bcc_recipients, subject, body, message_id, in_reply_to ON crm.emails "
+    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION crm.may_send()",
+    ("outbox", "step"): "CREATE TRIGGER step BEFORE INSERT OR UPDATE ON crm.outbox FOR EACH ROW "
+    "EXECUTE FUNCTION crm.step_outbox()",
+    ("outbox", "defer_delivery"): "CREATE TRIGGER defer_delivery AFTER INSERT OR UPDATE OF state ON crm.outbox "
+    "FOR EACH ROW EXECUTE FUNCTION crm.defer_delivery()",
     **{
         (table, "books"): f"CREATE TRIGGER books BEFORE INSERT OR DELETE OR UPDATE OF {columns} "
         f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.books_are_open('{day}')"
@@ -198,6 +222,21 @@ OTHER_TRIGGERS = {
         )
     },
 }
+_ALL = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+QUEUE_GRANTS: dict[tuple[str, str], set[str]] = {
+    ("jobs", "crm_worker"): {"USAGE"},
+    ("jobs", "crm_definer"): {"USAGE"},
+    ("procrastinate_jobs", "crm_definer"): {"INSERT", "SELECT(id)"},
+    ("procrastinate_events", "crm_definer"): {"INSERT"},
+    ("procrastinate_jobs_id_seq", "crm_definer"): {"USAGE"},
+    ("procrastinate_events_id_seq", "crm_definer"): {"USAGE"},
+    **{(f"procrastinate_{name}", "crm_worker"): _ALL for name in ("jobs", "events", "workers", "periodic_defers")},
+    **{
+        (f"procrastinate_{name}_id_seq", "crm_worker"): {"USAGE"}
+        for name in ("jobs", "events", "workers", "periodic_defers")
+    },
+}
+"""(relation or schema, login) → privileges in the schema of the job queue."""
 ROLES = {
     # login, superuser, createrole, createdb, replication, bypassrls
     "crm_owner": (True, False, False, False, False, True),
@@ -222,6 +261,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
                 granted.setdefault((table, login), set()).update(privileges.split())
 
     grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
+    granted["outbox", "crm_agent"] = {"SELECT", "INSERT"}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -269,7 +309,10 @@ def columns(conn: Connection, table: str) -> dict[str, tuple[str, bool, str, str
 
 
 def derived(conn: Connection, table: str) -> list[str]:
-    return [name for name, (_, _, generated, _) in columns(conn, table).items() if generated]
+    return [
+        *(name for name, (_, _, generated, _) in columns(conn, table).items() if generated),
+        *UNRECORDED_COLUMNS.get(table, ()),
+    ]
 
 
 def foreign_keys(conn: Connection, table: str) -> dict[tuple[str, ...], tuple[str, tuple[str, ...]]]:
@@ -609,6 +652,38 @@ def unqualified_names(conn: Connection) -> list[str]:
     return problems
 
 
+def queue_open_to_others(conn: Connection) -> list[str]:
+    """The job queue is the worker's; the definers put jobs in and no more; its functions look up nothing of others."""
+    found: dict[tuple[str, str], set[str]] = {}
+    asked = conn.execute(
+        "select n.nspname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type from pg_namespace n, aclexplode(n.nspacl) x"
+        " left join pg_roles r on r.oid = x.grantee where n.nspname = 'jobs' and x.grantee <> n.nspowner"
+        " union all select c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type from pg_class c, aclexplode(c.relacl) x"
+        " left join pg_roles r on r.oid = x.grantee where c.relnamespace = 'jobs'::regnamespace and x.grantee <> c.relowner"
+        " union all select c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type || '(' || a.attname || ')' from pg_class c"
+        " join pg_attribute a on a.attrelid = c.oid, aclexplode(a.attacl) x left join pg_roles r on r.oid = x.grantee"
+        " where c.relnamespace = 'jobs'::regnamespace and x.grantee <> c.relowner"
+    )
+    for name, who, privilege in asked:
+        found.setdefault((name, who), set()).add(privilege)
+    problems = [
+        f"{who} has {privilege} on {name} of jobs"
+        for (name, who), privileges in sorted(found.items())
+        for privilege in sorted(privileges - QUEUE_GRANTS.get((name, who), set()))
+    ]
+    problems += [f"{who} lacks rights on {name} of jobs" for name, who in sorted(QUEUE_GRANTS.keys() - found.keys())]
+    for name, owner, definer, config, callers in conn.execute(
+        "select p.proname, p.proowner::regrole::text, p.prosecdef, p.proconfig, array(select x.grantee::regrole::text"
+        " from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee <> p.proowner)"
+        " from pg_proc p where p.pronamespace = 'jobs'::regnamespace"
+    ):
+        if (owner, definer, config) != ("crm_owner", False, ["search_path=pg_catalog, jobs, pg_temp"]):
+            problems.append(f"{name} of jobs is not as it should be")
+        if callers != ["crm_worker"]:
+            problems.append(f"{name} of jobs may be called by {callers}")
+    return problems
+
+
 def unsafe_roles(conn: Connection) -> list[str]:
     found = {
         row[0]: row[1:]
@@ -649,6 +724,8 @@ def _spelled(column_type: Any) -> str:
             return "date"
         case JSONB():
             return "jsonb"
+        case LargeBinary():
+            return "bytea"
         case Numeric(precision=p, scale=s):
             return f"numeric({p},{s})"
         case String(length=None):
@@ -720,6 +797,7 @@ CHECKS: tuple[Check, ...] = (
     public_rights,
     unsafe_functions,
     unqualified_names,
+    queue_open_to_others,
     unsafe_roles,
     models_that_differ,
     revisions_that_differ,

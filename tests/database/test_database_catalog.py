@@ -227,6 +227,27 @@ PLANTED = [
         "made casts to signed_in without its schema",
     ),
     (
+        checks.queue_open_to_others,
+        "grant insert on jobs.procrastinate_jobs to crm_agent",
+        "crm_agent has INSERT on procrastinate_jobs of jobs",
+    ),
+    (checks.queue_open_to_others, "grant usage on schema jobs to public", "PUBLIC has USAGE on jobs of jobs"),
+    (
+        checks.queue_open_to_others,
+        "grant select on jobs.procrastinate_jobs to crm_approver",
+        "crm_approver has SELECT on procrastinate_jobs of jobs",
+    ),
+    (
+        checks.queue_open_to_others,
+        "alter function jobs.procrastinate_register_worker_v1() security definer",
+        "procrastinate_register_worker_v1 of jobs is not as it should be",
+    ),
+    (
+        checks.queue_open_to_others,
+        "grant execute on function jobs.procrastinate_register_worker_v1() to crm_agent",
+        "procrastinate_register_worker_v1 of jobs may be called by",
+    ),
+    (
         checks.unsafe_roles,
         "alter role crm_worker bypassrls",
         "crm_worker is (True, False, False, False, False, True)",

@@ -20,7 +20,7 @@ LAB = Org(
     "EUR",
     "Pacific/Kiritimati",  # where today is another day than in UTC most of the time
     (
-        Member("lea@lab.example", "Lea Lang", "admin", Decimal(1_000_000)),
+        Member("lea@lab.example", "Lea Lang", "admin", Decimal(1_000_000), mails=True),
         Member("lou@lab.example", "Lou Lind", "sales"),
         Member("lux@lab.example", "Lux Lehr", "support"),
     ),

@@ -21,7 +21,7 @@ Op = Literal["I", "U", "D"]
 Row = Mapping[str, Any]
 _HIDDEN = (VOLATILE | {"id"}) - {"number"}
 _NAMES = ("name", "number", "title", "subject", "description", "sku")
-_PARTS = frozenset({"order_lines", "stock_movements"})
+_PARTS = frozenset({"order_lines", "stock_movements", "email_attachments", "blobs", "outbox"})
 """Tables whose new records are parts of another: a receipt does not name them."""
 _VERBS: Mapping[str, str] = {"I": "New", "U": "Change to", "D": "Delete"}
 

@@ -324,6 +324,8 @@ async def _may_not(
     """Return why a person may not approve a draft, None where they may. Postgres judges again."""
     if not who.may_approve:
         return "you may not approve"
+    if stake.sends and not who.may_send_email:
+        return "it sends an e-mail, and you may not send e-mail"
     if stake.no_rate and who.role is not Role.ADMIN:
         return "its amount is unknown for want of an exchange rate, so only an administrator may approve it"
     amount, exposed = stake.amount or Decimal(0), stake.amount or Decimal(0)

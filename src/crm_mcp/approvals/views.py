@@ -12,6 +12,7 @@ from ..principal import Principal
 from .cells import moment, money, relative, zone_of
 from .diff import Change, Line, changes_of, moved_of
 from .executor import Shown
+from .letter import TOOL, Sheet, sheet_of
 from .record import Record, record_of
 from .text import has_hidden, label
 
@@ -62,11 +63,13 @@ class Draft:
     `would` and `record` are the approver's own run (of a stale one that was decided, the run that found it so), `was`
     and `was_record` the requester's where it differed, `moved` what differs.
     `did` and `made` are what came of an approved one: its sentence, and the new records by noun and name.
+    `letter` is an e-mail's `record`, laid out as one.
     """
 
     item: Item
     would: str | None
     record: Record | None
+    letter: Sheet | None
     changes: list[Change]
     was: str | None
     was_record: Record | None
@@ -123,6 +126,7 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
         item=item_of(row, who, now),
         would=(shown.shown or {}).get("did"),
         record=record_of(view.get("record"), zone),
+        letter=sheet_of(view.get("record") or was.get("record")) if row["tool"] == TOOL else None,
         changes=changes,
         was=was.get("did"),
         was_record=record_of(was.get("record"), zone),

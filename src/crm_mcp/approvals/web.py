@@ -14,11 +14,12 @@ from starlette.routing import Route
 from .. import ids
 from ..db import Database
 from ..errors import Refusal
-from . import receipt, session
+from . import letter, receipt, session
 from .answers import LATE, STATUS, fell, http_error, link_is_spent, local, sign_in_first
 from .executor import Executor, Outcome
 from .forms import form_of, reason_of
 from .guard import Guard
+from .held import Shown
 from .render import HERE, message, page
 from .session import Session, session_of
 from .views import draft_of, item_of
@@ -41,6 +42,8 @@ def build_page(db: Database, *, origin: str) -> Starlette:
             Route("/", it.signed_in(Page.queue)),
             Route("/history", it.signed_in(Page.history)),
             Route("/drafts/{draft}", it.signed_in(Page.draft)),
+            Route("/drafts/{draft}/message.eml", it.signed_in(Page.message)),
+            Route("/drafts/{draft}/send", it.signed_in(Page.send), methods=["POST"]),
             Route("/drafts/{draft}/approve", it.signed_in(Page.approve), methods=["POST"]),
             Route("/drafts/{draft}/reject", it.signed_in(Page.reject), methods=["POST"]),
             Route("/drafts/{draft}/discard", it.signed_in(Page.discard), methods=["POST"]),
@@ -137,24 +140,54 @@ class Page:
         reason_problem: str | None = None,
     ) -> Response:
         """Show a draft by the approver's own run of it; another org's is as unknown as one that never was."""
-        shown = await self._executor.show(who.who, draft)
-        if shown is None or not (receipt.sees_every_draft(who.who) or shown.draft["requester"] == who.who.user):
-            raise HTTPException(404)
+        shown = await self._visible(who, draft)
         call = shown.draft["decided_call"] if shown.draft["state"] == "approved" else None
         wrote = [] if call is None else await receipt.written(self._db, who.who, draft, call)
-        seen = draft_of(shown, wrote, who.who, datetime.now(UTC))
+        now = datetime.now(UTC)
+        seen = draft_of(shown, wrote, who.who, now)
+        email = letter.email_in(shown.draft)
+        post = None if email is None else await letter.post_of(self._db, who.who, email, now)
         is_mine = shown.draft["approver"] == who.who.user
         return page(
             "draft.html",
             who,
             status=status,
             draft=seen,
+            post=post,
+            may_send=who.who.may_approve and who.who.may_send_email,
             problem=problem,
             reason=reason,
             reason_problem=reason_problem,
             is_mine=is_mine,
             late=late and not seen.is_waiting and not is_mine,
         )
+
+    async def _visible(self, who: Session, draft: int) -> Shown:
+        """Run a draft dry, for somebody who may see it."""
+        shown = await self._executor.show(who.who, draft)
+        if shown is None or not (receipt.sees_every_draft(who.who) or shown.draft["requester"] == who.who.user):
+            raise HTTPException(404)
+        return shown
+
+    async def message(self, request: Request, who: Session) -> Response:
+        """Hand an approved e-mail to a mail program, as a file."""
+        draft = _draft_in(request)
+        email = letter.email_in((await self._visible(who, draft)).draft)
+        if email is None:
+            raise HTTPException(404)
+        headers = {"Content-Disposition": f'attachment; filename="{ids.show("emails", email)}.eml"'}
+        return Response(await letter.file_of(self._db, who.who, email), 200, headers, "message/rfc822")
+
+    async def send(self, request: Request, who: Session) -> Response:
+        """Queue an approved e-mail that was not sent."""
+        draft = _draft_in(request)
+        email = letter.email_in((await self._visible(who, draft)).draft)
+        if email is None:
+            raise HTTPException(404)
+        if await letter.send(self._db, who.who, draft, email):
+            return RedirectResponse(_address(draft), 303)
+        problem = "Only what was not sent can be sent now, by somebody who may approve and send e-mail."
+        return await self._draft(who, draft, status=409, problem=problem)
 
     async def approve(self, request: Request, who: Session) -> Response:
         draft, seen = _draft_in(request), request.state.form.get("hash", "")[:200]

@@ -22,8 +22,6 @@ from ..embedded import Home
 from ..embedded.locks import FileLock
 from .session import conninfo, database, lease, run
 
-TICK = 15
-"""Seconds between two rounds of the worker."""
 LINGER = 900
 """Seconds without a request after which a page that nobody started by hand stops."""
 
@@ -194,20 +192,24 @@ def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> Non
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
 def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit: as crm_worker."""
-    from ..worker import round_of_work
+    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails: as crm_worker."""
+    from ..delivery.server import Server, SmtpUrlInvalid
+    from ..worker import work
 
     known = Settings()
+    try:
+        server = Server.of(known.smtp_url.get_secret_value()) if known.smtp_url else None
+    except SmtpUrlInvalid as problem:
+        raise click.ClickException(str(problem)) from None
+
+    def is_over() -> bool:
+        return once or (watch is not None and os.getppid() != watch)
 
     async def main() -> None:
-        db = Database(conninfo(known, "crm_worker"), size=1)
+        login = conninfo(known, "crm_worker")
+        db = Database(login)
         try:
-            while True:
-                await round_of_work(db, known.audit_sink)
-                for _ in range(TICK):
-                    if once or (watch is not None and os.getppid() != watch):
-                        return
-                    await asyncio.sleep(1)
+            await work(db, login, server, known.audit_sink, is_over)
         finally:
             await db.close()
 

@@ -12,8 +12,11 @@ ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', 
    'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then crm.money(d.amount, %(currency)s::text) end,
    'requestedBy', r.name, 'viaAgent', d.agent, 'createdAt', d.created_at, 'expiresAt', d.expires_at,
    'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
-   'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end))"""
-JOINED = "crm.drafts d join crm.users r on r.id = d.requester left join crm.users a on a.id = d.approver"
+   'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end,
+   'delivery', o.state, 'deliveryProblem', o.last_error, 'sentAt', o.sent_at, 'nextAttemptAt', o.next_attempt_at))"""
+JOINED = """crm.drafts d join crm.users r on r.id = d.requester left join crm.users a on a.id = d.approver
+ left join crm.outbox o on o.org_id = d.org_id and o.email_id = case when d.tool = 'send_email_draft' and d.state = 'approved'
+  then substr(d.result::jsonb -> 'record' ->> 'id', 7)::bigint end"""
 
 
 class DraftView(View):
@@ -33,6 +36,10 @@ class DraftView(View):
     decidedBy: str | None = None
     decisionReason: str | None = None
     result: str | None = None
+    delivery: str | None = None
+    deliveryProblem: str | None = None
+    sentAt: str | None = None
+    nextAttemptAt: str | None = None
 
 
 def sees_all(who: Principal) -> bool:

@@ -10,13 +10,17 @@ from ..policy import Policy
 
 
 class Member(NamedTuple):
-    """A person and their rights; `limit` (gross, base currency) is for those who may approve."""
+    """A person and their rights; `limit` (gross, base currency) is for those who may approve.
+
+    `mails`: whether they may approve e-mails.
+    """
 
     email: str
     name: str
     role: str
     limit: Decimal | None = None
     chief: str | None = None
+    mails: bool = False
 
 
 class Org(NamedTuple):
@@ -35,8 +39,8 @@ DEMO = Org(
     "EUR",
     "Europe/Berlin",
     (
-        Member("ada@demo.example", "Ada Ahrens", "admin", Decimal(1_000_000)),
-        Member("mia@demo.example", "Mia Moreau", "sales", Decimal(50_000)),
+        Member("ada@demo.example", "Ada Ahrens", "admin", Decimal(1_000_000), mails=True),
+        Member("mia@demo.example", "Mia Moreau", "sales", Decimal(50_000), mails=True),
         Member("sam@demo.example", "Sam Sato", "sales", chief="mia@demo.example"),
         Member("olga@demo.example", "Olga Orlova", "operations"),
         Member("fin@demo.example", "Fin Fischer", "finance", Decimal(5_000)),
@@ -68,8 +72,8 @@ async def found(conn: psycopg.AsyncConnection[tuple[int]], org: Org) -> dict[str
         )
         people[member.email] = await _one(conn, "select id from crm.users where email_norm = %s", member.email)
         await conn.execute(
-            """insert into crm.memberships(org_id, user_id, role, may_approve, approval_limit, reports_to)
-            values (%s, %s, %s, %s, %s, %s) on conflict do nothing""",
+            """insert into crm.memberships(org_id, user_id, role, may_approve, approval_limit, reports_to, may_send_email)
+            values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing""",
             (
                 number,
                 people[member.email],
@@ -77,6 +81,7 @@ async def found(conn: psycopg.AsyncConnection[tuple[int]], org: Org) -> dict[str
                 member.limit is not None,
                 member.limit or Decimal(0),
                 people[member.chief] if member.chief else None,
+                member.mails,
             ),
         )
     await conn.execute(

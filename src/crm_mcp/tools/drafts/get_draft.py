@@ -28,7 +28,7 @@ class GetDraft(Args):
     agents=set(Agent) - {Agent.TRIAGE},
 )
 async def get_draft(ctx: Read, args: GetDraft) -> Answer[DraftView]:
-    """Show one draft: its state, who decided it and why, and the id of what it became. Use after an approval_required
+    """Show one draft: its state, who decided it and why, and the id of what it became; of an e-mail, whether it was sent. Use after an approval_required
     answer; wait_seconds waits for the decision. For all of them use list_drafts."""
     number, until = ids.parse("drafts", args.draft), time.monotonic() + args.wait_seconds
     pause = 0.2

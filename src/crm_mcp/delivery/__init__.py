@@ -1,0 +1,1 @@
+"""Sending what a person approved: at least once, under one Message-ID."""
