@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from bureau import Bureau
 from lab import LAB, Lab
 
 from crm_mcp.db import Database
@@ -24,3 +25,10 @@ def founded(home: Any) -> None:
 @pytest.fixture
 def lab(founded: None, approver: Database, connect: Callable[..., Any]) -> Lab:
     return Lab(approver, connect)
+
+
+@pytest.fixture
+async def bureau(home: Any, approver: Database, connect: Callable[..., Any]) -> Bureau:
+    made = Bureau(approver, connect)
+    await made.open(home.conninfo("crm_owner"))
+    return made
