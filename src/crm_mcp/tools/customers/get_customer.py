@@ -25,10 +25,10 @@ PARTS: dict[str, str] = {
       from crm.orders o where o.org_id = c.org_id and o.customer_id = c.id order by o.placed_at desc, o.id desc limit 5) x)""",
     "openIssues": """(select coalesce(jsonb_agg(x), '[]') from (select 'iss_' || s.id as id, s.title, s.status, s.priority,
       s.opened_at as "openedAt" from crm.issues s where s.org_id = c.org_id and s.customer_id = c.id
-      and s.status in ('open', 'waiting') order by s.opened_at desc limit 10) x)""",
+      and s.status in ('open', 'waiting') and s.archived_at is null order by s.opened_at desc limit 10) x)""",
     "activity": """(select coalesce(jsonb_agg(x), '[]') from (select 'act_' || a.id as id, a.kind, a.subject,
       a.happened_at as "happenedAt" from crm.activities a where a.org_id = c.org_id and a.customer_id = c.id
-      order by a.happened_at desc limit 10) x)""",
+      and a.archived_at is null order by a.happened_at desc limit 10) x)""",
     "notes": """(select coalesce(jsonb_agg(x), '[]') from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy",
       n.via_agent as "viaAgent", n.created_at as "createdAt" from crm.notes n left join crm.users u on u.id = n.created_by
       where n.org_id = c.org_id and n.customer_id = c.id and n.archived_at is null order by n.id desc limit 5) x)""",
@@ -63,12 +63,12 @@ class CustomerView(View):
     address: dict[str, Any] | None = None
 
 
-def statement(include: tuple[Include, ...]) -> str:
-    """Return the statement for what is included: one row of record, meta, city, country, status."""
+def statement(include: tuple[Include, ...], *, finance: bool) -> str:
+    """Return the statement for what is included: one row of record, meta, subtitle, badge."""
     parts = "".join(f", '{part}', {PARTS[part]}" for part in sorted(set(include)))
-    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = %(id)s), {insights.FACTS}
+    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = %(id)s), {insights.facts(finance=finance)}
  select jsonb_strip_nulls(jsonb_build_object('id', 'cust_' || c.id, 'name', c.name, 'kind', c.kind, 'email', c.email,
-   'phone', c.phone, 'segment', c.segment, 'archivedAt', c.archived_at{parts})), {insights.META},
+   'phone', c.phone, 'segment', c.segment, 'archivedAt', c.archived_at{parts})), {insights.meta(finance=finance)},
    concat_ws(', ', c.segment, c.city, c.country),
    case when c.archived_at is not null then 'archived' when j.overdue is not null then 'overdue'
         when j.churn = 'high' then 'at risk' end
@@ -88,7 +88,7 @@ async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
     row = await ctx.one(
-        statement(args.include),
+        statement(args.include, finance=ctx.principal.role in insights.FINANCE),
         id=ids.parse("customers", args.customer),
         now=now,
         today=today,
