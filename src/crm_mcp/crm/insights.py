@@ -126,8 +126,9 @@ def facts(*, finance: bool) -> str:
     """Return the common table expressions `facts` and `judged` over `found`, one customers row.
 
     They need %(today)s, the org's day, %(now)s and %(currency)s; without `finance` they read no invoice.
+    Materialized: each reference would else compute its fact anew.
     """
-    return f"""facts as (
+    return f"""facts as materialized (
  select c.id, c.credit_limit, {_OWED if finance else "null::jsonb as overdue, null::numeric as used,"}
   (select floor(extract(epoch from %(now)s::timestamptz - max(a.happened_at)) / 86400)::int from crm.activities a
    where a.org_id = c.org_id and a.customer_id = c.id and a.archived_at is null) as silent_days,
@@ -149,7 +150,7 @@ def facts(*, finance: bool) -> str:
  cross join lateral (
   select count(*) as quotes from crm.quotes e where e.org_id = c.org_id and e.customer_id = c.id and e.status = 'open'
    and e.valid_until >= %(today)s::date and e.archived_at is null) q),
-judged as (
+judged as materialized (
  select f.*, case when orders = 0 then null
    when usual_days is null then case when idle_days > 365 then 'high' when idle_days > 180 then 'medium' else 'low' end
    when idle_days > 2 * usual_days and idle_days > 60 then 'high'
