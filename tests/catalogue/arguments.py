@@ -15,7 +15,9 @@ EXAMPLES: Mapping[str, Any] = {
     "parameters": {},
 }
 """Values of arguments that no schema can suggest, by name."""
-LEFT_OUT = frozenset({"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state"})
+LEFT_OUT = frozenset(
+    {"cursor", "idempotency_key", "confidence", "placed_from", "placed_to", "status", "state", "skip"}
+)
 """Arguments that narrow, so that broad arguments do without them."""
 Path = tuple[str | int, ...]
 
@@ -43,6 +45,8 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
         return copy.deepcopy(EXAMPLES[name])
     if found := ID.search(schema.get("description", "")):
         return ids[found[1]]
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
     options = schema.get("anyOf") or [schema]

@@ -177,7 +177,7 @@ async def test_every_insight_that_is_told_has_its_rule_and_every_rule_its_insigh
     await lab.order(customer, "5", ago(1))
     await lab.add(Activity, {"customer_id": int(customer[5:]), "kind": "call", "subject": "x", "happened_at": ago(1)})
     meta = (await lab.ask("get_customer", {"customer": customer}, email))["_meta"]
-    assert set(meta) == set(insights.rules(role))
+    assert set(meta) - {"waiting", "decided"} == set(insights.rules(role)), "beside what stands of drafts"
 
 
 @pytest.mark.parametrize("role", Role)
