@@ -47,7 +47,7 @@ LEFT_OUT = frozenset(
         "received_on",
         "on_account",
     ]
-) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution"})
+) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip"})
 """Arguments that narrow, so that broad arguments do without them."""
 Path = tuple[str | int, ...]
 
@@ -77,6 +77,8 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
         return copy.deepcopy(EXAMPLES[name])
     if found := ID.search(schema.get("description", "")):
         return ids[found[1]]
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
     options = schema.get("anyOf") or [schema]

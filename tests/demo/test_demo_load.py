@@ -49,7 +49,9 @@ async def test_two_loads_at_once_make_each_org_once_with_every_row_recorded(
     assert (demo_counts["customers"], demo_counts["products"], demo_counts["orders"]) == (240, 60, 900)
     assert (other_counts["customers"], other_counts["orders"]) == (40, 100)
     assert demo_counts["notes"] == 181
-    tables = "customers contacts products stock_movements orders order_lines invoices exchange_rates issues activities notes"
+    tables = """customers contacts products stock_movements stock_reservations quotes quote_lines orders order_lines invoices
+        invoice_lines credit_notes payments payment_allocations tax_rates org_settings exchange_rates issues tasks
+        activities notes"""
     rows = sum([(await column(loaded, f"select count(*) from crm.{table}"))[0] for table in tables.split()])
     assert demo_counts["changes"] + other_counts["changes"] == rows
 
@@ -83,6 +85,31 @@ async def test_totals_equal_their_lines_in_the_database(loaded: psycopg.AsyncCon
         )
         == []
     )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        """select i.id from crm.invoices i left join crm.payment_allocations a on a.org_id = i.org_id and a.invoice_id = i.id
+        group by i.org_id, i.id having coalesce(sum(a.amount), 0) <> i.paid_total""",
+        """select p.id from crm.payments p left join crm.payment_allocations a on a.org_id = p.org_id and a.payment_id = p.id
+        group by p.org_id, p.id having coalesce(sum(a.amount), 0) <> p.allocated_total""",
+        """select i.id from crm.invoices i left join crm.credit_notes n on n.org_id = i.org_id and n.invoice_id = i.id
+        group by i.org_id, i.id having coalesce(sum(n.gross_total), 0) <> i.credited_total""",
+        """select i.id from crm.invoices i left join crm.invoice_lines l on l.org_id = i.org_id and l.invoice_id = i.id
+        group by i.org_id, i.id having coalesce(sum(l.net_amount), 0) <> i.net_total or coalesce(sum(l.tax_amount), 0) <> i.tax_total""",
+        """select l.id from crm.invoice_lines l join crm.invoices i on i.org_id = l.org_id and i.id = l.invoice_id
+        join crm.order_lines o on o.org_id = l.org_id and o.id = l.order_line_id
+        where o.order_id <> i.order_id or o.product_id <> l.product_id or o.quantity <> l.quantity""",
+        """select l.id from crm.order_lines l join crm.orders o on o.org_id = l.org_id and o.id = l.order_id
+        left join crm.stock_reservations r on r.org_id = o.org_id and r.order_id = o.id and r.product_id = l.product_id
+        where (o.status = 'confirmed' and r.quantity is distinct from l.quantity) or (o.status <> 'confirmed' and r.id is not null)""",
+        """select q.id from crm.quotes q left join crm.orders o on o.org_id = q.org_id and o.quote_id = q.id
+        where (q.status = 'accepted') <> (o.id is not null) or o.customer_id <> q.customer_id or o.gross_total <> q.gross_total""",
+    ],
+)
+async def test_documents_agree_with_each_other(loaded: psycopg.AsyncConnection[Any], wrong: str) -> None:
+    assert await column(loaded, wrong) == []
 
 
 async def test_orders_are_numbered_in_the_order_of_their_dates(loaded: psycopg.AsyncConnection[Any]) -> None:

@@ -13,6 +13,10 @@ from crm_mcp.money import rounded
 TODAY = date(2026, 11, 21)
 MONEY = ("net_total", "tax_total", "gross_total", "net_amount", "tax_amount", "paid_total")
 
+CLOCK = ("opened_at", "responded_at", "waiting_since", "resolved_at", "closed_at")
+ENDS = ("completed_at", "cancelled_at")
+QUOTED = ("quoted_at", "decided_at")
+
 
 @pytest.fixture(scope="module")
 def demo() -> Scene:
@@ -39,9 +43,15 @@ def test_another_day_moves_the_dates_and_keeps_the_rest(demo: Scene) -> None:
 def test_nothing_happens_today_or_later(demo: Scene) -> None:
     moments = [deal.order["placed_at"] for deal in demo.deals]
     moments += [deal.order["shipped_at"] for deal in demo.deals if deal.order["shipped_at"]]
-    moments += [row["opened_at"] for _, row in demo.issues] + [row["happened_at"] for _, row in demo.activities]
+    moments += [row["happened_at"] for _, row in demo.activities]
+    moments += [moment for case in demo.cases for name in CLOCK if (moment := case.issue[name])]
+    moments += [moment for deal in demo.deals for name in ENDS if (moment := deal.order[name])]
+    moments += [moment for made in demo.quotations for name in QUOTED if (moment := made.quote[name])]
+    moments += [row["completed_at"] for _, _, row in demo.tasks if row["completed_at"]]
 
     assert max(moments).date() < TODAY
+    assert max(made.payment["received_on"] for made in demo.receipts) < TODAY
+    assert max(credit.note["issued_on"] for credit in demo.credits) < TODAY
     assert min(deal.order["placed_at"] for deal in demo.deals).date() >= TODAY - timedelta(days=730)
 
 
@@ -102,6 +112,82 @@ def test_john_smith_owes_money_and_ordered_lately(demo: Scene) -> None:
     assert "J. Smith Inc" in {party.customer["name"] for party in demo.parties}
 
 
+def test_every_amount_paid_came_in_by_payments_on_plausible_days(demo: Scene) -> None:
+    came: Counter[int] = Counter()
+    for receipt in demo.receipts:
+        payment = receipt.payment
+        assert payment["allocated_total"] == sum(amount for _, amount in receipt.allocations) <= payment["amount"]
+        for at, amount in receipt.allocations:
+            deal = demo.deals[at]
+            assert deal.invoice and deal.customer == receipt.customer
+            assert deal.invoice["currency"] == payment["currency"]
+            assert 0 <= (payment["received_on"] - deal.invoice["issued_on"]).days <= 60
+            came[at] += amount  # type: ignore[assignment]
+    paid = {at: deal.invoice["paid_total"] for at, deal in enumerate(demo.deals) if deal.invoice}
+
+    assert dict(came) == {at: amount for at, amount in paid.items() if amount}
+    assert sum(not receipt.allocations for receipt in demo.receipts) == 5
+
+
+def test_credited_invoices_are_settled_by_what_was_paid(demo: Scene) -> None:
+    assert 5 < len(demo.credits) < 20
+    for credit in demo.credits:
+        bill = demo.deals[credit.deal].invoice
+        assert bill and bill["paid_total"] + bill["credited_total"] == bill["gross_total"]
+        assert bill["credited_total"] == credit.note["gross_total"]
+        assert credit.note["issued_on"] > bill["issued_on"]
+
+
+def test_quotes_are_open_expired_declined_with_a_reason_or_became_their_order(demo: Scene) -> None:
+    kinds = Counter(
+        "expired" if quote["status"] == "open" and quote["valid_until"] < TODAY else quote["status"]
+        for quote in (made.quote for made in demo.quotations)
+    )
+    assert len(demo.quotations) == 80 and set(kinds) == {"open", "expired", "declined", "accepted"}
+    assert min(kinds.values()) > 8
+    for made in demo.quotations:
+        assert (made.quote["status"] == "declined") == bool(made.quote["lost_reason"])
+        assert (made.quote["status"] == "accepted") == (made.deal is not None)
+        if made.deal is not None:
+            order = demo.deals[made.deal].order
+            assert order["status"] != "cancelled" and order["net_total"] == made.quote["net_total"]
+            assert made.quote["quoted_at"] < order["placed_at"] == made.quote["decided_at"]
+
+
+def test_orders_say_when_they_ended(demo: Scene) -> None:
+    for order in (deal.order for deal in demo.deals):
+        assert (order["status"] == "completed") == bool(order["completed_at"])
+        assert (order["status"] == "cancelled") == bool(order["cancelled_at"]) == bool(order["cancel_reason"])
+        assert not order["completed_at"] or order["completed_at"] > order["shipped_at"]
+
+
+def test_issues_were_resolved_in_time_and_late_and_are_about_what_was_bought(demo: Scene) -> None:
+    over = [case.issue for case in demo.cases if case.issue["resolved_at"]]
+    late = sum(issue["resolved_at"] > issue["resolve_by"] for issue in over)
+
+    assert 10 < late < len(over) / 2
+    assert all(bool(c.issue["resolved_at"]) == (c.issue["status"] in ("resolved", "closed")) for c in demo.cases)
+    for case in demo.cases:
+        if case.deal is not None:
+            deal = demo.deals[case.deal]
+            assert deal.customer == case.customer and deal.order["shipped_at"] < case.issue["opened_at"]
+            assert case.product is None or case.product in {line["product_id"] for line in deal.lines}
+    assert sum(case.issue["warranty_until"] is not None for case in demo.cases) > 20
+
+
+def test_everybody_has_tasks_and_some_are_overdue(demo: Scene) -> None:
+    overdue = [row for _, _, row in demo.tasks if row["status"] == "open" and row["due_on"] < TODAY]
+
+    assert len(demo.tasks) == 120 and 10 < len(overdue) < 40
+    assert {email for _, email, _ in demo.tasks} == {member.email for member in demo.org.members}
+
+
+def test_the_books_are_closed_through_the_month_before_last(demo: Scene) -> None:
+    assert demo.settings["books_closed_through"] == date(2026, 9, 30)
+    assert scene.demo(date(2027, 1, 31)).settings["books_closed_through"] == date(2026, 11, 30)
+    assert {row["zone"] for row in demo.taxes} == {"domestic", "eu_business", "export"}
+
+
 def test_stock_is_short_of_some_products_and_one_is_no_longer_sold(demo: Scene) -> None:
     assert [good.discontinued for good in demo.goods].count(True) == 1
     assert 3 <= sum(good.stock < good.reorder for good in demo.goods) <= 12
@@ -116,7 +202,8 @@ def test_one_note_carries_a_planted_instruction(demo: Scene) -> None:
 
 
 def test_no_address_of_the_demo_reaches_anybody(demo: Scene) -> None:
-    rows = [party.customer for party in demo.parties] + [row for party in demo.parties for row in party.contacts]
+    rows = [{"email": demo.settings["sender_email"]}, *(party.customer for party in demo.parties)]
+    rows += [row for party in demo.parties for row in party.contacts]
 
     assert all(row["email"] is None or row["email"].endswith(".example") for row in rows)
     assert all(row["email"] is None or row["email"].isascii() for row in rows)

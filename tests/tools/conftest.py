@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from bureau import Bureau
 from lab import LAB, Lab
 from posting import Posting
 
@@ -30,3 +31,10 @@ def lab(founded: None, approver: Database, connect: Callable[..., Any]) -> Lab:
 @pytest.fixture
 def posting(lab: Lab, executor: Any, person: Any, home: Any) -> Posting:
     return Posting(lab, executor, person, home)
+
+
+@pytest.fixture
+async def bureau(home: Any, approver: Database, connect: Callable[..., Any]) -> Bureau:
+    made = Bureau(approver, connect)
+    await made.open(home.conninfo("crm_owner"))
+    return made

@@ -14,7 +14,7 @@ async def test_every_listed_report_runs_as_it_is_listed(lab):
     for report in (await lab.ask("list_reports", {}))["reports"]:
         given = {p["name"]: p["default"] for p in report["parameters"] if p.get("default") is not None}
         told = await lab.ask("run_report", {"report": report["name"], "parameters": given})
-        assert told["report"]["title"] == report["title"]
+        assert told["report"]["name"] == report["name"]
 
 
 async def test_parameters_say_what_they_mean(lab):

@@ -8,7 +8,7 @@ TAX = Decimal(19)
 
 
 class Good(NamedTuple):
-    """A product with its net price and its stock today; below `reorder`, operations orders more."""
+    """A product with its net price and its stock today; below `reorder`, operations orders more; `warranty` in months."""
 
     sku: str
     name: str
@@ -19,6 +19,7 @@ class Good(NamedTuple):
     reorder: int
     discontinued: bool
     stock: int
+    warranty: int = 0
 
 
 _MODELS = {
@@ -29,6 +30,7 @@ _MODELS = {
     "Lighting": ("Desk lamp", "Floor lamp", "Pendant lamp"),
 }
 _FINISHES = ("oak", "walnut", "white", "Björk", "anthracite")
+_WARRANTY = {"Desks": 60, "Chairs": 36, "Lighting": 24}
 _FROM = {"Desks": 320, "Chairs": 85, "Tables": 210, "Storage": 140, "Lighting": 49}
 _IMPORTED = {"Eames-style lounge chair": "1490.00", "Acoustic booth, two seats": "5250.00"}
 
@@ -57,4 +59,5 @@ def _stocked(chance: Random, position: int, good: Good) -> Good:
     reorder = chance.choice((5, 10, 10, 20))
     scarce = position % 9 == 0
     stock = chance.randrange(1, reorder) if scarce else chance.randrange(reorder + 1, reorder * 12)
-    return good._replace(sku=f"NL-{good.category[:2].upper()}-{position:03}", reorder=reorder, stock=stock)
+    sku, warranty = f"NL-{good.category[:2].upper()}-{position:03}", _WARRANTY.get(good.category, 0)
+    return good._replace(sku=sku, reorder=reorder, stock=stock, warranty=warranty)

@@ -1,6 +1,7 @@
 """Write the demo orgs: people by the owner, records through a batch like any person's own import."""
 
 from datetime import date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -10,15 +11,25 @@ from .. import auth
 from ..crm.models import (
     Activity,
     Contact,
+    CreditNote,
     Customer,
     ExchangeRate,
     Invoice,
+    InvoiceLine,
     Issue,
     Note,
     Order,
     OrderLine,
+    OrgSettings,
+    Payment,
+    PaymentAllocation,
     Product,
+    Quote,
+    QuoteLine,
     StockMovement,
+    StockReservation,
+    Task,
+    TaxRate,
 )
 from ..db import Database
 from ..importing.batch import batch
@@ -30,6 +41,9 @@ from .staff import DEMO, found
 
 LOCK = 726_300_000_002
 """The advisory lock under which one process at a time loads the demo."""
+
+
+KEPT = ("product_id", "order_id", "quantity")
 
 
 async def load(owner_conninfo: str, approver: Database, today: date | None = None) -> None:
@@ -65,10 +79,11 @@ async def _bring_in(owner: psycopg.AsyncConnection[tuple[int]], approver: Databa
         "orders": len(what.deals),
     }
     async with batch(approver, who, "demo", about, f"Load the demo records of {what.org.name}.") as session:
-        await _write(session, who.org, what, [people[m.email] for m in what.org.members if m.role == "sales"])
+        await _write(session, who.org, what, people)
 
 
-async def _write(session: AsyncSession, org: int, what: Scene, sellers: list[int]) -> None:
+async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str, int]) -> None:
+    sellers = [people[m.email] for m in what.org.members if m.role == "sales"]
     customers = await add(
         session,
         Customer,
@@ -103,6 +118,7 @@ async def _write(session: AsyncSession, org: int, what: Scene, sellers: list[int
                 "tax_rate": TAX,
                 "reorder_level": good.reorder,
                 "discontinued": good.discontinued,
+                "warranty_months": good.warranty,
             }
             for good in what.goods
         ],
@@ -117,22 +133,143 @@ async def _write(session: AsyncSession, org: int, what: Scene, sellers: list[int
         ],
     )
     await add(session, ExchangeRate, org, what.rates)
-    await _write_trade(session, org, what, customers, products)
-    for model, rows in ((Issue, what.issues), (Activity, what.activities), (Note, what.notes)):
-        await add(session, model, org, [{**row, "customer_id": customers[at]} for at, row in rows])
+    await add(session, TaxRate, org, what.taxes)
+    sold = await _write_sales(session, org, what, customers, products)
+    await _write_money(session, org, what, customers, products, sold)
+    await _write_work(session, org, what, customers, products, sold, people)
+    # last: nothing can be posted into closed books
+    await add(session, OrgSettings, org, [what.settings])
 
 
-async def _write_trade(
+class Sold(NamedTuple):
+    """The ids of orders in the order of the deals, and of their lines."""
+
+    orders: list[int]
+    lines: list[list[int]]
+
+
+async def _write_sales(
     session: AsyncSession, org: int, what: Scene, customers: list[int], products: list[int]
-) -> None:
-    orders = await add(
-        session, Order, org, [{**deal.order, "customer_id": customers[deal.customer]} for deal in what.deals]
+) -> Sold:
+    quotes = await add(
+        session, Quote, org, [{**made.quote, "customer_id": customers[made.customer]} for made in what.quotations]
     )
-    lines: list[Row] = []
-    invoices: list[Row] = []
-    for order, deal in zip(orders, what.deals, strict=True):
-        lines += ({**line, "order_id": order, "product_id": products[line["product_id"]]} for line in deal.lines)
-        if deal.invoice:
-            invoices.append({**deal.invoice, "order_id": order, "customer_id": customers[deal.customer]})
-    await add(session, OrderLine, org, lines)
-    await add(session, Invoice, org, invoices)
+    await add(
+        session,
+        QuoteLine,
+        org,
+        [
+            {**line, "quote_id": quote, "product_id": products[line["product_id"]]}
+            for quote, made in zip(quotes, what.quotations, strict=True)
+            for line in made.lines
+        ],
+    )
+    quoted = {made.deal: quote for quote, made in zip(quotes, what.quotations, strict=True)}
+    orders = await add(
+        session,
+        Order,
+        org,
+        [
+            {**deal.order, "customer_id": customers[deal.customer], "quote_id": quoted.get(at)}
+            for at, deal in enumerate(what.deals)
+        ],
+    )
+    lines: list[Row] = [
+        {**line, "order_id": order, "product_id": products[line["product_id"]]}
+        for order, deal in zip(orders, what.deals, strict=True)
+        for line in deal.lines
+    ]
+    numbers = iter(await add(session, OrderLine, org, lines))
+    confirmed = {order for order, deal in zip(orders, what.deals, strict=True) if deal.order["status"] == "confirmed"}
+    kept = [{name: line[name] for name in KEPT} for line in lines if line["order_id"] in confirmed]
+    await add(session, StockReservation, org, kept)
+    return Sold(orders, [[next(numbers) for _ in deal.lines] for deal in what.deals])
+
+
+async def _write_money(
+    session: AsyncSession, org: int, what: Scene, customers: list[int], products: list[int], sold: Sold
+) -> None:
+    billed = [(at, deal) for at, deal in enumerate(what.deals) if deal.invoice]
+    made = await add(
+        session,
+        Invoice,
+        org,
+        [
+            {**(deal.invoice or {}), "order_id": sold.orders[at], "customer_id": customers[deal.customer]}
+            for at, deal in billed
+        ],
+    )
+    invoices = {at: invoice for invoice, (at, _) in zip(made, billed, strict=True)}
+    await add(
+        session,
+        InvoiceLine,
+        org,
+        [
+            {**line, "invoice_id": invoices[at], "order_line_id": number, "product_id": products[line["product_id"]]}
+            for at, deal in billed
+            for line, number in zip(deal.lines, sold.lines[at], strict=True)
+        ],
+    )
+    await add(
+        session,
+        CreditNote,
+        org,
+        [
+            {
+                **credit.note,
+                "invoice_id": invoices[credit.deal],
+                "customer_id": customers[what.deals[credit.deal].customer],
+            }
+            for credit in what.credits
+        ],
+    )
+    payments = await add(
+        session, Payment, org, [{**row.payment, "customer_id": customers[row.customer]} for row in what.receipts]
+    )
+    await add(
+        session,
+        PaymentAllocation,
+        org,
+        [
+            {"payment_id": payment, "invoice_id": invoices[at], "amount": amount}
+            for payment, row in zip(payments, what.receipts, strict=True)
+            for at, amount in row.allocations
+        ],
+    )
+
+
+async def _write_work(
+    session: AsyncSession,
+    org: int,
+    what: Scene,
+    customers: list[int],
+    products: list[int],
+    sold: Sold,
+    people: dict[str, int],
+) -> None:
+    await add(
+        session,
+        Issue,
+        org,
+        [
+            {
+                **case.issue,
+                "customer_id": customers[case.customer],
+                "order_id": sold.orders[case.deal] if case.deal is not None else None,
+                "product_id": products[case.product] if case.product is not None else None,
+                "assignee_id": people[case.assignee] if case.assignee else None,
+            }
+            for case in what.cases
+        ],
+    )
+    await add(
+        session,
+        Task,
+        org,
+        [
+            {**row, "customer_id": customers[at] if at is not None else None, "assignee_id": people[email]}
+            for at, email, row in what.tasks
+        ],
+    )
+    for model, rows in ((Activity, what.activities), (Note, what.notes)):
+        await add(session, model, org, [{**row, "customer_id": customers[at]} for at, row in rows])

@@ -16,6 +16,8 @@ DAYS = 730
 OVERDUE = 0.14
 """The share of unpaid invoices among those that fell due in the last 200 days; older ones are settled."""
 
+_WHY_CANCELLED = ("Ordered twice by mistake.", "Could not be delivered in time.", "The customer's budget was cut.")
+
 
 class Deal(NamedTuple):
     """An order with its lines and its invoice, which name customers, products and orders by their place.
@@ -71,6 +73,16 @@ def deals(chance: Random, market: Market, customers: int, count: int, special: i
     return made
 
 
+def ended(chance: Random, made: list[Deal]) -> None:
+    """Say of completed and cancelled orders when they were, and why."""
+    for deal in made:
+        order = deal.order
+        done, gone = order["status"] == "completed", order["status"] == "cancelled"
+        order["completed_at"] = order["shipped_at"] + timedelta(days=chance.randrange(1, 4)) if done else None
+        order["cancelled_at"] = order["placed_at"] + timedelta(hours=chance.randrange(1, 4)) if gone else None
+        order["cancel_reason"] = chance.choice(_WHY_CANCELLED) if gone else None
+
+
 def numbered(made: list[Deal]) -> int:
     """Number the invoices by their date; return how many there are."""
     invoices = sorted((deal.invoice for deal in made if deal.invoice), key=lambda row: row["issued_on"])
@@ -86,7 +98,7 @@ def _age(chance: Random) -> int:
 
 def _deal(chance: Random, market: Market, customer: int, age: int, overdue: bool | None = None) -> Deal:
     placed = _at(chance, market, age)
-    total, lines = _lines(chance, market)
+    total, lines = drawn(chance, market)
     status, shipped = _progress(chance, placed, age) if overdue is None else _delivered(placed, age)
     order: Row = {
         "status": status,
@@ -94,7 +106,7 @@ def _deal(chance: Random, market: Market, customer: int, age: int, overdue: bool
         "net_total": total.net,
         "tax_total": total.tax,
         "gross_total": total.gross,
-        "base_total": _in_base(market, total, placed.date()),
+        "base_total": worth(market, total.gross, total.currency, placed.date()),
         "placed_at": placed,
         "shipped_at": shipped,
         "salesperson": chance.choice(market.sellers),
@@ -109,7 +121,8 @@ def _at(chance: Random, market: Market, age: int) -> datetime:
     return datetime.combine(market.today - timedelta(days=age), hour).astimezone(UTC)
 
 
-def _lines(chance: Random, market: Market) -> tuple[Total, list[Row]]:
+def drawn(chance: Random, market: Market) -> tuple[Total, list[Row]]:
+    """Return lines of goods of one currency at their prices, and what they cost."""
     imports = [i for i, good in enumerate(market.goods) if good.currency != market.base]
     at_home = [i for i, good in enumerate(market.goods) if good.currency == market.base]
     shelf = imports if imports and chance.random() < 0.05 else at_home
@@ -174,15 +187,22 @@ def _invoice(chance: Random, market: Market, total: Total, shipped: datetime, ov
         "net_total": total.net,
         "tax_total": total.tax,
         "gross_total": total.gross,
-        "base_total": _in_base(market, total, issued),
+        "base_total": worth(market, total.gross, total.currency, issued),
         "paid_total": paid,
+        "credited_total": Decimal(0),
         "issued_on": issued,
         "due_on": due,
     }
 
 
-def _in_base(market: Market, total: Total, day: date) -> Decimal:
-    if total.currency == market.base:
-        return total.gross
-    known = [row["rate"] for row in market.rates if row["currency"] == total.currency and row["valid_from"] <= day]
-    return rounded(total.gross * known[-1], market.base)
+def totals(market: Market, gross: Decimal, currency: str, moment: datetime) -> Row:
+    """Return a gross total with what it was worth then."""
+    return {"gross_total": gross, "base_total": worth(market, gross, currency, moment.date())}
+
+
+def worth(market: Market, amount: Decimal, currency: str, day: date) -> Decimal:
+    """Return an amount in the base currency by the rate of a day."""
+    if currency == market.base:
+        return amount
+    known = [row["rate"] for row in market.rates if row["currency"] == currency and row["valid_from"] <= day]
+    return rounded(amount * known[-1], market.base)

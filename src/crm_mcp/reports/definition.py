@@ -1,4 +1,10 @@
-"""Reports: each a .sql file whose header says what it takes, what its columns mean and who may run it."""
+"""Reports: each a .sql file whose header says what it takes, what its columns mean and who may run it.
+
+The header is of lines `-- key: value`: title, description, roles; and where there are any
+`param: name type = default | meaning`, `period: default | what it is of`, `column: name type [total] [in unit] | meaning`,
+`ids: table` (what the column `ids` of the statement numbers, with all of them counted in `id_count`),
+`chart: kind x y`, `note: text` (each a rule of the definition) and `also: name` (a name it had before).
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +16,16 @@ from typing import Any
 
 from ..errors import Refusal
 from ..principal import Role
+from . import period
+from .period import Period
 
 HERE = Path(__file__).parent
 _LINE = re.compile(r"-- (\w+): (.*)")
 _PARAM = re.compile(r"(\w+) (integer|text|date) = (\S+) \| (.+)")
-_COLUMN = re.compile(r"(\w+) (text|integer|money|date|number)( total)? \| (.+)")
+_PERIOD = re.compile(r"(all|this_month|last_month|\d+_days) \| (.+)")
+_COLUMN = re.compile(r"(\w+) (text|integer|money|amount|date|percent)( total)?(?: in (\w+))? \| (.+)")
+_CHART = re.compile(r"(bar|line|pie) (\w+) (\w+)")
+_KEYS = frozenset(["title", "description", "roles", "param", "period", "column", "ids", "chart", "note", "also"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +38,26 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A column; `money` is in base currency, `amount` in that of the row's column `currency`."""
+
     name: str
     type: str
     total: bool
+    unit: str | None
     meaning: str
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A report's parameters: as the statement takes them, and as the result shows them."""
+
+    bound: Mapping[str, object]
+    shown: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """A report. Its SQL names %(org)s, %(zone)s, %(currency)s and its parameters."""
+    """A report. Its SQL names %(org)s, %(zone)s, %(currency)s, %(now)s, %(today)s and its parameters."""
 
     name: str
     title: str
@@ -43,21 +65,32 @@ class Report:
     roles: frozenset[Role]
     sql: str
     params: tuple[Param, ...] = field(default=())
+    period: Period | None = None
     columns: tuple[Column, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    ids: str | None = None
+    chart: Mapping[str, str] | None = None
+    formerly: tuple[str, ...] = field(default=())
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, object]:
-        """Return the value of each parameter.
+    def values(self, given: Mapping[str, Any], today: date) -> Asked:
+        """Return the value of each parameter; `today` is the org's day.
 
         Raises:
-            Refusal: INVALID_ARGUMENT, for an unknown name or a value of another type.
+            Refusal: INVALID_ARGUMENT, for an unknown name, a value of another type or a period that is none.
         """
         known = {param.name: param for param in self.params}
+        names = [*known, *(period.NAMES if self.period else ())]
         for name in given:
-            if name not in known:
-                hint = f"{self.name} takes {', '.join(known) or 'no parameters'}."
+            if name not in names:
+                hint = f"{self.name} takes {', '.join(names) or 'no parameters'}."
                 raise Refusal("INVALID_ARGUMENT", hint, argument=ascii(f"parameters.{name[:60]}")[1:-1])
-        return {name: _value(param, given.get(name, param.default)) for name, param in known.items()}
+        own = {name: _value(param, given.get(name, param.default)) for name, param in known.items()}
+        if self.period is None:
+            return Asked(own, own)
+        since, until = self.period.days(given, today)
+        return Asked(
+            {"from": since or "-infinity", "to": until or "infinity", **own}, {"from": since, "to": until, **own}
+        )
 
 
 def _value(param: Param, given: Any) -> object:
@@ -87,19 +120,28 @@ def read(file: Path) -> Report:
     text = file.read_text(encoding="utf-8")
     header: dict[str, list[str]] = {}
     for line in text.splitlines():
-        if match := _LINE.fullmatch(line):
+        if line.startswith("--"):
+            match = _matched(_LINE, line, file)
+            if match[1] not in _KEYS:
+                raise ValueError(f"{file.name}: a header has no {match[1]}")
             header.setdefault(match[1], []).append(match[2])
     params = [_matched(_PARAM, line, file) for line in header.get("param", [])]
     columns = [_matched(_COLUMN, line, file) for line in header.get("column", [])]
+    periods = [_matched(_PERIOD, line, file) for line in header.get("period", [])]
+    charts = [_matched(_CHART, line, file) for line in header.get("chart", [])]
     return Report(
         file.stem,
         header["title"][0],
         header["description"][0],
         frozenset(Role(role.strip()) for role in header["roles"][0].split(",")),
-        "\n".join(line for line in text.splitlines() if not line.startswith("--")),
+        "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")),
         tuple(Param(m[1], m[2], _default(m[2], m[3]), m[4]) for m in params),
-        tuple(Column(m[1], m[2], bool(m[3]), m[4]) for m in columns),
+        Period(periods[0][1], periods[0][2]) if periods else None,
+        tuple(Column(m[1], m[2], bool(m[3]), m[4], m[5]) for m in columns),
         tuple(header.get("note", ())),
+        header["ids"][0] if "ids" in header else None,
+        {"kind": charts[0][1], "x": charts[0][2], "y": charts[0][3]} if charts else None,
+        tuple(header.get("also", ())),
     )
 
 
@@ -117,3 +159,8 @@ def _default(kind: str, text: str) -> object:
 def every() -> Mapping[str, Report]:
     """Return all reports by name."""
     return {file.stem: read(file) for file in sorted(HERE.glob("*.sql"))}
+
+
+def named(name: str, role: Role) -> Report | None:
+    """Return the report of a name, or of one that it had before, if the role may run it."""
+    return next((r for r in every().values() if name in (r.name, *r.formerly) and role in r.roles), None)

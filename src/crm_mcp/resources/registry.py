@@ -9,7 +9,7 @@ from typing import Any
 from .. import ids
 from ..context import Read
 from ..crm import drafts
-from ..crm.insights import RULES
+from ..crm.rules import rules
 from ..errors import Refusal
 from ..policy import Policy
 
@@ -50,7 +50,11 @@ class Resource:
 
 async def _schema(ctx: Read) -> Any:
     row = await ctx.one(SCHEMA, role=ctx.principal.role)
-    return {"tables": row[0] if row else [], "insights": RULES, "ids": {v: k for k, v in ids.PREFIX.items()}}
+    return {
+        "tables": row[0] if row else [],
+        "insights": rules(ctx.principal.role),
+        "ids": {v: k for k, v in ids.PREFIX.items()},
+    }
 
 
 async def _table(ctx: Read, type: str, table: str) -> Any:

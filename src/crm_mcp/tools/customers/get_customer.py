@@ -10,7 +10,7 @@ from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import insights, missing, subjects
 from crm_mcp.money import money_sql
-from crm_mcp.principal import Agent
+from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
 
 Include = Literal["summary", "contacts", "recentOrders", "openIssues", "openTasks", "activity", "notes", "address"]
@@ -75,12 +75,12 @@ class CustomerView(View):
     address: dict[str, Any] | None = None
 
 
-def statement(include: tuple[Include, ...]) -> str:
-    """Return the statement for what is included: one row of record, meta, city, country, status."""
+def statement(include: tuple[Include, ...], role: Role) -> str:
+    """Return the statement for what is included: one row of record, meta, subtitle, badge."""
     parts = "".join(f", '{part}', {PARTS[part]}" for part in sorted(set(include)))
-    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = %(id)s), {insights.FACTS}
+    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = %(id)s), {insights.facts(role)}
  select jsonb_strip_nulls(jsonb_build_object('id', 'cust_' || c.id, 'name', c.name, 'kind', c.kind, 'email', c.email,
-   'phone', c.phone, 'segment', c.segment, 'archivedAt', c.archived_at{parts})), {insights.META},
+   'phone', c.phone, 'segment', c.segment, 'archivedAt', c.archived_at{parts})), {insights.meta(role)},
    concat_ws(', ', c.segment, c.city, c.country),
    case when c.archived_at is not null then 'archived' when j.overdue is not null then 'overdue'
         when j.churn = 'high' then 'at risk' end
@@ -101,7 +101,7 @@ async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
     row = await ctx.one(
-        statement(args.include),
+        statement(args.include, ctx.principal.role),
         id=ids.parse("customers", args.customer),
         now=now,
         today=today,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import insights, invoices
+from crm_mcp.crm import invoices, receivables
 from crm_mcp.money import Money, money_sql
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
@@ -96,7 +96,7 @@ def statement(status: Status | None, detailed: bool) -> str:
     order by i.issued_on desc, i.id desc), '[]')
    from page i join crm.customers c on c.org_id = %(org)s and c.id = i.customer_id
     left join crm.orders o on o.org_id = %(org)s and o.id = i.order_id),
-  (select count(*) from matched), {insights.INVOICE_TOTALS}, {insights.AGEING},
+  (select count(*) from matched), {receivables.INVOICE_TOTALS}, {receivables.AGEING},
   (select coalesce(jsonb_agg(jsonb_build_array(i.issued_on, i.id) order by i.issued_on desc, i.id desc), '[]') from page i)"""
 
 

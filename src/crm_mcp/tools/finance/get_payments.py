@@ -7,7 +7,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import insights, payments
+from crm_mcp.crm import payments, receivables
 from crm_mcp.money import Money, money_sql
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
@@ -34,7 +34,7 @@ SQL = f"""with page as (select * from crm.payments p where {FILTER}
       where a.org_id = %(org)s and a.payment_id = p.id),
     'onAccount', {money_sql("p.amount - p.allocated_total", "p.currency")})) order by p.received_on desc, p.id desc), '[]')
    from page p join crm.customers c on c.org_id = %(org)s and c.id = p.customer_id),
-  (select count(*) from matched), {insights.PAYMENT_TOTALS},
+  (select count(*) from matched), {receivables.PAYMENT_TOTALS},
   (select coalesce(jsonb_agg(jsonb_build_array(p.received_on, p.id) order by p.received_on desc, p.id desc), '[]') from page p)"""
 
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from crm_mcp.context import Read
 from crm_mcp.principal import Agent
-from crm_mcp.reports import definition
+from crm_mcp.reports import definition, period
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
 
 
@@ -19,6 +19,7 @@ class ReportRow(View):
     name: str
     title: str
     description: str
+    period: str | None = None
     parameters: list[dict[str, Any]]
 
 
@@ -37,6 +38,7 @@ async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
             name=report.name,
             title=report.title,
             description=report.description,
+            period=report.period.default if report.period else None,
             parameters=[
                 {"name": p.name, "type": p.type, "default": p.default, "meaning": p.meaning} for p in report.params
             ],
@@ -44,4 +46,8 @@ async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
         for report in definition.every().values()
         if ctx.principal.role in report.roles
     ]
-    return Answer(rows, Display(title=f"{len(rows)} reports"))
+    told = {
+        "period": "The default; parameters name another one by month, year, days, or from and to.",
+        **period.MEANING,
+    }
+    return Answer(rows, Display(title=f"{len(rows)} reports"), {"periods": told})

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import insights, issues, people
+from crm_mcp.crm import clocks, issues, people
 from crm_mcp.crm.issues import IssueView, Kind, Priority
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, tool
@@ -21,19 +21,19 @@ ROW = """jsonb_build_object('id', 'iss_' || i.id, 'title', i.title, 'status', i.
    'respondBy', case when k.answering then i.respond_by end, 'resolveBy', i.resolve_by)"""
 FILTER = f"""i.org_id = %(org)s and i.archived_at is null
    and (%(customer)s::bigint is null or i.customer_id = %(customer)s)
-   and (%(status)s::text is null or i.status = %(status)s or (%(status)s = 'unresolved' and {insights.UNRESOLVED}))
+   and (%(status)s::text is null or i.status = %(status)s or (%(status)s = 'unresolved' and {clocks.UNRESOLVED}))
    and (%(priority)s::text is null or i.priority = %(priority)s) and (%(type)s::text is null or i.type = %(type)s)
    and (%(nobody)s is false or i.assignee_id is null)
    and (%(person)s::text is null or i.assignee_id = (select id from whose))
    and lower(i.title || ' ' || coalesce(i.description, '')) like all (%(words)s::text[])
-   and (%(overdue)s is false or ({insights.UNRESOLVED} and k.state = 'breached'))"""
+   and (%(overdue)s is false or ({clocks.UNRESOLVED} and k.state = 'breached'))"""
 LIST = f"""with {people.MEANT},
  whose as (select %(me)s::bigint as id where %(me)s::bigint is not null union all select min(id) from meant having count(*) = 1),
- page as (select i.* from crm.issues i, {insights.CLOCK} where {FILTER}
+ page as (select i.* from crm.issues i, {clocks.CLOCK} where {FILTER}
    and (%(after_at)s::timestamptz is null or (i.opened_at, i.id) < (%(after_at)s::timestamptz, %(after_id)s::bigint))
    order by i.opened_at desc, i.id desc limit %(most)s),
- counted as (select i.priority, i.status, k.state from crm.issues i, {insights.CLOCK} where {FILTER} limit {COUNTED + 1})
- select (select coalesce(jsonb_agg(jsonb_strip_nulls({ROW}) order by i.opened_at desc, i.id desc), '[]') from page i, {insights.CLOCK}),
+ counted as (select i.priority, i.status, k.state from crm.issues i, {clocks.CLOCK} where {FILTER} limit {COUNTED + 1})
+ select (select coalesce(jsonb_agg(jsonb_strip_nulls({ROW}) order by i.opened_at desc, i.id desc), '[]') from page i, {clocks.CLOCK}),
   (select jsonb_build_object('total', count(*),
     'byPriority', (select coalesce(jsonb_object_agg(priority, n), '{{}}') from (select priority, count(*) n from counted group by 1) x),
     'byStatus', (select coalesce(jsonb_object_agg(status, n), '{{}}') from (select status, count(*) n from counted group by 1) x),
@@ -57,8 +57,8 @@ ONE = f"""select jsonb_strip_nulls({ROW} || jsonb_build_object('description', i.
      a.happened_at as "happenedAt" from crm.activities a where {ON_IT.format(row="a")} order by a.happened_at desc, a.id desc limit 10) x),
    'tasks', (select jsonb_agg(jsonb_strip_nulls(to_jsonb(x))) from (select 'task_' || t.id as id, t.title, t.status, t.due_on as "dueOn",
      u.name as assignee from crm.tasks t left join crm.users u on u.id = t.assignee_id where {ON_IT.format(row="t")}
-     order by t.status = 'open' desc, t.due_on nulls last, t.id limit 10) x))), {insights.ISSUE_META}
- from crm.issues i, {insights.CLOCK}
+     order by t.status = 'open' desc, t.due_on nulls last, t.id limit 10) x))), {clocks.ISSUE_META}
+ from crm.issues i, {clocks.CLOCK}
  where i.org_id = %(org)s and i.id = %(id)s and i.archived_at is null"""
 
 
