@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from crm_mcp.principal import Role
 from crm_mcp.tools.customers.get_customer import DEFAULT, statement
 
 
@@ -15,7 +16,7 @@ class BareQuery:
     def __init__(self, conninfo: str, org: int, currency: str) -> None:
         self._conn = psycopg.connect(conninfo, autocommit=True, prepare_threshold=2)
         self._org, self._currency = org, currency
-        self._sql: Any = statement(DEFAULT)
+        self._sql: Any = statement(DEFAULT, Role.SALES)
         self._bind: Any = f"set local crm.org_id = '{int(org)}'"
 
     def __enter__(self) -> "BareQuery":
@@ -27,7 +28,14 @@ class BareQuery:
     def ask(self, customer: int) -> float:
         """Return the seconds of one customer's row."""
         now = datetime.now(UTC)
-        params = {"org": self._org, "id": customer, "now": now, "today": now.date(), "currency": self._currency}
+        params = {
+            "org": self._org,
+            "id": customer,
+            "now": now,
+            "today": now.date(),
+            "currency": self._currency,
+            "role": Role.SALES,
+        }
         began = time.perf_counter()
         with self._conn.pipeline():
             self._conn.execute("begin read only")

@@ -2,13 +2,13 @@
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import UnknownTool
 from .jsonvalue import is_array, is_object
-from .principal import Principal
+from .principal import Principal, Role
 from .tool import Effect, Tool
 
 HERE = Path(__file__).parent
@@ -16,20 +16,36 @@ SNAPSHOT = HERE / "catalog.json"
 """The wire surface: generated, compared by a test, served without importing a tool."""
 
 
+CORE = frozenset({"account", "customers", "reports", "work", "drafts"})
+"""The toolsets of everybody's day."""
+USUAL: Mapping[Role, frozenset[str]] = {
+    Role.ADMIN: CORE | {"orders", "email"},
+    Role.SALES: CORE | {"orders", "email", "finance", "support"},
+    Role.OPERATIONS: CORE | {"orders", "support"},
+    Role.FINANCE: CORE | {"orders", "email", "finance"},
+    Role.SUPPORT: CORE | {"orders", "email", "support"},
+}
+"""What a person's list holds when nothing else is asked for: a model pays for every tool it could call."""
+
+
 class Narrowing(NamedTuple):
-    """What a client asked to see less of. Narrowing never widens; read-only always wins."""
+    """What a client asked to see less of. Narrowing never widens; read-only always wins.
+
+    `usual` leaves a person the toolsets of their role's day; an agent's tools are few as they are.
+    """
 
     toolsets: frozenset[str] | None = None
     tools: frozenset[str] | None = None
     excluded: frozenset[str] = frozenset()
     read_only: bool = False
+    usual: bool = False
 
-    def admits(self, row: dict[str, Any]) -> bool:
+    def admits(self, row: dict[str, Any], who: Principal) -> bool:
         name = row["wire"]["name"]
         if name in self.excluded or (self.read_only and row["effect"] != Effect.READ):
             return False
         if self.toolsets is None and self.tools is None:
-            return True
+            return not self.usual or who.agent is not None or row["toolset"] in USUAL[who.role]
         return name in (self.tools or ()) or row["toolset"] in (self.toolsets or ())
 
 
@@ -38,12 +54,13 @@ class Catalog:
 
     def __init__(self, narrowing: Narrowing = Narrowing()) -> None:  # noqa: B008 a tuple of constants
         rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-        self._rows = {row["wire"]["name"]: row for row in rows if narrowing.admits(row)}
+        self._rows = {row["wire"]["name"]: row for row in rows}
+        self._narrowing = narrowing
         self._loaded: dict[str, Tool] = {}
 
     def visible_to(self, who: Principal) -> list[dict[str, Any]]:
         """Return the wire form of what a principal may see, in a fixed order."""
-        return [row["wire"] for row in self._rows.values() if _may_see(row, who)]
+        return [row["wire"] for row in self._rows.values() if self._shows(row, who)]
 
     def find(self, name: str, who: Principal) -> Tool:
         """Return a tool the principal may call.
@@ -52,11 +69,14 @@ class Catalog:
             UnknownTool: there is none, or it is not theirs: the two answer alike.
         """
         row = self._rows.get(name)
-        if row is None or not _may_see(row, who):
+        if row is None or not self._shows(row, who):
             raise UnknownTool(name)
         if name not in self._loaded:
             self._loaded[name] = load(name, row["toolset"])
         return self._loaded[name]
+
+    def _shows(self, row: dict[str, Any], who: Principal) -> bool:
+        return _may_see(row, who) and self._narrowing.admits(row, who)
 
 
 def _may_see(row: dict[str, Any], who: Principal) -> bool:
@@ -97,11 +117,20 @@ def describe(tool: Tool) -> dict[str, Any]:
             "name": tool.name,
             "title": tool.title,
             "description": tool.description,
-            "inputSchema": _slim(tool.args.model_json_schema()),
+            "inputSchema": _input(tool),
             "outputSchema": _output(tool),
             "annotations": hints,
         },
     }
+
+
+def _input(tool: Tool) -> dict[str, Any]:
+    """Return the schema of a tool's arguments; that nothing else is taken is said once, at the root."""
+    schema = _slim(tool.args.model_json_schema())
+    schema.pop("description", None)
+    for inner in schema.get("$defs", {}).values():
+        inner.pop("additionalProperties", None)
+    return schema
 
 
 def _output(tool: Tool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import auth, ids, log, revision
 from .app import App, Client
 from .approvals.whereabouts import Whereabouts
-from .catalog import Catalog, Narrowing
+from .catalog import CORE, Catalog, Narrowing
 from .config import Settings
 from .db import Database
 from .errors import DatabaseFull, SignInFailed
@@ -21,9 +21,6 @@ from .warming import warm
 if TYPE_CHECKING:
     from .embedded import Lease
 
-CORE = frozenset({"account", "customers", "orders", "reports", "work", "drafts"})
-"""The toolsets of `--toolsets core`."""
-
 
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(
@@ -32,7 +29,11 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--user", metavar="EMAIL", help="who is served (embedded database only)")
     known.add_argument("--org", metavar="SLUG", help="which org, for a person in several")
     known.add_argument("--agent", choices=[a.value for a in Agent], help="serve an agent that acts for the person")
-    known.add_argument("--toolsets", metavar="A,B", help="only these toolsets; core: " + ", ".join(sorted(CORE)))
+    known.add_argument(
+        "--toolsets",
+        metavar="A,B",
+        help="only these toolsets instead of the role's usual ones; all, or core: " + ", ".join(sorted(CORE)),
+    )
     known.add_argument("--tools", metavar="A,B", help="these tools besides")
     known.add_argument("--exclude-tools", metavar="A,B", default="", help="not these tools")
     known.add_argument("--read-only", action="store_true", help="no tool that writes; wins over everything")
@@ -40,12 +41,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def narrowing(toolsets: str | None, tools: str | None, excluded: str, read_only: bool) -> Narrowing:
-    """Return what a client asked to see less of."""
+    """Return what a client asked to see less of; who asks for nothing sees what is usual for their role."""
     wanted = None if toolsets is None else frozenset(_words(toolsets))
+    if wanted is not None and "all" in wanted:
+        return Narrowing(None, None, frozenset(_words(excluded)), read_only)
     if wanted is not None and "core" in wanted:
         wanted = (wanted - {"core"}) | CORE
     return Narrowing(
-        wanted, None if tools is None else frozenset(_words(tools)), frozenset(_words(excluded)), read_only
+        wanted,
+        None if tools is None else frozenset(_words(tools)),
+        frozenset(_words(excluded)),
+        read_only,
+        usual=wanted is None and tools is None,
     )
 
 

@@ -54,9 +54,11 @@ class Args(BaseModel):
 
 
 class WriteArgs(Args):
-    reason: Words = Field(max_length=500, description="Why, in one sentence; a person reads it.")
-    confidence: float | None = Field(None, ge=0, le=1, strict=True, description="How sure you are, 0 to 1.")
-    idempotency_key: Text | None = Field(None, max_length=100, description="Same key, same call: no second draft.")
+    """What every write takes: why, how sure the agent is, and a key under which the same call runs or waits once."""
+
+    reason: Words = Field(max_length=500, description="Why; a person reads it.")
+    confidence: float | None = Field(None, ge=0, le=1, strict=True)
+    idempotency_key: Text | None = Field(None, max_length=100)
 
 
 class View(BaseModel):

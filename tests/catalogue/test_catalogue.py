@@ -10,10 +10,11 @@ import pytest
 from listed import NAMES, ROWS, WIRE, principals
 from tokens import costs, somebody
 
-from crm_mcp.catalog import HERE, Catalog, Narrowing, describe, every_tool, load
+from crm_mcp.catalog import HERE, USUAL, Catalog, Narrowing, describe, every_tool, load
 from crm_mcp.cli.inspect import matrix_lines
 from crm_mcp.errors import UnknownTool
 from crm_mcp.principal import Agent, Role
+from crm_mcp.serving import narrowing
 from crm_mcp.tool import Effect
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "matrix.txt"
@@ -217,3 +218,19 @@ def test_narrowing_never_widens_and_read_only_always_wins():
 def test_a_list_keeps_its_order():
     order = [tool["name"] for tool in Catalog().visible_to(somebody(Role.ADMIN))]
     assert order == [name for name in NAMES if name in order]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_usual_list_is_the_roles_day_and_an_agents_stays_whole(role):
+    usual = Catalog(Narrowing(usual=True))
+    toolsets = {row["wire"]["name"]: row["toolset"] for row in ROWS}
+    seen = {toolsets[tool["name"]] for tool in usual.visible_to(somebody(role))}
+    assert seen <= USUAL[role]
+    for agent in Agent:
+        assert usual.visible_to(somebody(role, agent)) == Catalog().visible_to(somebody(role, agent))
+
+
+def test_who_asks_for_all_toolsets_gets_all_of_the_role():
+    whole = Catalog().visible_to(somebody(Role.ADMIN))
+    assert Catalog(narrowing("all", None, "", False)).visible_to(somebody(Role.ADMIN)) == whole
+    assert len(Catalog(narrowing(None, None, "", False)).visible_to(somebody(Role.ADMIN))) < len(whole)

@@ -24,7 +24,7 @@ def cost(tools: list[dict[str, Any]]) -> int:
     return len(json.dumps(text, ensure_ascii=False, separators=(",", ":"))) // 4
 
 
-def costs(narrowing: Narrowing = Narrowing()) -> list[tuple[str, int, int, int]]:  # noqa: B008 a tuple of constants
+def costs(narrowing: Narrowing = Narrowing(usual=True)) -> list[tuple[str, int, int, int]]:  # noqa: B008 a tuple of constants
     """Return who, how many tools, their tokens, the most allowed: each role, and each agent at its widest."""
     catalog = Catalog(narrowing)
     rows: list[tuple[str, int, int, int]] = []

@@ -105,7 +105,7 @@ def statement(status: Status | None, detailed: bool) -> str:
     toolset="finance",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS, Role.FINANCE},
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ANALYTICS, Agent.ORDER, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ANALYTICS},
 )
 async def get_invoices(ctx: Read, args: GetInvoices) -> Answer[list[InvoiceRow]]:
     """List invoices, newest first, with what is open, totals and ageing by currency; or show one with lines, payments and

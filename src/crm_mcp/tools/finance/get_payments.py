@@ -69,7 +69,7 @@ class PaymentRow(View):
     toolset="finance",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS, Role.FINANCE},
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ANALYTICS, Agent.ORDER, Agent.SALES},
+    agents={Agent.ANALYTICS},
 )
 async def get_payments(ctx: Read, args: GetPayments) -> Answer[list[PaymentRow]]:
     """List payments received, newest first, with the invoices they paid and what is left on account. Use when somebody asks

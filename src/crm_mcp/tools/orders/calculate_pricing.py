@@ -41,7 +41,7 @@ class PricingView(View):
     toolset="orders",
     roles=SELLERS | {Role.FINANCE},
     effect=Effect.READ,
-    agents={Agent.ORDER, Agent.SALES},
+    agents={Agent.ORDER},
 )
 async def calculate_pricing(ctx: Read, args: CalculatePricing) -> Answer[PricingView]:
     """Calculate net, tax and gross of products and quantities, with discounts and a customer's tax, and say what is short of stock. Use when a

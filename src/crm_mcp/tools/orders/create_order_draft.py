@@ -29,7 +29,7 @@ class CreateOrderDraft(WriteArgs):
     toolset="orders",
     roles=SELLERS,
     effect=Effect.WRITE,
-    agents={Agent.ORDER, Agent.SALES},
+    agents={Agent.ORDER},
     version=2,
 )
 async def create_order_draft(ctx: Write, args: CreateOrderDraft) -> Answer[OrderView]:

@@ -27,7 +27,7 @@ class CreateQuoteDraft(WriteArgs):
     toolset="orders",
     roles=SELLERS,
     effect=Effect.WRITE,
-    agents={Agent.ORDER, Agent.SALES},
+    agents={Agent.SALES},
 )
 async def create_quote_draft(ctx: Write, args: CreateQuoteDraft) -> Answer[QuoteView]:
     """Prepare an offer with prices that hold for a while. Use when a customer wants an offer; once they accept it, use

@@ -7,7 +7,6 @@ from pydantic import Field
 from crm_mcp import ids
 from crm_mcp.context import Write
 from crm_mcp.crm import quotes
-from crm_mcp.principal import Agent
 from crm_mcp.tool import SELLERS, Answer, Display, Effect, Text, View, Words, WriteArgs, tool
 
 
@@ -26,7 +25,7 @@ class DeclinedView(View):
     lostReason: str
 
 
-@tool(title="Decline quote", toolset="orders", roles=SELLERS, effect=Effect.WRITE, agents={Agent.ORDER, Agent.SALES})
+@tool(title="Decline quote", toolset="orders", roles=SELLERS, effect=Effect.WRITE)
 async def decline_quote(ctx: Write, args: DeclineQuote) -> Answer[DeclinedView]:
     """Note that a customer declined a quote, with the reason. Use when an offer is lost; if they accept it use
     create_order_draft with the quote. A person approves it."""

@@ -116,7 +116,7 @@ def statement(include: frozenset[str]) -> str:
     toolset="orders",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS},
 )
 async def get_order(ctx: Read, args: GetOrder) -> Answer[FullOrderView]:
     """Show one order by id or number: status, lines, invoices, and whether it is late or short of stock. Use when

@@ -67,7 +67,7 @@ class QuoteRow(View):
     toolset="orders",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SALES},
+    agents={Agent.SALES},
 )
 async def get_quotes(ctx: Read, args: GetQuotes) -> Answer[list[QuoteRow]]:
     """List offers, newest first, by customer and status; one with its lines by id. Use when somebody asks what was

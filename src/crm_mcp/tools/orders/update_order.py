@@ -31,7 +31,7 @@ class UpdateOrder(WriteArgs):
     comment: Text | None = Field(None, max_length=2000)
 
 
-@tool(title="Update order", toolset="orders", roles=SELLERS, effect=Effect.WRITE, agents={Agent.ORDER, Agent.SALES})
+@tool(title="Update order", toolset="orders", roles=SELLERS, effect=Effect.WRITE, agents={Agent.ORDER})
 async def update_order(ctx: Write, args: UpdateOrder) -> Answer[OrderView]:
     """Change an order: quantities, products or discount while it is confirmed; then mark it shipped or completed, or
     cancel it. Use when an existing order is to change; agreed prices stay. For a new one use create_order_draft, to

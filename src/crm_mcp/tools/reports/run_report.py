@@ -57,7 +57,7 @@ BESIDE = 10
     toolset="reports",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.ANALYTICS, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.ANALYTICS, Agent.RESEARCH},
 )
 async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     """Run a report and return exact figures with totals, the ids behind each row and the time they hold for. Use for

@@ -27,7 +27,7 @@ class CreateIssue(WriteArgs):
     toolset="support",
     roles={Role.ADMIN, Role.OPERATIONS, Role.SUPPORT},
     effect=Effect.WRITE,
-    agents={Agent.SUPPORT, Agent.CUSTOMER},
+    agents={Agent.SUPPORT},
 )
 async def create_issue(ctx: Write, args: CreateIssue) -> Answer[IssueView]:
     """Open a support issue. Use when a customer reports or asks something that is not answered at once; look first with

@@ -80,7 +80,7 @@ class GetIssues(Args):
     toolset="support",
     roles={Role.ADMIN, Role.OPERATIONS, Role.SUPPORT, Role.SALES},
     effect=Effect.READ,
-    agents={Agent.SUPPORT, Agent.SALES},
+    agents={Agent.SUPPORT},
 )
 async def get_issues(ctx: Read, args: GetIssues) -> Answer[list[IssueView]]:
     """List support issues, newest first, or show one whole, with its service clock. Use when somebody asks about

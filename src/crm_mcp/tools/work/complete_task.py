@@ -7,7 +7,6 @@ from pydantic import Field
 from crm_mcp.context import Write
 from crm_mcp.crm import tasks
 from crm_mcp.crm.tasks import TaskView
-from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, WriteArgs, tool
 
 
@@ -22,7 +21,6 @@ class CompleteTask(WriteArgs):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER},
 )
 async def complete_task(ctx: Write, args: CompleteTask) -> Answer[TaskView]:
     """Mark a task as done, or cancelled where it is not to be done any more; it is saved at once. Use after what it

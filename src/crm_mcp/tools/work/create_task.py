@@ -26,7 +26,7 @@ class CreateTask(WriteArgs):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT},
+    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
 )
 async def create_task(ctx: Write, args: CreateTask) -> Answer[TaskView]:
     """Give yourself or a colleague a task; it is saved at once. Use when something is to be done later; for what took
