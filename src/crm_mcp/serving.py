@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import auth, ids, log, revision
@@ -63,11 +62,15 @@ def page_url(settings: Settings) -> Callable[[], str]:
     return where
 
 
-def server_entry(user: str, home: Path, chosen_home: str | None) -> dict[str, Any]:
-    """Return how a client starts this very installation; the home is named only where it was chosen."""
-    entry: dict[str, Any] = {"command": sys.executable, "args": ["-m", "crm_mcp", "serve", "--user", user]}
+def server_entry(words: Sequence[str], chosen_home: str | None) -> dict[str, Any]:
+    """Return how a client starts this very installation; the home is named only where it was chosen.
+
+    It names this interpreter, since a client's PATH is not a shell's, and -P keeps modules from being found in the
+    folder that the client starts it in, which is whatever project is open.
+    """
+    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", "serve", *words]}
     if chosen_home:
-        entry["env"] = {"CRM_HOME": str(home)}
+        entry["env"] = {"CRM_HOME": chosen_home}
     return entry
 
 
@@ -115,7 +118,7 @@ class Doorbell:
             return
         self._rung = True
         subprocess.Popen(
-            [sys.executable, "-m", "crm_mcp", *self._words, "--draft", ids.show("drafts", draft)],
+            [sys.executable, "-P", "-m", "crm_mcp", *self._words, "--draft", ids.show("drafts", draft)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

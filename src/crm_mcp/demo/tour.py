@@ -143,7 +143,9 @@ async def _call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def _what_next(home: Path, page: str, say: Say) -> None:
-    entry = {"mcpServers": {"crm": server_entry(SELLER, home, os.environ.get("CRM_HOME"))}}
+    entry = {
+        "mcpServers": {"crm": server_entry(["--user", SELLER], str(home) if os.environ.get("CRM_HOME") else None)}
+    }
     say(
         "\nNow you. Put this into your client's configuration, or run: crm-mcp install claude-desktop --user "
         + SELLER
