@@ -1,6 +1,7 @@
-"""One embedded home a session, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
+"""One embedded home a worker, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from crm_mcp.demo import load
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.server import build_server
-from homes import temporary_home
+from homes import TEMPLATES, discard_templates, migrated, template, temporary_folder, temporary_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Test material kept beside the repository; tests that read it skip where it is absent."""
@@ -32,6 +33,17 @@ ROLES = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the place of the run's templates, before there are workers: they inherit the environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ[TEMPLATES] = str(temporary_folder("crm-h-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and (folder := os.environ.pop(TEMPLATES, None)):
+        discard_templates(Path(folder))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_stderr() -> None:
     log.configure("warning")
@@ -39,8 +51,15 @@ def _logs_go_to_stderr() -> None:
 
 @pytest.fixture(scope="session")
 def home() -> Generator[Home]:
-    with temporary_home() as made:
+    """Run a home with the demo orgs: a copy of the one that the first worker loads."""
+
+    def load_demo(made: Home) -> None:
         asyncio.run(_load(made))
+
+    loaded = template("demo", migrated(), load_demo)
+    with temporary_home(loaded) as made:
+        if loaded is None:
+            load_demo(made)
         yield made
 
 
