@@ -50,17 +50,21 @@ def _logs_go_to_stderr() -> None:
 
 
 @pytest.fixture(scope="session")
-def home() -> Generator[Home]:
-    """Run a home with the demo orgs: a copy of the one that the first worker loads."""
+def loaded() -> Home | None:
+    """Return the run's stopped home with the demo orgs, for copies of it."""
+    return template("demo", migrated(), load_demo)
 
-    def load_demo(made: Home) -> None:
-        asyncio.run(_load(made))
 
-    loaded = template("demo", migrated(), load_demo)
+@pytest.fixture(scope="session")
+def home(loaded: Home | None) -> Generator[Home]:
     with temporary_home(loaded) as made:
         if loaded is None:
             load_demo(made)
         yield made
+
+
+def load_demo(home: Home) -> None:
+    asyncio.run(_load(home))
 
 
 async def _load(home: Home) -> None:

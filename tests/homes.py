@@ -37,7 +37,7 @@ def temporary_home(template: Home | None = None) -> Generator[Home]:
     home = Home(folder / "home")
     source = template or migrated()
     if source is not None:
-        _copy(source, home)
+        copy_home(source, home)
     try:
         with running(home):
             yield home
@@ -80,7 +80,7 @@ def template(name: str, source: Home | None, fill: Callable[[Home], None]) -> Ho
         alone.hold()
         if not (folder / f"{name}.done").exists():
             if source is not None:
-                _copy(source, home)
+                copy_home(source, home)
             with running(home):
                 fill(home)
             (folder / f"{name}.done").touch()
@@ -94,7 +94,8 @@ def discard_templates(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _copy(source: Home, home: Home) -> None:
+def copy_home(source: Home, home: Home) -> None:
+    """Copy a stopped home; the programs are shared."""
     home.root.mkdir()
     home.root.chmod(0o711)
     for name in _COPIED:

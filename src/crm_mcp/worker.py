@@ -21,6 +21,20 @@ async def round_of_work(db: Database, sink: Path | None) -> None:
             await asyncio.to_thread(_append, sink, json.dumps(line))
 
 
+def mark(home: Path) -> None:
+    """Leave a trace of a finished round, for `doctor`."""
+    if home.is_dir():
+        (home / "worker.round").touch()
+
+
+def last_round(home: Path) -> datetime | None:
+    """Return when a worker of this home last finished a round; None where none ever did."""
+    try:
+        return datetime.fromtimestamp((home / "worker.round").stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
+
+
 def _append(sink: Path, line: str) -> None:
     with sink.open("a", encoding="utf-8") as file:
         file.write(line + "\n")

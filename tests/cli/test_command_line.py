@@ -96,8 +96,7 @@ async def test_an_api_key_signs_in_until_it_is_revoked(crm, home):
         await db.close()
 
 
-def test_the_doctor_is_content_with_this_home_and_prints_the_administrators_part(crm):
-    assert crm("doctor").exit_code == 0
+def test_the_doctor_prints_the_administrators_part(crm):
     printed = crm("doctor", "--admin-sql").output
     assert "create extension if not exists vector" in printed
     assert "crm_signin bypassrls" in printed

@@ -199,7 +199,7 @@ def _has_desktop() -> bool:
 @click.option("--once", is_flag=True)
 def worker(watch: int | None, once: bool) -> None:
     """Expire drafts and seal the audit, as crm_worker."""
-    from ..worker import round_of_work
+    from ..worker import mark, round_of_work
 
     known = Settings()
 
@@ -208,6 +208,7 @@ def worker(watch: int | None, once: bool) -> None:
         try:
             while True:
                 await round_of_work(db, known.audit_sink)
+                mark(known.home)
                 for _ in range(TICK):
                     if once or (watch is not None and os.getppid() != watch):
                         return
