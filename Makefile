@@ -17,8 +17,8 @@ setup: .venv/.done  ## Make .venv from the lock file
 demo: setup  ## Show a day of the demo org: draft, hold, approve, report
 	$(BIN)/crm-mcp demo
 
-test: setup  ## Run the test suite against a real Postgres of its own
-	$(BIN)/python -m pytest
+test: setup  ## Run the test suite against real Postgres, two at a time, each with its own
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .

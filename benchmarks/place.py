@@ -12,7 +12,7 @@ from homes import load_demo, temporary_home
 @contextlib.contextmanager
 def demo_home(parent: Path | None = None) -> Generator[Home]:
     """Yield a home whose database runs, as durable as a real one, and holds the demo orgs."""
-    with temporary_home(parent, settings={}) as home:
+    with temporary_home(parent=parent, settings={}) as home:
         load_demo(home)
         yield home
 

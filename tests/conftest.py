@@ -1,5 +1,6 @@
-"""One embedded home a session, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
+"""One embedded home a worker, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.server import build_server
-from homes import load_demo, temporary_home
+from homes import TEMPLATES, discard_templates, load_demo, migrated, template, temporary_folder, temporary_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Test material kept beside the repository; tests that read it skip where it is absent."""
@@ -30,15 +31,33 @@ ROLES = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the place of the run's templates, before there are workers: they inherit the environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ[TEMPLATES] = str(temporary_folder("crm-h-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and (folder := os.environ.pop(TEMPLATES, None)):
+        discard_templates(Path(folder))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_stderr() -> None:
     log.configure("warning")
 
 
 @pytest.fixture(scope="session")
-def home() -> Generator[Home]:
-    with temporary_home() as made:
-        load_demo(made)
+def loaded() -> Home | None:
+    """Return the run's stopped home with the demo orgs, for copies of it."""
+    return template("demo", migrated(), load_demo)
+
+
+@pytest.fixture(scope="session")
+def home(loaded: Home | None) -> Generator[Home]:
+    with temporary_home(loaded) as made:
+        if loaded is None:
+            load_demo(made)
         yield made
 
 

@@ -49,9 +49,9 @@ class Settings(BaseSettings):
         return self.database_url is None
 
     @property
-    def names_home(self) -> bool:
-        """Whether the home was chosen, so that who is started elsewhere must be told it."""
-        return "home" in self.model_fields_set
+    def chosen_home(self) -> str | None:
+        """The home where it was chosen, so that who is started elsewhere must be told it."""
+        return str(self.home.absolute()) if "home" in self.model_fields_set else None
 
 
 def has_desktop() -> bool:
@@ -67,6 +67,16 @@ def programs_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
     return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def local_folder() -> Path:
+    """Return where programs of this person keep what stays on this Windows machine."""
+    return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+
+
+def claude_code_folder() -> Path:
+    """Return where Claude Code keeps what it knows of this person."""
+    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home())
 
 
 def quiet_environment(home: Path) -> dict[str, str]:

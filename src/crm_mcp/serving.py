@@ -67,11 +67,15 @@ def page_url(settings: Settings) -> Callable[[], str]:
     return lambda: (configured or follow().origin).rstrip("/")
 
 
-def server_entry(user: str, settings: Settings) -> dict[str, Any]:
-    """Return how a client starts this very installation; the home is named only where it was chosen."""
-    entry: dict[str, Any] = {"command": sys.executable, "args": ["-m", "crm_mcp", "serve", "--user", user]}
-    if settings.names_home:
-        entry["env"] = {"CRM_HOME": str(settings.home)}
+def server_entry(words: Sequence[str], chosen_home: str | None) -> dict[str, Any]:
+    """Return how a client starts this very installation; the home is named only where it was chosen.
+
+    It names this interpreter, since a client's PATH is not a shell's, and -P keeps modules from being found in the
+    folder that the client starts it in, which is whatever project is open.
+    """
+    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", "serve", *words]}
+    if chosen_home:
+        entry["env"] = {"CRM_HOME": chosen_home}
     return entry
 
 
@@ -119,7 +123,7 @@ class Doorbell:
             return
         self._rung = True
         subprocess.Popen(
-            [sys.executable, "-m", "crm_mcp", *self._words, "--draft", ids.show("drafts", draft)],
+            [sys.executable, "-P", "-m", "crm_mcp", *self._words, "--draft", ids.show("drafts", draft)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ _SEAL = """select sealed, encode(head, 'hex'), (select max(seq) from crm.audit_l
 
 
 async def work(
-    db: Database, conninfo: str, server: Server | None, sink: Path | None, is_over: Callable[[], bool]
+    db: Database, conninfo: str, server: Server | None, home: Path, sink: Path | None, is_over: Callable[[], bool]
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
     queue = jobs.queue(conninfo, Post(db, server))
@@ -30,6 +30,7 @@ async def work(
         if is_over():
             await round_of_work(db, sink)
             await jobs.run(queue, wait=False)
+            mark(home)
             return
         running: asyncio.Task[None] | None = None
         try:
@@ -40,6 +41,7 @@ async def work(
                     running = asyncio.create_task(jobs.run(queue))
                 await round_of_work(db, sink)
                 await jobs.rescue(queue)
+                mark(home)
                 for _ in range(TICK):
                     if is_over():
                         return
@@ -60,6 +62,20 @@ async def round_of_work(db: Database, sink: Path | None) -> None:
         if sink is not None and sealed is not None and sealed[0]:
             line = {"at": datetime.now(UTC).isoformat(), "org": org, "seq": sealed[2], "head": sealed[1]}
             await asyncio.to_thread(_append, sink, json.dumps(line))
+
+
+def mark(home: Path) -> None:
+    """Leave a trace of a finished round, for `doctor`."""
+    if home.is_dir():
+        (home / "worker.round").touch()
+
+
+def last_round(home: Path) -> datetime | None:
+    """Return when a worker of this home last finished a round; None where none ever did."""
+    try:
+        return datetime.fromtimestamp((home / "worker.round").stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _append(sink: Path, line: str) -> None:

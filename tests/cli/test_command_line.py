@@ -96,29 +96,7 @@ async def test_an_api_key_signs_in_until_it_is_revoked(crm, home):
         await db.close()
 
 
-def test_installing_keeps_other_servers_and_a_copy_and_is_harmless_twice(crm, tmp_path):
-    file = tmp_path / "claude_desktop_config.json"
-    file.write_text('{"mcpServers": {"other": {"command": "x"}}, "theme": "dark"}')
-    words = ("install", "claude-desktop", "--user", "sam@demo.example", "--config", file)
-    assert crm(*words).exit_code == 0
-    content = json.loads(file.read_text())
-    assert content["mcpServers"]["other"] == {"command": "x"}
-    assert content["theme"] == "dark"
-    assert content["mcpServers"]["crm"]["args"] == ["-m", "crm_mcp", "serve", "--user", "sam@demo.example"]
-    assert '"crm"' not in (tmp_path / "claude_desktop_config.json.before-crm-mcp").read_text()
-    assert "already" in crm(*words).output
-
-
-def test_a_configuration_that_is_not_json_is_left_as_it_is(crm, tmp_path):
-    file = tmp_path / "config.json"
-    file.write_text("{ not json")
-    result = crm("install", "cursor", "--user", "sam@demo.example", "--config", file)
-    assert result.exit_code == 1
-    assert file.read_text() == "{ not json"
-
-
-def test_the_doctor_is_content_with_this_home_and_prints_the_administrators_part(crm):
-    assert crm("doctor").exit_code == 0
+def test_the_doctor_prints_the_administrators_part(crm):
     printed = crm("doctor", "--admin-sql").output
     assert "create extension if not exists vector" in printed
     assert "crm_signin bypassrls" in printed

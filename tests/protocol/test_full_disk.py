@@ -58,7 +58,7 @@ def disk():
     folder = Path(tempfile.mkdtemp(prefix="crm-d-", dir=MEMORY))
     folder.chmod(0o711)
     try:
-        with small_disk(folder / "disk", megabytes=200) as mounted, temporary_home(mounted) as home:
+        with small_disk(folder / "disk", megabytes=200) as mounted, temporary_home(parent=mounted) as home:
             load_demo(home)
             yield Disk(home, mounted)
     finally:

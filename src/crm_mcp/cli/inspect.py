@@ -1,21 +1,17 @@
-"""Looking: who sees which tool, what waits, whether the audit is whole, whether this machine is fit."""
+"""Looking: who sees which tool, what waits, whether the audit is whole."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .. import embedded
 from ..catalog import SNAPSHOT
 from ..config import Settings
 from ..db import Database
-from ..embedded import Home
-from ..migrate import admin_sql
 from ..principal import Agent, Role
-from .session import conninfo, database, lease, listed, person, run
+from .session import database, listed, person, run
 
 _DRAFTS = """select coalesce(jsonb_agg(jsonb_build_object('id', 'draft_' || d.id, 'state', d.state, 'action', d.tool,
   'summary', d.summary, 'requester', u.email, 'expiresAt', d.expires_at) order by d.id desc), '[]')
@@ -86,7 +82,7 @@ def verify(head: str | None, as_json: bool) -> None:
     async def check(db: Database) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for org in await db.orgs():
-            kept = _kept(head) if head else _last_head(known.audit_sink, org)
+            kept = kept_head(head) if head else last_head(known.audit_sink, org)
             before = await db.definer(org, _PROBLEMS, kept)
             await db.definer(org, "select crm.seal_audit()")
             after = await db.definer(org, _HEAD, (org, org))
@@ -109,7 +105,8 @@ def verify(head: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _kept(head: str) -> tuple[int, str]:
+def kept_head(head: str) -> tuple[int, str]:
+    """Read SEQ:HASH as the person gave it."""
     seq, _, digest = head.partition(":")
     try:
         bytes.fromhex(digest)
@@ -118,67 +115,10 @@ def _kept(head: str) -> tuple[int, str]:
         raise click.BadParameter("give it as SEQ:HASH", param_hint="--head") from None
 
 
-def _last_head(sink: Path | None, org: int) -> tuple[int, str]:
+def last_head(sink: Path | None, org: int) -> tuple[int, str]:
+    """Return the newest sealed head of an org that was kept outside the database."""
     if sink is None or not sink.exists():
         return 0, ""
     lines = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines() if line.strip()]
     ours = [line for line in lines if line["org"] == org]
     return (ours[-1]["seq"], ours[-1]["head"]) if ours else (0, "")
-
-
-@click.command()
-@click.option(
-    "--admin-sql", "print_sql", is_flag=True, help="Print what an administrator runs once on a real server."
-)
-def doctor(print_sql: bool) -> None:
-    """Look for what would stand in the way here, and say how to mend it."""
-    if print_sql:
-        click.echo(admin_sql())
-        return
-    known = Settings()
-    checks = [_python(), _disk(known.home), _server(known), _database(known)]
-    for good, said in checks:
-        click.echo(f"{'ok ' if good else 'NOT'} {said}")
-    if not all(good for good, _ in checks):
-        sys.exit(1)
-
-
-def _python() -> tuple[bool, str]:
-    return sys.version_info >= (
-        3,
-        11,
-    ), f"Python {sys.version_info.major}.{sys.version_info.minor}; 3.11 or newer is needed"
-
-
-def _disk(home: Path) -> tuple[bool, str]:
-    there = next(p for p in (home, *home.parents) if p.exists())
-    free = shutil.disk_usage(there).free >> 20
-    return free > 500, f"{free:,} MiB free for {home}; 500 are needed"
-
-
-def _server(known: Settings) -> tuple[bool, str]:
-    if not known.is_embedded:
-        return True, "a real server is configured (CRM_DATABASE_URL)"
-    state = embedded.status(Home(known.home))
-    return True, f"the embedded database is {'running' if state.running else 'stopped; it starts when needed'}"
-
-
-def _database(known: Settings) -> tuple[bool, str]:
-    try:
-        held = lease(known)
-        db = Database(conninfo(known, "crm_agent"), size=1)
-
-        async def count() -> int:
-            try:
-                return len(await db.orgs())
-            finally:
-                await db.close()
-
-        orgs = run(count())
-        if held is not None:
-            held.close()
-    except click.ClickException as problem:
-        return False, problem.message
-    if not orgs:
-        return False, "the database has no org yet: run `crm-mcp demo` or `crm-mcp init`"
-    return True, f"the database answers; orgs: {orgs}"

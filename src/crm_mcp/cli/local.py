@@ -81,7 +81,7 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
             timeout_graceful_shutdown=3,
         )
     )
-    words = [sys.executable, "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
+    words = [sys.executable, "-P", "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
     work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
     watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
     click.echo(f"The approvals page is at {origin}; `crm-mcp open --user EMAIL` signs you in.")
@@ -149,7 +149,7 @@ def ensure_page(known: Settings) -> str:
         return known.approvals_url.rstrip("/")
     if not Whereabouts.read(known.home).answers():
         subprocess.Popen(
-            [sys.executable, "-m", "crm_mcp", "up", "--linger", str(LINGER)],
+            [sys.executable, "-P", "-m", "crm_mcp", "up", "--linger", str(LINGER)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -209,7 +209,7 @@ def worker(watch: int | None, once: bool) -> None:
         login = conninfo(known, "crm_worker")
         db = Database(login)
         try:
-            await work(db, login, server, known.audit_sink, is_over)
+            await work(db, login, server, known.home, known.audit_sink, is_over)
         finally:
             await db.close()
 

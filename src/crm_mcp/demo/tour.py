@@ -144,7 +144,7 @@ async def _call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def _what_next(known: Settings, page: str, say: Say) -> None:
-    entry = {"mcpServers": {"crm": server_entry(SELLER, known)}}
+    entry = {"mcpServers": {"crm": server_entry(["--user", SELLER], known.chosen_home)}}
     say(
         "\nNow you. Put this into your client's configuration, or run: crm-mcp install claude-desktop --user "
         + SELLER
