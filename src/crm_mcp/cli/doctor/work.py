@@ -10,9 +10,8 @@ import psycopg
 from ...approvals.whereabouts import Whereabouts
 from ...config import Settings
 from ...db import Database
-from ...worker import last_round
+from ...worker import TICK, ensure_page, last_round
 from ..inspect import last_head
-from ..local import TICK, ensure_page
 from ..session import conninfo, run
 from .finding import Finding, ok, problem, skipped
 
