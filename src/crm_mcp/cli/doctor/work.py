@@ -10,8 +10,9 @@ import psycopg
 from ...approvals.whereabouts import Whereabouts
 from ...config import Settings
 from ...db import Database
-from ...worker import TICK, ensure_page, last_round
+from ...worker import TICK, last_round
 from ..inspect import last_head
+from ..local import ensure_page
 from ..session import conninfo, run
 from .finding import Finding, ok, problem, skipped
 
