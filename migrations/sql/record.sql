@@ -3,8 +3,10 @@ create table crm.changes(
   org_id bigint not null, id bigint generated always as identity,
   call_id bigint not null, xact xid8 not null default pg_current_xact_id(), draft_id bigint,
   tbl text not null, key jsonb not null, op "char" not null check (op in ('I', 'U', 'D')), before jsonb, after jsonb,
+  user_id bigint default nullif(current_setting('crm.user_id', true), '')::bigint,
   at timestamptz not null default clock_timestamp(),
   primary key (org_id, id));
+create index changes_draft on crm.changes(org_id, draft_id) where draft_id is not null;
 create index changes_call on crm.changes(org_id, call_id);
 create index changes_record on crm.changes(org_id, tbl, ((key ->> 'id')::bigint));
 

@@ -28,7 +28,7 @@ VOLATILE = frozenset(
     }
 )
 """Columns that differ between two runs of the same call: stamps, and what is drawn at approval."""
-READ = """select coalesce(json_agg(json_build_object('tbl', tbl, 'key', key, 'op', op, 'before', before, 'after', after)
+READ = """select coalesce(json_agg(json_build_object('id', id, 'tbl', tbl, 'key', key, 'op', op, 'before', before, 'after', after)
  order by id), '[]')::text from (select * from crm.changes where org_id = %s and call_id = %s
  and xact = pg_current_xact_id() order by id limit %s) c"""
 
@@ -39,7 +39,7 @@ References = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Rows as recorded: tbl, key, op (I, U, D), before and after; numbers are Decimal.
+    """Rows as recorded: id, tbl, key, op (I, U, D), before and after; numbers are Decimal.
 
     A time equal to `clock`, the call's own, stands for "when it was done" and compares equal in every run.
     """
@@ -61,6 +61,11 @@ class ChangeSet:
         if len(rows) > MOST:
             raise Refusal("TOO_MANY_CHANGES", f"One call may change {MOST} rows. Split it.")
         return cls(rows, references, clock, text)
+
+    @property
+    def first(self) -> int | None:
+        """The number by which what was done can be undone; None where nothing was."""
+        return self.rows[0].get("id") if self.rows else None
 
     def tables(self, *ops: str) -> set[str]:
         return {row["tbl"] for row in self.rows if not ops or row["op"] in ops}

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
-from .attempt import attempt
+from .attempt import Attempt, attempt
 from .audit import Call, Statement
 from .db import STANDING, MembershipChanged, Standing
 from .envelope import Envelope
@@ -61,7 +61,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             match verdict.decision:
                 case Decision.RUN:
                     await tried.keep()
-                    said = envelope.result(tool, tried.answer, standing.meta())
+                    said = envelope.result(tool, tried.answer, _receipt(tried) | standing.meta())
                     returned: object = audit.ids_of(tried.answer.record)
                     await repeats.keep(conn, this, tool, args, said.body)
                 case Decision.HOLD:
@@ -87,6 +87,12 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
     if draft is not None:
         app.announce(draft)
     return said
+
+
+def _receipt(tried: Attempt) -> dict[str, str]:
+    """Return what names the change, so that it can be undone: nothing where nothing was changed."""
+    first = tried.changes.first
+    return {} if first is None else {"change": ids.show("changes", first)}
 
 
 def _recent(this: Call, args: WriteArgs) -> Statement:

@@ -96,8 +96,7 @@ def statement(include: tuple[Include, ...], role: Role) -> str:
 )
 async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
     """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find
-    the id by name, e-mail, phone or domain use search_customers. include adds contacts, tasks,
-    notes, activity, address."""
+    the id by name, e-mail, phone or domain use search_customers."""
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
     row = await ctx.one(

@@ -46,8 +46,7 @@ class EmailView(View):
 )
 async def send_email_draft(ctx: Write, args: SendEmailDraft) -> Answer[EmailView]:
     """Write an e-mail to customers. Use when somebody outside should be told something; it is sent only after a person
-    has approved exactly this text and these recipients. Tell the user it waits; get_draft shows whether it was
-    sent."""
+    has approved this text and these recipients; get_draft shows whether it was."""
     written = await emails.write(ctx, args.to, args.cc, args.subject, args.body, args.about, args.attachments)
     email = written.email
     view = EmailView(

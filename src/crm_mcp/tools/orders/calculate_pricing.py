@@ -44,8 +44,8 @@ class PricingView(View):
     agents={Agent.ORDER},
 )
 async def calculate_pricing(ctx: Read, args: CalculatePricing) -> Answer[PricingView]:
-    """Calculate net, tax and gross of products and quantities, with discounts and a customer's tax, and say what is short of stock. Use when a
-    customer asks what something costs; nothing is ordered. To order use create_order_draft."""
+    """Calculate net, tax and gross of products and quantities, with discounts and a customer's tax, and what is short
+    of stock. Use when a customer asks what something costs; to order use create_order_draft."""
     row = await ctx.one(
         SQL,
         products=[ids.parse("products", line.product) for line in args.lines],

@@ -34,8 +34,8 @@ class CreateOrderDraft(WriteArgs):
 )
 async def create_order_draft(ctx: Write, args: CreateOrderDraft) -> Answer[OrderView]:
     """Prepare an order for a customer, from lines or from an accepted quote. Use when the customer has said what they
-    want; for a price alone use calculate_pricing, for an offer create_quote_draft. The answer is approval_required: a
-    person approves before the order exists. Tell the user it waits, and follow it with get_draft."""
+    want; for a price alone use calculate_pricing, for an offer create_quote_draft. A person approves before the order
+    exists."""
     placed = await _placed(ctx, args)
     total, name = placed.total, placed.buyer.name
     gross = said(total.gross, total.currency)

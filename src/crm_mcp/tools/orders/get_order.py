@@ -120,7 +120,7 @@ def statement(include: frozenset[str]) -> str:
 )
 async def get_order(ctx: Read, args: GetOrder) -> Answer[FullOrderView]:
     """Show one order by id or number: status, lines, invoices, and whether it is late or short of stock. Use when
-    somebody asks how an order stands; to find orders use get_orders. include adds notes, activity, issues, customer."""
+    somebody asks how an order stands; to find orders use get_orders."""
     now, role = datetime.now(UTC), ctx.principal.role
     hidden = ({"invoices"} if role not in WITH_INVOICES else set[str]()) | (
         {"issues"} if role not in WITH_ISSUES else set[str]()

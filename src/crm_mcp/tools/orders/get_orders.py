@@ -55,7 +55,7 @@ class OrderRow(View):
     toolset="orders",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS},
 )
 async def get_orders(ctx: Read, args: GetOrders) -> Answer[list[OrderRow]]:
     """List orders, newest first, by customer, status and day. Use when somebody asks what was ordered; for sums over

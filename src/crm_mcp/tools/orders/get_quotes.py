@@ -71,7 +71,7 @@ class QuoteRow(View):
 )
 async def get_quotes(ctx: Read, args: GetQuotes) -> Answer[list[QuoteRow]]:
     """List offers, newest first, by customer and status; one with its lines by id. Use when somebody asks what was
-    offered; an offer that waits for approval is a draft: see list_drafts. For orders use get_orders."""
+    offered; an offer that waits for approval is a draft: see list_drafts."""
     number = ids.parse("quotes", args.quote) if args.quote else None
     question = ["get_quotes", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]

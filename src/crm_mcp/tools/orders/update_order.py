@@ -34,8 +34,8 @@ class UpdateOrder(WriteArgs):
 @tool(title="Update order", toolset="orders", roles=SELLERS, effect=Effect.WRITE, agents={Agent.ORDER})
 async def update_order(ctx: Write, args: UpdateOrder) -> Answer[OrderView]:
     """Change an order: quantities, products or discount while it is confirmed; then mark it shipped or completed, or
-    cancel it. Use when an existing order is to change; agreed prices stay. For a new one use create_order_draft, to
-    look use get_order. A person approves it."""
+    cancel it. Use when an existing order is to change; for a new one use create_order_draft, to look use get_order.
+    A person approves it."""
     wanted = {ids.parse("products", line.product): (line.quantity, line.discount_percent) for line in args.lines}
     if len(wanted) < len(args.lines):
         raise Refusal("INVALID_ARGUMENT", "lines: name each product once.", argument="lines")

@@ -60,9 +60,8 @@ BESIDE = 10
     agents={Agent.ANALYTICS, Agent.RESEARCH},
 )
 async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
-    """Run a report and return exact figures with totals, the ids behind each row and the time they hold for. Use for
-    sums and rankings over many records; list_reports names them. include ["sql"] adds the statement as run to the first 10 rows. For single
-    orders use get_orders."""
+    """Run a report: exact figures with totals and the ids behind each row. Use for sums and rankings over many
+    records; list_reports names them, include ["sql"] adds the statement as run. For single orders use get_orders."""
     report = definition.named(args.report, ctx.principal.role)
     if report is None:
         names = [name for name, r in definition.every().items() if ctx.principal.role in r.roles]

@@ -51,7 +51,7 @@ class GetTasks(Args):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SALES},
+    agents={Agent.SALES},
 )
 async def get_tasks(ctx: Read, args: GetTasks) -> Answer[list[TaskView]]:
     """List tasks, the next due first: your own; with customer or about everybody's on it. Use when somebody asks what is

@@ -53,7 +53,7 @@ class ActivityView(View):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT},
+    agents={Agent.CUSTOMER},
 )
 async def log_activity(ctx: Write, args: LogActivity) -> Answer[ActivityView]:
     """Log a contact that took place; it is saved at once. Use after a call, meeting, e-mail or visit; for what is still
