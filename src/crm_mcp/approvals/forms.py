@@ -38,10 +38,10 @@ async def form_of(request: Request) -> Mapping[str, str]:
 
 
 def reason_of(form: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the reason of a rejection, and what is wrong with it."""
+    """Return the reason of a rejection or an undo, and what is wrong with it."""
     reason = form.get("reason", "").replace("\r\n", "\n").strip()
     if is_blank(reason):
-        return reason, "Say why, so that whoever asked knows what to change."
+        return reason, "Say why: somebody will want to know."
     if len(reason) > LONGEST_REASON:
         return reason, f"That is {len(reason)} characters; keep it to {LONGEST_REASON}."
     if "\0" in reason:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from .. import ids
 from ..db import Database
 from ..errors import Refusal
-from . import letter, receipt, session
+from . import letter, receipt, session, undo
 from .answers import LATE, STATUS, fell, http_error, link_is_spent, local, sign_in_first
 from .executor import Executor, Outcome
 from .forms import form_of, reason_of
@@ -47,6 +47,7 @@ def build_page(db: Database, *, origin: str) -> Starlette:
             Route("/drafts/{draft}/approve", it.signed_in(Page.approve), methods=["POST"]),
             Route("/drafts/{draft}/reject", it.signed_in(Page.reject), methods=["POST"]),
             Route("/drafts/{draft}/discard", it.signed_in(Page.discard), methods=["POST"]),
+            Route("/drafts/{draft}/undo", it.signed_in(Page.undo), methods=["POST"]),
         ],
         middleware=[Middleware(Guard, origin=origin.rstrip("/"), fallback=fell)],
         exception_handlers={HTTPException: http_error},
@@ -214,6 +215,18 @@ class Page:
             return RedirectResponse(_address(draft), 303)
         problem = "Only whoever drafted it can withdraw it, and only while it waits."
         return await self._draft(who, draft, status=409, problem=problem)
+
+    async def undo(self, request: Request, who: Session) -> Response:
+        """Draft the undo of an approved draft, and show it."""
+        draft = _draft_in(request)
+        await self._visible(who, draft)
+        reason, wrong = reason_of(request.state.form)
+        if wrong is not None:
+            return await self._draft(who, draft, status=422, reason=reason, reason_problem=wrong)
+        try:
+            return RedirectResponse(_address(await undo.propose(self._db, who.who, draft, reason)), 303)
+        except Refusal as no:
+            return await self._refused(who, draft, no)
 
     async def _refused(self, who: Session, draft: int, no: Refusal) -> Response:
         """Show the draft anew, with why nothing was done."""

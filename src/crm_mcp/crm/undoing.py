@@ -42,7 +42,8 @@ REMEDIES: Mapping[str, str] = {
 }
 """Whose making cannot be undone, and what comes nearest."""
 _ROWS = """select c.id, c.tbl, (c.key ->> 'id')::bigint as record, c.op::text as op, c.before::text as before, c.after::text as after
- from crm.changes c where c.org_id = %(org)s and {which} and (c.user_id = %(user)s or %(all)s) order by c.id desc"""
+ from crm.changes c where c.org_id = %(org)s and {which} and (%(all)s or c.user_id = %(user)s
+  or exists (select from crm.drafts d where d.org_id = c.org_id and d.id = c.draft_id and d.approver = %(user)s)) order by c.id desc"""
 _CHANGE = "c.call_id = (select x.call_id from crm.changes x where x.org_id = %(org)s and x.id = %(id)s)"
 _DRAFT = "c.draft_id = %(id)s"
 
@@ -73,7 +74,7 @@ class Undone:
 async def undo(ctx: Write, change: str) -> list[Undone]:
     """Undo everything one call did, or nothing of it. `change` is the chg_… of its receipt, or its approved draft.
 
-    Only what the principal did themselves is found, an administrator finds everybody's.
+    Only what the principal did or approved themselves is found; an administrator finds everybody's.
 
     Raises:
         Refusal: CHANGE_NOT_FOUND; NOT_UNDOABLE with the nearest remedy; CHANGED_SINCE naming the fields that moved.

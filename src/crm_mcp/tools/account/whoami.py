@@ -33,7 +33,7 @@ class MeView(View):
     agents=set(Agent) - {Agent.TRIAGE},
 )
 async def whoami(ctx: Read, args: WhoAmI) -> Answer[MeView]:
-    """Tell whose data this is: the person, role, org, base currency and time zone you act for. Use at the start of a
+    """Tell whose data this is: the person, role, org, currency and time zone you act for. Use at the start of a
     conversation, or when asked what you may do."""
     who = ctx.principal
     view = MeView(
