@@ -117,6 +117,7 @@ DEFINED_BY_OWNER = {
     "seal_on_arrival()": (),
     "stamp()": (),
     "books_are_open()": (),
+    "books_move()": (),
     "name_subject()": (),
     "subject_exists()": (),
     "may_send()": (),
@@ -159,6 +160,11 @@ SIGN_IN = {
     "forget_sign_ins(integer)": ("crm_worker",),
 }
 OTHER_TRIGGERS = {
+    (
+        "org_settings",
+        "books",
+    ): "CREATE TRIGGER books BEFORE INSERT OR UPDATE OF books_closed_through ON crm.org_settings "
+    "FOR EACH ROW EXECUTE FUNCTION crm.books_move()",
     ("changes", "guard"): "CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON crm.changes DEFERRABLE INITIALLY DEFERRED "
     "FOR EACH ROW EXECUTE FUNCTION crm.guard()",
     (

@@ -17,10 +17,10 @@ ROLES = ["admin", "sales", "operations", "finance", "support"]
 UNLIMITED = 1_000_000_000
 _USER = """insert into crm.users(email, name) values (%s, %s)
  on conflict (email_norm) do update set email = crm.users.email returning id"""
-_MEMBER = """insert into crm.memberships(org_id, user_id, role, may_approve, approval_limit) values (%s, %s, %s, %s, %s)
+_MEMBER = """insert into crm.memberships(org_id, user_id, role, may_approve, approval_limit, may_send_email) values (%s, %s, %s, %s, %s, %s)
  on conflict (org_id, user_id) do update set role = excluded.role, may_approve = excluded.may_approve,
-   approval_limit = excluded.approval_limit, active = true"""
-_PEOPLE = """select o.slug, u.email, u.name, m.role, m.may_approve, m.approval_limit, m.active from crm.memberships m
+   approval_limit = excluded.approval_limit, may_send_email = excluded.may_send_email, active = true"""
+_PEOPLE = """select o.slug, u.email, u.name, m.role, m.may_approve, m.approval_limit, m.may_send_email, m.active from crm.memberships m
  join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id order by o.slug, u.email"""
 _REMOVE = """update crm.memberships m set active = false from crm.users u, crm.orgs o
  where u.id = m.user_id and o.id = m.org_id and o.slug = %s and u.email_norm = lower(%s) returning m.org_id, m.user_id"""
@@ -47,7 +47,7 @@ def init(org: str, slug: str, admin: str, name: str, currency: str, timezone: st
                 (slug, org, currency, timezone, not team),
             ).fetchone()
             assert made is not None
-            add(conn, made[0], admin, name, "admin", limit=UNLIMITED, approves=True)
+            add(conn, made[0], admin, name, "admin", limit=UNLIMITED, approves=True, mails=True)
             conn.execute(
                 "insert into crm.policies(org_id, version, document) values (%s, 1, %s)",
                 (made[0], Jsonb(Policy().document())),
@@ -61,12 +61,20 @@ def init(org: str, slug: str, admin: str, name: str, currency: str, timezone: st
 
 
 def add(
-    conn: psycopg.Connection[Any], org: int, email: str, name: str, role: str, *, limit: float, approves: bool
+    conn: psycopg.Connection[Any],
+    org: int,
+    email: str,
+    name: str,
+    role: str,
+    *,
+    limit: float,
+    approves: bool,
+    mails: bool,
 ) -> None:
     """Make a person a member of an org, or change their membership."""
     made = conn.execute(_USER, (email, name)).fetchone()
     assert made is not None
-    conn.execute(_MEMBER, (org, made[0], role, approves, limit))
+    conn.execute(_MEMBER, (org, made[0], role, approves, limit, mails))
 
 
 @click.group()
@@ -80,11 +88,14 @@ def list_(as_json: bool) -> None:
     """List people, their orgs and roles."""
     with owner(Settings()) as conn:
         rows = conn.execute(_PEOPLE).fetchall()
-    names = ("org", "email", "name", "role", "mayApprove", "approvalLimit", "active")
+    names = ("org", "email", "name", "role", "mayApprove", "approvalLimit", "maySendEmail", "active")
 
     def line(row: dict[str, Any]) -> str:
         approves = f"approves to {row['approvalLimit']:,.2f}" if row["mayApprove"] else ""
-        return f"{row['org']:12} {row['email']:28} {row['role']:11} {approves}{'' if row['active'] else '(left)'}"
+        mails = " sends e-mail" if row["maySendEmail"] else ""
+        return (
+            f"{row['org']:12} {row['email']:28} {row['role']:11} {approves}{mails}{'' if row['active'] else '(left)'}"
+        )
 
     listed(
         [dict(zip(names, row, strict=True)) for row in rows],
@@ -100,14 +111,15 @@ def list_(as_json: bool) -> None:
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--approves", is_flag=True, help="May approve, up to --limit.")
 @click.option("--limit", type=click.FloatRange(min=0), default=5000, show_default=True, help="Gross, base currency.")
+@click.option("--mails", is_flag=True, help="May approve e-mails to be sent.")
 @click.argument("email")
-def add_(org: str, name: str, role: str, approves: bool, limit: float, email: str) -> None:
+def add_(org: str, name: str, role: str, approves: bool, limit: float, mails: bool, email: str) -> None:
     """Add a person to an org, or change their role and rights."""
     with owner(Settings()) as conn:
         found = conn.execute("select id from crm.orgs where slug = %s", (org,)).fetchone()
         if found is None:
             raise click.ClickException(f"There is no org {org!r}.")
-        add(conn, found[0], email, name, role, limit=limit, approves=approves)
+        add(conn, found[0], email, name, role, limit=limit, approves=approves, mails=mails)
     click.echo(f"{email} is {role} in {org}.")
 
 
