@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from browser import ORIGIN, Browser
 
+from browser import ORIGIN, Browser
 from crm_mcp.approvals.links import make_login_link
 from crm_mcp.approvals.web import build_page
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+
 from browser import text
 
 OURS = "org_id = current_setting('crm.org_id')::bigint"

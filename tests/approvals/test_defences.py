@@ -1,9 +1,9 @@
 """What does not come from this page is turned away before anything is looked up."""
 
 import pytest
-from browser import hidden, text
 from structlog.testing import capture_logs
 
+from browser import hidden, text
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.errors import DatabaseUnavailable
 

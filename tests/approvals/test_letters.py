@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import psycopg
 import pytest
-from browser import text
 
+from browser import text
 from crm_mcp import ids
 from crm_mcp.db import Database
 from crm_mcp.delivery.deliver import Post, deliver

@@ -5,9 +5,9 @@ import hashlib
 
 import psycopg
 import pytest
-from browser import ORIGIN, text
 from structlog.testing import capture_logs
 
+from browser import ORIGIN, text
 from crm_mcp.approvals.web import build_page
 from crm_mcp.errors import Refusal
 from crm_mcp.log import logger

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from postbox import postbox
 
 from crm_mcp.db import Database
 from crm_mcp.delivery.deliver import Again, Post, deliver
 from crm_mcp.delivery.server import Server
+from postbox import postbox
 
 _TURN = itertools.count(1)
 

@@ -9,11 +9,12 @@ ORIGIN = "http://localhost:8787"
 
 
 class Browser:
-    """One browser on the page. `at` is the last address it was shown."""
+    """One browser on the page: the app's in this process, or with no app the one that listens at the origin."""
 
-    def __init__(self, app, origin=ORIGIN):
+    def __init__(self, app=None, origin=ORIGIN):
         self.origin = origin
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=origin)
+        transport = None if app is None else httpx2.ASGITransport(app=app)
+        self.client = httpx2.AsyncClient(transport=transport, base_url=origin)
 
     async def get(self, path, **headers):
         return await self.client.get(path, headers=headers)
