@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orgs import Desk, sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
 from crm_mcp.importing.plan import write_rejected
+from orgs import Desk, sit_down
 
 SLUGS = count(1)
 

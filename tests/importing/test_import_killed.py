@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from orgs import sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
+from orgs import sit_down
 
 ROWS = "id,name,contact\n" + "".join(f"{at},Customer {at},Person {at}\n" for at in range(1500))
 

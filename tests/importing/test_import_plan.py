@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orgs import sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
+from orgs import sit_down
 
 
 @pytest.mark.parametrize(

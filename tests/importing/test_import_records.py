@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from orgs import Desk, sit_down
 
 from crm_mcp import auth
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
+from orgs import Desk, sit_down
 
 SLUGS = count(1)
 TABLES = (

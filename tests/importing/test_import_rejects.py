@@ -5,12 +5,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from orgs import Desk, sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
 from crm_mcp.importing.plan import write_rejected
+from orgs import Desk, sit_down
 
 SLUGS = count(1)
 CUSTOMERS = "id,name\nA,Alfa\nB,Beta\n"

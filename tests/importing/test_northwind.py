@@ -4,12 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from orgs import Desk, sit_down
 
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.importing.plan import Kind, Plan, Report
 from crm_mcp.importing.run import run
+from orgs import Desk, sit_down
 
 NORTHWIND = Path(__file__).parents[2].parent / "shared" / "data" / "northwind"
 pytestmark = pytest.mark.skipif(not NORTHWIND.is_dir(), reason=f"the Northwind tables are not at {NORTHWIND}")
