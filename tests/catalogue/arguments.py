@@ -49,6 +49,8 @@ LEFT_OUT = frozenset(
     ]
 ) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip"})
 """Arguments that narrow, so that broad arguments do without them."""
+EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
+"""An argument says so that takes the place of another: not with quote."""
 Path = tuple[str | int, ...]
 
 
@@ -88,7 +90,7 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
             return {
                 key: valid(part, ids, root, key)
                 for key, part in properties.items()
-                if key in required or (key not in LEFT_OUT and not ID.search(part.get("description", "")))
+                if key in required or _is_asked(key, part.get("description", ""))
             }
         case "array":
             items = resolved(schema["items"], root)
@@ -102,6 +104,20 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
             return True
         case _:
             return "text"
+
+
+def _is_asked(name: str, description: str) -> bool:
+    """Say whether an optional argument is given: the first of two that exclude each other is."""
+    return bool(EXCLUDED.search(description)) or (name not in LEFT_OUT and not ID.search(description))
+
+
+def valid_with(schema: dict[str, Any], ids: Mapping[str, str], path: Path, value: object) -> Any:
+    """Return a value that asks for much, with another value at a place, and without what that place excludes."""
+    whole = valid(schema, ids)
+    for key, part in schema["properties"].items():
+        if (other := EXCLUDED.search(part.get("description", ""))) and other[1] == path[0]:
+            whole.pop(key, None)
+    return put(whole, path, value)
 
 
 def positions(
