@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 ID = re.compile(r"\b([a-z]+)_…")
@@ -102,6 +103,8 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
             return options[0].get("minimum", 0)
         case "boolean":
             return True
+        case "string" if any(option.get("format") == "date" for option in options):
+            return str(date.today() + timedelta(days=7))
         case _:
             return "text"
 
@@ -117,6 +120,8 @@ def valid_with(schema: dict[str, Any], ids: Mapping[str, str], path: Path, value
     for key, part in schema["properties"].items():
         if (other := EXCLUDED.search(part.get("description", ""))) and other[1] == path[0]:
             whole.pop(key, None)
+    if len(path) > 1 and path[0] not in whole:
+        whole[path[0]] = valid(schema["properties"][path[0]], ids, schema, str(path[0]))
     return put(whole, path, value)
 
 
