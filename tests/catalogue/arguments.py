@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 ID = re.compile(r"\b([a-z]+)_…")
@@ -49,6 +50,8 @@ LEFT_OUT = frozenset(
     ]
 ) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip"})
 """Arguments that narrow, so that broad arguments do without them."""
+EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
+"""An argument says so that takes the place of another: not with quote."""
 Path = tuple[str | int, ...]
 
 
@@ -88,7 +91,7 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
             return {
                 key: valid(part, ids, root, key)
                 for key, part in properties.items()
-                if key in required or (key not in LEFT_OUT and not ID.search(part.get("description", "")))
+                if key in required or _is_asked(key, part.get("description", ""))
             }
         case "array":
             items = resolved(schema["items"], root)
@@ -100,8 +103,26 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
             return options[0].get("minimum", 0)
         case "boolean":
             return True
+        case "string" if any(option.get("format") == "date" for option in options):
+            return str(date.today() + timedelta(days=7))
         case _:
             return "text"
+
+
+def _is_asked(name: str, description: str) -> bool:
+    """Say whether an optional argument is given: the first of two that exclude each other is."""
+    return bool(EXCLUDED.search(description)) or (name not in LEFT_OUT and not ID.search(description))
+
+
+def valid_with(schema: dict[str, Any], ids: Mapping[str, str], path: Path, value: object) -> Any:
+    """Return a value that asks for much, with another value at a place, and without what that place excludes."""
+    whole = valid(schema, ids)
+    for key, part in schema["properties"].items():
+        if (other := EXCLUDED.search(part.get("description", ""))) and other[1] == path[0]:
+            whole.pop(key, None)
+    if len(path) > 1 and path[0] not in whole:
+        whole[path[0]] = valid(schema["properties"][path[0]], ids, schema, str(path[0]))
+    return put(whole, path, value)
 
 
 def positions(

@@ -6,7 +6,7 @@ import statistics
 import time
 
 import pytest
-from arguments import id_arguments, leaves, put, valid
+from arguments import id_arguments, leaves, valid, valid_with
 from asking import ADMIN, CANARY, OTTO, answer
 from listed import NAMES, PEOPLE, ROWS, WIRE
 from mcp import MCPError
@@ -55,11 +55,12 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect, world, e
 @pytest.mark.parametrize("case", IDS, ids=named)
 async def test_a_foreign_id_answers_exactly_as_a_missing_one(connect, world, case):
     name, where = case
-    asked = valid(WIRE[name]["inputSchema"], world.ours)
+    schema = WIRE[name]["inputSchema"]
     foreign, missing = world.theirs[where.prefix], world.nobodys[where.prefix]
     async with connect(ADMIN) as client:
         told = [
-            without(await answer(client, name, put(asked, where.path, given)), given) for given in (foreign, missing)
+            without(await answer(client, name, valid_with(schema, world.ours, where.path, given)), given)
+            for given in (foreign, missing)
         ]
         assert told[0] == told[1]
         assert CANARY not in told[0]
@@ -68,12 +69,12 @@ async def test_a_foreign_id_answers_exactly_as_a_missing_one(connect, world, cas
 @pytest.mark.parametrize("case", IDS, ids=named)
 async def test_an_id_of_another_kind_is_refused_by_its_kind(connect, world, case):
     name, where = case
-    asked = valid(WIRE[name]["inputSchema"], world.ours)
+    schema = WIRE[name]["inputSchema"]
     async with connect(ADMIN) as client:
         for prefix, noun in NOUNS.items():
             if prefix == where.prefix or (where.any and prefix in SUBJECTS):
                 continue
-            told = await answer(client, name, put(asked, where.path, f"{prefix}_1"))
+            told = await answer(client, name, valid_with(schema, world.ours, where.path, f"{prefix}_1"))
             assert told["error"] is True
             assert told["body"]["error"] == "INVALID_ID"
             assert f"({noun})" in told["body"]["context"]["hint"]
@@ -83,13 +84,13 @@ async def test_an_id_of_another_kind_is_refused_by_its_kind(connect, world, case
 @pytest.mark.parametrize("case", [c for c in IDS if WIRE[c[0]]["annotations"]["readOnlyHint"]], ids=named)
 async def test_a_foreign_id_takes_no_longer_than_a_missing_one(connect, world, case):
     name, where = case
-    asked = valid(WIRE[name]["inputSchema"], world.ours)
+    schema = WIRE[name]["inputSchema"]
     taken = {given: [] for given in (world.theirs[where.prefix], world.nobodys[where.prefix])}
     async with connect(ADMIN) as client:
         for _ in range(25):
             for given, times in taken.items():
                 began = time.perf_counter()
-                await answer(client, name, put(asked, where.path, given))
+                await answer(client, name, valid_with(schema, world.ours, where.path, given))
                 times.append(time.perf_counter() - began)
     low, high = sorted(statistics.median(times) for times in taken.values())
     assert high < 2 * low
@@ -104,7 +105,8 @@ async def test_nothing_of_the_neighbour_shows_in_any_tool(connect, world, email,
             if "query" in tool.input_schema["properties"]:
                 variants += [{**asked, "query": query} for query in SEARCHES]
             for argument in id_arguments(tool.input_schema):
-                variants.append(put(asked, argument.path, world.theirs[argument.prefix]))
+                theirs = world.theirs[argument.prefix]
+                variants.append(valid_with(tool.input_schema, world.ours, argument.path, theirs))
             if "report" in tool.input_schema["properties"]:
                 reports = (await client.call_tool("list_reports", {})).structured_content["reports"]
                 variants += [{"report": report["name"]} for report in reports]

@@ -17,7 +17,7 @@ import jsonschema
 import psycopg
 import pytest
 from anyio.from_thread import start_blocking_portal
-from arguments import EXAMPLES, ID, leaves, positions, put, resolved, valid
+from arguments import EXAMPLES, ID, leaves, positions, resolved, valid_with
 from asking import ADMIN, answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -301,7 +301,7 @@ def test_every_collected_string_gets_a_structured_answer(send, books, world_ids,
         # Each string once, each place many times.
         pairs = [(PLACES[at % len(PLACES)], text) for at, text in enumerate(nasty)][:: max(1, len(nasty) // 300)]
     for (name, path), text in pairs:
-        arguments = put(valid(WIRE[name]["inputSchema"], world_ids), path, text)
+        arguments = valid_with(WIRE[name]["inputSchema"], world_ids, path, text)
         judge(name, arguments, send(name, arguments))
     leave_whole(send, books)
 

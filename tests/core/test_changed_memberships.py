@@ -9,6 +9,7 @@ CUSTOMER = (
     "select 'cust_' || min(c.id) from crm.customers c join crm.orgs o on o.id = c.org_id and o.slug = 'demo'"
     " where c.archived_at is null"
 )
+ASKED = [("add_note", "about", {"body": "They called.", "reason": "they did"}), ("get_customer", "customer", {})]
 
 
 @pytest.fixture
@@ -47,34 +48,30 @@ def changed(owner, email, what, org="demo"):
     )
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"), [("add_note", {"body": "They called.", "reason": "they did"}), ("get_customer", {})]
-)
+@pytest.mark.parametrize(("tool", "argument", "more"), ASKED)
 async def test_a_call_that_starts_over_has_begun_once_and_ended_once(
-    connect, owner, owner_asks, member, tool, arguments
+    connect, owner, owner_asks, member, tool, argument, more
 ):
     async with connect(member) as client:
         assert not (await client.call_tool("whoami", {})).is_error
         changed(owner, member, "role = 'admin'")
-        told = await client.call_tool(tool, {"customer": owner_asks(CUSTOMER), **arguments})
+        told = await client.call_tool(tool, {argument: owner_asks(CUSTOMER), **more})
         assert not told.is_error, told
     last = rows(owner, member)[2:]
     assert [(phase, name) for _, phase, name in last] == [("begun", tool), ("ended", tool)]
     assert len({call for call, *_ in last}) == 1
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"), [("add_note", {"body": "They called.", "reason": "they did"}), ("get_customer", {})]
-)
+@pytest.mark.parametrize(("tool", "argument", "more"), ASKED)
 async def test_a_person_whose_membership_ended_is_not_moved_to_another_org(
-    connect, owner, owner_asks, member, tool, arguments
+    connect, owner, owner_asks, member, tool, argument, more
 ):
     served, other = (owner_asks("select id from crm.orgs where slug = %s", slug) for slug in ("demo", "other"))
     async with connect(member) as client:
         me = (await client.call_tool("whoami", {})).structured_content["me"]
         first = me["org"]["slug"]
         changed(owner, member, "active = false", first)
-        told = await client.call_tool(tool, {"customer": owner_asks(CUSTOMER), **arguments})
+        told = await client.call_tool(tool, {argument: owner_asks(CUSTOMER), **more})
         assert told.structured_content["error"] == "SIGN_IN_FAILED"
         assert (await client.call_tool("whoami", {})).structured_content["error"] == "SIGN_IN_FAILED"
         changed(owner, member, "active = true", first)

@@ -52,7 +52,7 @@ def test_a_reader_is_found_however_it_is_written(text):
 def test_a_client_is_told_the_home_only_where_it_was_chosen(monkeypatch, tmp_path):
     def entry():
         printed = CliRunner().invoke(main, ["install", "cursor", "--user", "sam@demo.example", "--print"])
-        return json.loads(printed.output)["mcpServers"]["crm"]
+        return json.loads(printed.stdout)["mcpServers"]["crm"]
 
     monkeypatch.setenv("CRM_HOME", str(tmp_path))
     assert entry()["env"] == {"CRM_HOME": str(tmp_path)}

@@ -13,7 +13,7 @@ async def test_a_repeated_call_is_answered_for_seven_days_and_its_answer_then_go
         "select 'cust_' || min(c.id) from crm.customers c join crm.orgs o on o.id = c.org_id and o.slug = 'demo'"
         " where c.archived_at is null"
     )
-    asked = {"customer": customer, "body": "They called.", "reason": "they said so", "idempotency_key": KEY}
+    asked = {"about": customer, "body": "They called.", "reason": "they said so", "idempotency_key": KEY}
     left = "select count(*) from crm.idempotency_keys where key = %s"
     worker = Database(home.conninfo("crm_worker"))
     try:

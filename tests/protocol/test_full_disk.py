@@ -83,7 +83,7 @@ async def filled_up(wire, note):
 
 async def test_a_full_disk_is_said_to_writes_and_reads_and_with_space_both_go_on(disk, customer):
     mark = "x" * 3000
-    note = {"customer": customer, "body": mark, "reason": "they said so"}
+    note = {"about": customer, "body": mark, "reason": "they said so"}
     async with serving(disk.home.root) as wire:
         await wire.call("whoami", {})
         disk.fill()
@@ -110,7 +110,7 @@ async def test_a_full_disk_is_said_to_writes_and_reads_and_with_space_both_go_on
 
 
 async def test_a_server_that_ended_because_the_disk_was_full_comes_back_once_there_is_space(disk, customer):
-    note = {"customer": customer, "body": "after all", "reason": "they said so"}
+    note = {"about": customer, "body": "after all", "reason": "they said so"}
     async with serving(disk.home.root) as wire:
         await wire.call("whoami", {})
         disk.fill()

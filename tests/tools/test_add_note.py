@@ -49,7 +49,7 @@ async def test_a_reason_that_says_nothing_is_refused(lab):
 )  # fmt: skip
 async def test_words_that_nobody_sees_are_refused(lab, owner_asks, argument, blank):
     customer, before = await lab.customer("Noted"), owner_asks("select count(*) from crm.notes")
-    asked = {"customer": customer, "body": "x", "reason": "they said so", argument: blank}
+    asked = {"about": customer, "body": "x", "reason": "they said so", argument: blank}
     told = await lab.ask("add_note", asked)
     assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", argument)
     assert told["context"]["hint"] == f"{argument}: is blank."
@@ -59,7 +59,7 @@ async def test_words_that_nobody_sees_are_refused(lab, owner_asks, argument, bla
 @pytest.mark.parametrize("body", [" .", "\u200bx", "👍", "‏مرحبا"])
 async def test_the_shortest_words_are_kept_as_written(lab, body):
     customer = await lab.customer("Noted")
-    told = await lab.ask("add_note", {"customer": customer, "body": body, "reason": "they said so"})
+    told = await lab.ask("add_note", {"about": customer, "body": body, "reason": "they said so"})
     assert told["note"]["text"] == body
 
 
@@ -67,7 +67,7 @@ async def test_the_shortest_words_are_kept_as_written(lab, body):
 async def test_a_confidence_that_is_no_number_is_refused(lab, confidence):
     customer = await lab.customer("Noted")
     told = await lab.ask(
-        "add_note", {"customer": customer, "body": "x", "reason": "they said so", "confidence": confidence}
+        "add_note", {"about": customer, "body": "x", "reason": "they said so", "confidence": confidence}
     )
     assert (told["error"], told["context"]["argument"]) == ("INVALID_ARGUMENT", "confidence")
     assert "valid number" in told["context"]["hint"]
@@ -77,7 +77,7 @@ async def test_a_confidence_that_is_no_number_is_refused(lab, confidence):
 async def test_a_confidence_may_be_a_whole_number(lab, confidence, answered):
     customer = await lab.customer("Noted")
     told = await lab.ask(
-        "add_note", {"customer": customer, "body": "x", "reason": "they said so", "confidence": confidence}
+        "add_note", {"about": customer, "body": "x", "reason": "they said so", "confidence": confidence}
     )
     assert told["type"] == answered
 

@@ -43,7 +43,7 @@ async def test_archived_activities_neither_show_nor_count(lab):
 @pytest.mark.parametrize(
     "when",
     [
-        (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+        pytest.param((datetime.now(UTC) + timedelta(days=1)).isoformat(), id="tomorrow"),
         "9999-12-31T23:59:59+00:00",
         "1969-12-31T23:59:59+00:00",
         "0001-01-01T00:00:00+14:00",

@@ -19,7 +19,7 @@ class SendEmailDraft(WriteArgs):
     cc: tuple[Recipient, ...] = Field((), max_length=emails.MOST_PEOPLE)
     subject: Text = Field(min_length=1, max_length=400, description="One line.")
     body: Text = Field(min_length=1, max_length=20_000, description="Plain text.")
-    about: Text | None = Field(None, max_length=60, description="Id of what it is about: an order, invoice, issue …")
+    about: Text | None = Field(None, max_length=60, description="Any id: cust_…, ord_…")
     attachments: tuple[Attachment, ...] = Field((), max_length=emails.MOST_FILES)
 
 

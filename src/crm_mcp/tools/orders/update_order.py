@@ -27,8 +27,8 @@ class UpdateOrder(WriteArgs):
     )
     discount_percent: Percent | None = None
     status: Literal["shipped", "completed", "cancelled"] | None = None
-    cancel_reason: Words | None = Field(None, max_length=2000)
-    comment: Text | None = Field(None, max_length=2000)
+    cancel_reason: Words | None = Field(None, max_length=2000, description="With cancelled.")
+    comment: Text | None = Field(None, max_length=2000, description="Replaces the old one.")
 
 
 @tool(title="Update order", toolset="orders", roles=SELLERS, effect=Effect.WRITE, agents={Agent.ORDER})
