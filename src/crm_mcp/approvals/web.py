@@ -14,7 +14,7 @@ from starlette.routing import Route
 from .. import ids
 from ..db import Database
 from ..errors import Refusal
-from . import letter, receipt, session, undo
+from . import group, letter, receipt, session, undo
 from .answers import LATE, STATUS, fell, http_error, link_is_spent, local, sign_in_first
 from .executor import Executor, Outcome
 from .forms import form_of, reason_of
@@ -47,6 +47,8 @@ def build_page(db: Database, *, origin: str) -> Starlette:
             Route("/drafts/{draft}/approve", it.signed_in(Page.approve), methods=["POST"]),
             Route("/drafts/{draft}/reject", it.signed_in(Page.reject), methods=["POST"]),
             Route("/drafts/{draft}/discard", it.signed_in(Page.discard), methods=["POST"]),
+            Route("/drafts/{draft}/group", it.signed_in(Page.group)),
+            Route("/drafts/{draft}/group", it.signed_in(Page.approve_group), methods=["POST"]),
             Route("/drafts/{draft}/undo", it.signed_in(Page.undo), methods=["POST"]),
         ],
         middleware=[Middleware(Guard, origin=origin.rstrip("/"), fallback=fell)],
@@ -149,12 +151,14 @@ class Page:
         email = letter.email_in(shown.draft)
         post = None if email is None else await letter.post_of(self._db, who.who, email, now)
         is_mine = shown.draft["approver"] == who.who.user
+        together = await group.members(self._db, who.who, draft) if seen.is_waiting and seen.letter else []
         return page(
             "draft.html",
             who,
             status=status,
             draft=seen,
             post=post,
+            together=len(together),
             may_send=who.who.may_approve and who.who.may_send_email,
             problem=problem,
             reason=reason,
@@ -215,6 +219,50 @@ class Page:
             return RedirectResponse(_address(draft), 303)
         problem = "Only whoever drafted it can withdraw it, and only while it waits."
         return await self._draft(who, draft, status=409, problem=problem)
+
+    async def group(self, request: Request, who: Session) -> Response:
+        """Show a run of e-mails, each by the approver's own run of it."""
+        return await self._group(who, _draft_in(request))
+
+    async def _group(
+        self,
+        who: Session,
+        draft: int,
+        *,
+        status: int = 200,
+        problem: str | None = None,
+        results: dict[str, str] | None = None,
+    ) -> Response:
+        numbers = (
+            [ids.parse("drafts", each) for each in results]
+            if results
+            else await group.members(self._db, who.who, draft)
+        )
+        if not numbers:
+            raise HTTPException(404)
+        now = datetime.now(UTC)
+        letters = [draft_of(await self._visible(who, number), [], who.who, now) for number in numbers]
+        can = [seen for seen in letters if seen.is_waiting and seen.hash and not seen.stale and not seen.may_not]
+        return page("group.html", who, status=status, letters=letters, can=can, problem=problem, results=results)
+
+    async def approve_group(self, request: Request, who: Session) -> Response:
+        """Approve each e-mail that was shown, if their number was confirmed; each stands for itself."""
+        draft, form = _draft_in(request), request.state.form
+        seen = group.seen_in(form.get("seen", "")[: 100 * group.MOST])
+        if seen is None:
+            raise HTTPException(400)
+        if form.get("count", "").strip() != str(len(seen)):
+            problem = "The number you gave is not the number of e-mails here. Read them again."
+            return await self._group(who, draft, status=422, problem=problem)
+        results: dict[str, str] = {}
+        for number, shown_hash in seen.items():
+            try:
+                results[ids.show("drafts", number)] = (
+                    await self._executor.approve(who.who, number, shown_hash)
+                ).state
+            except Refusal as no:
+                results[ids.show("drafts", number)] = no.hint
+        return await self._group(who, draft, results=results)
 
     async def undo(self, request: Request, who: Session) -> Response:
         """Draft the undo of an approved draft, and show it."""

@@ -1,0 +1,32 @@
+"""A run of e-mails as one group: each is shown, their number confirmed, then each is approved for itself."""
+
+import re
+
+from .. import ids
+from ..db import Database
+from ..principal import Principal
+from .letter import TOOL
+
+MOST = 20
+"""E-mails of a group: what one person reads at one sitting."""
+_MEMBERS = """select m.id from crm.drafts d join crm.drafts m on m.org_id = d.org_id and m.tool = d.tool
+  and m.requester = d.requester and m.agent is not distinct from d.agent and m.state = 'pending' and m.expires_at > clock_timestamp()
+  and m.created_at between d.created_at - interval '1 hour' and d.created_at + interval '1 hour'
+ where d.org_id = %s and d.id = %s and d.tool = %s order by m.id limit %s"""
+_SEEN = re.compile(r"(draft_[1-9]\d{0,17}):([0-9a-f]{64})", re.ASCII)
+
+
+async def members(db: Database, who: Principal, draft: int) -> list[int]:
+    """Return the e-mail drafts that wait and were asked for by the same person and agent within an hour of this one."""
+    async with db.begin(who, ids.new_call()) as conn:
+        found = await conn.exec_driver_sql(_MEMBERS, (who.org, draft, TOOL, MOST))
+        return [int(number) for number in found.scalars()]
+
+
+def seen_in(text: str) -> dict[int, str] | None:
+    """Return which drafts a form says were shown, under which hash; None where it is not of this page's making."""
+    parts = text.split(";")
+    found = [_SEEN.fullmatch(part) for part in parts]
+    if len(parts) > MOST or not all(found):
+        return None
+    return {ids.parse("drafts", match[1]): match[2] for match in found if match}
