@@ -88,18 +88,19 @@ async def test_reminders_are_read_by_a_person_and_then_delivered_once_each(day: 
         for one in held:
             assert "you may not send e-mail" in await finance.reads(one)
             assert "you may not send e-mail" in await finance.may_not_approve(one)
-        await deliver(day, box)
-        assert box.mails == []
 
-        read = [*await mia.approves(*held[:2]), *await ada.approves(held[2])]
+        # what still waits is not delivered with what was approved
+        read = await mia.approves(*held[:2])
+        await deliver(day, box)
+        assert len(box.mails) == 2
+        read += await ada.approves(held[2])
+        await deliver(day, box)
         addresses = [
             (await fin.asks("get_customer", customer=i["customer"]["id"]))["customer"]["email"] for i in invoices
         ]
         for shown, letter, address in zip(read, letters, addresses, strict=True):
             assert address in shown and letter["subject"] in shown
             assert " ".join(letter["body"].split()) in shown
-        await deliver(day, box)
-        await deliver(day, box)
         sent = {mail.rcpt_tos[0]: box.read(at) for at, mail in enumerate(box.mails)}
         assert len(box.mails) == 3 and set(sent) == set(addresses)
         for letter, address in zip(letters, addresses, strict=True):
