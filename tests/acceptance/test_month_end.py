@@ -88,18 +88,19 @@ async def test_reminders_are_read_by_a_person_and_then_delivered_once_each(day: 
         for one in held:
             assert "you may not send e-mail" in await finance.reads(one)
             assert "you may not send e-mail" in await finance.may_not_approve(one)
-        await deliver(day, box)
-        assert box.mails == []
 
-        read = [*await mia.approves(*held[:2]), *await ada.approves(held[2])]
+        # what still waits is not delivered with what was approved
+        read = await mia.approves(*held[:2])
+        await deliver(day, box)
+        assert len(box.mails) == 2
+        read += await ada.approves(held[2])
+        await deliver(day, box)
         addresses = [
             (await fin.asks("get_customer", customer=i["customer"]["id"]))["customer"]["email"] for i in invoices
         ]
         for shown, letter, address in zip(read, letters, addresses, strict=True):
             assert address in shown and letter["subject"] in shown
             assert " ".join(letter["body"].split()) in shown
-        await deliver(day, box)
-        await deliver(day, box)
         sent = {mail.rcpt_tos[0]: box.read(at) for at, mail in enumerate(box.mails)}
         assert len(box.mails) == 3 and set(sent) == set(addresses)
         for letter, address in zip(letters, addresses, strict=True):
@@ -110,7 +111,7 @@ async def test_reminders_are_read_by_a_person_and_then_delivered_once_each(day: 
     assert day.problems_of_the_audit() == []
 
 
-async def test_a_month_end_from_payments_to_closed_books(day: Workday) -> None:
+async def test_a_month_end_from_payments_to_closed_books_in_which_sales_only_looks_on(day: Workday) -> None:
     async with (
         day.clients("fin", "sam") as [fin, sam],
         day.at_the_page("fin") as finance,
@@ -172,6 +173,7 @@ async def test_a_month_end_from_payments_to_closed_books(day: Workday) -> None:
         # an order is shipped and billed; an invoice that was turned down leaves no gap in the numbers
         (order,) = (await sam.asks("get_orders", status="confirmed", limit=1))["orders"]
         await ada.approves(await sam.drafts("update_order", order=order["id"], status="shipped"))
+        await sam.finds_no("record_payment", "create_invoice", "create_credit_note", "close_books")
         numbers = [int(invoice["number"].removeprefix("INV-")) for invoice in await fin.all("get_invoices")]
         turned_down = await fin.drafts("create_invoice", order=order["id"], due_on=str(paid_day))
         await ada.rejects(turned_down, "They have thirty days.")
@@ -223,11 +225,3 @@ async def adds_up(fin: Colleague, month: str, today: date) -> None:
     if first <= today <= last:
         still_open = added(await fin.all("get_invoices", status="open"), "open")
         assert {currency: Decimal(row["open_after"]) for currency, row in rows.items()} == still_open
-
-
-async def test_sales_sees_invoices_and_records_no_payment(day: Workday) -> None:
-    async with day.clients("sam", toolsets="all") as [sam]:
-        await sam.finds_no("record_payment", "create_invoice", "create_credit_note", "close_books")
-        assert (await sam.asks("get_invoices", status="overdue"))["_meta"]["ageing"]
-    assert day.audited() == day.calls
-    assert day.problems_of_the_audit() == []

@@ -83,17 +83,19 @@ async def test_a_support_case_from_the_complaint_to_the_replacement(day: Workday
 
 
 async def test_finance_sees_nothing_of_issues(day: Workday) -> None:
-    async with day.clients("sue") as [sue]:
-        issue = (await sue.asks("get_issues", status="unresolved", limit=1))["issues"][0]
+    ((issue, customer),) = day.asked(
+        "select 'iss_' || i.id, 'cust_' || i.customer_id from crm.issues i join crm.orgs o on o.id = i.org_id"
+        " where o.slug = 'demo' and i.status = 'open' order by i.id limit 1"
+    )
     async with day.clients("fin", toolsets="all") as [fin]:
         await fin.finds_no("get_issues", "create_issue", "update_issue")
-        shown = await fin.asks("get_customer", customer=issue["customer"]["id"], include=["summary", "openIssues"])
+        shown = await fin.asks("get_customer", customer=customer, include=["summary", "openIssues"])
         assert "openIssues" not in {*shown["customer"], *shown["_meta"]}
         answers = [
             await fin.is_refused("add_note", about=one, body="seen", reason="to remember")
-            for one in (issue["id"], "iss_99999999")
+            for one in (issue, "iss_99999999")
         ]
-        assert [a["context"].pop("searchedId") for a in answers] == [issue["id"], "iss_99999999"]
+        assert [a["context"].pop("searchedId") for a in answers] == [issue, "iss_99999999"]
         assert answers[0] == answers[1]
         assert answers[0]["error"] == "ISSUE_NOT_FOUND"
     assert day.audited() == day.calls
