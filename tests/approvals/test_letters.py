@@ -113,7 +113,7 @@ async def test_sending_now_needs_the_right_the_token_and_our_own_page(unsent, si
     draft, email, browser = await unsent()
     form = await browser.form(draft, "send")
     fin = await signed_in("fin@demo.example")
-    assert 'action="/drafts/' not in (await fin.get(f"/drafts/{draft}")).text
+    assert f'action="/drafts/{draft}/send"' not in (await fin.get(f"/drafts/{draft}")).text
     token = re.search(r'name="csrf" value="(\w+)"', (await fin.get("/")).text)[1]
     assert (await fin.post(f"/drafts/{draft}/send", {"csrf": token})).status_code == 409
     assert (await browser.post(f"/drafts/{draft}/send", {"csrf": "0" * 64})).status_code == 403
