@@ -13,10 +13,10 @@ async def test_an_approved_email_arrives_as_written(office, box, approved, outbo
     )
     assert await office.attempt(email) == "sent"
     (mail,) = box.mails
-    assert (mail.mail_from, mail.rcpt_tos) == ("sam@demo.example", ["kim@post.example", "lee@post.example"])
+    assert (mail.mail_from, mail.rcpt_tos) == ("hello@northlight.example", ["kim@post.example", "lee@post.example"])
     seen = box.read()
     assert (seen["From"], seen["To"], seen["Cc"], seen["Subject"]) == (
-        "Sam Sato <sam@demo.example>",
+        "Northlight Furniture <hello@northlight.example>",
         "Kim Ü <kim@post.example>",
         "lee@post.example",
         "Größe",
