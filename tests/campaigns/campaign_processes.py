@@ -14,12 +14,14 @@ from crm_mcp import auth, changes, log
 from crm_mcp.approvals import executor as executing
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
-from crm_mcp.errors import Refusal
+from crm_mcp.errors import refusal_for
 from crm_mcp.pipelined import Pipelined
 
 Said = tuple[str, str, bool]
 PATIENCE = 120
 """Seconds until a process that does not answer is taken for hung."""
+BUSY_TRIES = 20
+"""How often a racer does as BUSY tells it and tries again; a lock is waited for half a second."""
 
 
 class Crew:
@@ -94,12 +96,16 @@ class _Racer:
             await db.close()
 
     async def act(self, action: str, draft: int, seen: str) -> Said:
-        try:
-            return await getattr(self, f"_{action}")(draft, seen)
-        except Refusal as no:
-            return action, f"refused {no.error}", False
-        except Exception as problem:
-            return action, f"crashed {problem!r}", False
+        for _ in range(BUSY_TRIES):
+            try:
+                return await getattr(self, f"_{action}")(draft, seen)
+            except Exception as problem:
+                no = refusal_for(problem)
+                if no is None:
+                    return action, f"crashed {problem!r}", False
+                if no.error != "BUSY":
+                    return action, f"refused {no.error}", False
+        return action, "refused BUSY", False
 
     async def _approve(self, draft: int, seen: str) -> Said:
         outcome = await Executor(self._approver).approve(self.ada, draft, seen)
