@@ -40,6 +40,11 @@ async def test_a_result_is_what_its_schema_says_in_structure_and_in_text(connect
                     "id"
                 ]
             asked = valid(tool.input_schema, ours)
+            if tool.name == "undo_change":
+                note = await client.call_tool(
+                    "add_note", valid((await wire(client, "add_note"))["inputSchema"], ours)
+                )
+                asked["change"] = note.structured_content["_meta"]["change"]
             if "report" in asked:
                 reports = (await client.call_tool("list_reports", {})).structured_content["reports"]
                 if not reports:

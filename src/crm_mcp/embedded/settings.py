@@ -10,7 +10,7 @@ INCLUDE = f"\ninclude = '{FILE}'\n"
 _FIXED = {
     "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
-    "max_connections": "60",
+    "max_connections": "100",
     "shared_buffers": "256MB",
     "huge_pages": "off",
     "maintenance_work_mem": "256MB",

@@ -14,7 +14,7 @@ TOLD = 5
 
 
 class UndoChange(WriteArgs):
-    change: Text = Field(max_length=60, description="chg_… of _meta.change, or an approved draft_….")
+    change: Text = Field(max_length=60, description="A result's _meta.change, or an approved draft's id.")
 
 
 class UndoneView(View):

@@ -23,8 +23,7 @@ class CompleteTask(WriteArgs):
     effect=Effect.NOTE,
 )
 async def complete_task(ctx: Write, args: CompleteTask) -> Answer[TaskView]:
-    """Mark a task as done, or cancelled where it is not to be done any more; it is saved at once. Use after what it
-    asks has happened; get_tasks finds its id."""
+    """Mark a task as done, or cancelled. Use after what it asks has happened; get_tasks finds its id."""
     task, view, changed = await tasks.complete(ctx, args.task, args.status, args.outcome)
     if changed:
         did = f"{'complete' if args.status == 'done' else 'cancel'} the task {task.title}"

@@ -29,8 +29,8 @@ class CreateTask(WriteArgs):
     agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
 )
 async def create_task(ctx: Write, args: CreateTask) -> Answer[TaskView]:
-    """Give yourself or a colleague a task; it is saved at once. Use when something is to be done later; for what took
-    place use log_activity."""
+    """Give yourself or a colleague a task. Use when something is to be done later; for what took place use
+    log_activity."""
     given = await tasks.create(
         ctx,
         args.title,
