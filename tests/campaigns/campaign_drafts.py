@@ -13,10 +13,15 @@ from crm_mcp.app import App
 from crm_mcp.app import Client as Served
 from crm_mcp.approvals.executor import Executor, Outcome
 from crm_mcp.catalog import Catalog
+from crm_mcp.crm.models import StockMovement
 from crm_mcp.db import Database
+from crm_mcp.importing.batch import batch
+from crm_mcp.importing.rows import add
 from crm_mcp.server import build_server
 
 SELLER, APPROVER = "sam@demo.example", "ada@demo.example"
+PLENTY = 1_000_000
+"""Units that no campaign orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,18 @@ class Desk:
             self.org,
         )
         self._turns = itertools.count(1)
+        self._runner.run(self._receive(PLENTY))
+
+    async def _receive(self, quantity: int) -> None:
+        """Put goods into stock: an order that falls short warns, and a warning that others cause voids what was shown."""
+        db = Database(self._home.conninfo("crm_approver"))
+        try:
+            who = await db.sign_in(auth.by_email(APPROVER))
+            async with batch(db, who, "campaign", {}, "Stock for a campaign.") as session:
+                row = {"product_id": self.product, "quantity": quantity, "kind": "opening"}
+                await add(session, StockMovement, who.org, [row])
+        finally:
+            await db.close()
 
     def reopen(self) -> None:
         """Connect anew, after the database was restarted."""
