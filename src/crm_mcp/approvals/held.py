@@ -1,6 +1,7 @@
 """A held call as it is kept: read, described, and compared with what it would do now."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..changes import ChangeSet, digest
 from ..crm.models import references
 
+_FIGURE = re.compile(r"\d[\d.,]*")
 _SHOW = """select d.*, u.name as requester_name, u.email as requester_email, a.name as approver_name,
    d.expires_at <= clock_timestamp() as overdue
  from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
@@ -95,7 +97,10 @@ def does_the_same(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> 
 
 
 def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings: Sequence[str] = ()) -> str:
-    """Bind what is shown, its warnings included: an approver who was not warned has not approved."""
+    """Bind what is shown, and what it warns of: an approver who was not warned has not approved.
+
+    Figures in warnings are not bound: how much stock is left moves with every order, and that it is short does not.
+    """
     return digest(
         {
             "draft": held.id,
@@ -106,7 +111,7 @@ def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings:
             "arguments": held.args,
             "changes": changes.normal(),
             "shown": shown,
-            "warnings": list(warnings),
+            "warnings": [_FIGURE.sub("#", warning) for warning in warnings],
             "policy": held.policy_version,
             "requester": held.requester,
             "expiry": held.expires_at.isoformat(),
