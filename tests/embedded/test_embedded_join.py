@@ -92,7 +92,7 @@ def test_the_server_runs_with_the_settings_of_the_product(home: Home) -> None:
         "jit": "off",
         "huge_pages": "off",
         "shared_buffers": "256MB",
-        "max_connections": "60",
+        "max_connections": "100",
         "listen_addresses": "",
         "unix_socket_permissions": "0700",
         "TimeZone": "UTC",
