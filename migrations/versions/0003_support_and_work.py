@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from alembic import op
-
-from crm_mcp.tablekit import Column, extend, free, table
+from crm_mcp.tablekit import Column, extend, free, run, table
 
 revision = "0003"
 down_revision = "0002"
@@ -161,12 +159,3 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError("restore a backup instead: an older schema would lose what was recorded")
-
-
-def run(*parts: Path | Iterator[str]) -> None:
-    """Send statements as they stand, past the SQL compiler: in them a colon or a per cent sign is no parameter."""
-    connection = op.get_bind().connection.driver_connection
-    assert connection is not None
-    for part in parts:
-        for statement in [part.read_text(encoding="utf-8")] if isinstance(part, Path) else part:
-            connection.execute(statement)

@@ -1,6 +1,6 @@
 """Judge what a call actually did. Pure: the facts come in, RUN, HOLD or DENY goes out, with its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -9,6 +9,9 @@ from typing import Any
 from .changes import ChangeSet
 from .principal import Principal
 from .tool import Effect, Tool
+
+IN_FORCE = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
+"""The statement whose row, if there is one, `Policy.in_force` reads."""
 
 
 class Decision(StrEnum):
@@ -44,6 +47,11 @@ class Policy:
             Decimal(str(document.get("deny_agents_above", default.deny_agents_above))),
             frozenset(document.get("run_tables", default.run_tables)),
         )
+
+    @classmethod
+    def in_force(cls, row: Sequence[Any] | None) -> "Policy":
+        """Return an org's policy, by default where it has stored none."""
+        return cls() if row is None else cls.of(row[0], row[1])
 
     def document(self) -> dict[str, Any]:
         return {

@@ -1,9 +1,11 @@
 """Who is asking: a person in an org, and the agent that acts for them, if one does."""
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 
 class Role(StrEnum):
@@ -54,3 +56,7 @@ class Principal:
     stamp: int
     agent: Agent | None = None
     proof: Proof | None = field(default=None, repr=False, compare=False)
+
+    def day(self, at: datetime) -> date:
+        """Return the day of an instant in the org's zone."""
+        return at.astimezone(ZoneInfo(self.timezone)).date()

@@ -6,6 +6,7 @@ new function.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
@@ -178,6 +179,17 @@ def definer(signature: str, *, callers: Sequence[str], owner: str = "crm_definer
     yield f"grant create on schema crm to {owner}"
     yield f"alter function crm.{signature} owner to {owner}"
     yield f"revoke create on schema crm from {owner}"
+
+
+def run(*parts: Path | Iterator[str]) -> None:
+    """Send statements of a migration as they stand, past the SQL compiler: in them a colon or a per cent sign is no parameter."""
+    from alembic import op
+
+    connection = op.get_bind().connection.driver_connection
+    assert connection is not None
+    for part in parts:
+        for statement in [part.read_text(encoding="utf-8")] if isinstance(part, Path) else part:
+            connection.execute(statement)
 
 
 def _literal(text: str) -> str:

@@ -16,7 +16,6 @@ from .policy import Decision, Facts, Policy
 from .tool import Args, Tool, WriteArgs
 
 ATTEMPTS = 3
-_POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
 _RECENT = """select d.subject, sum(d.amount) from crm.drafts d where d.org_id = %s and d.requester = %s
  and (d.state = 'approved' or (d.state = 'pending' and d.args_key <> %s)) and d.created_at > statement_timestamp() - interval '24 hours'
  and d.subject = any (array(select m.tbl || '.' || m.whose || ':' || (c.after ->> m.whose) from crm.changes c
@@ -44,7 +43,7 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
 async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statement | None) -> Envelope:
     db, who, now = await app.db(), this.principal, datetime.now(UTC)
     standing_of = STANDING, (app.client.seen, who.org, who.user)
-    first = standing_of, repeats.sought(this, tool, args), (_POLICY, (who.org,))
+    first = standing_of, repeats.sought(this, tool, args), (policy.IN_FORCE, (who.org,))
     async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
         if not stands or (standing := Standing(*stands[0])).stamp != who.stamp:
             raise MembershipChanged
@@ -55,7 +54,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             stake = policy.stakes(tried.changes)
             (recent,) = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
-            facts = Facts(Policy.of(*known[0]) if known else Policy(), spent)
+            facts = Facts(Policy.in_force(known[0] if known else None), spent)
             verdict = policy.decide(tool, who, args.confidence, tried.changes, facts)
             draft: int | None = None
             match verdict.decision:

@@ -38,7 +38,6 @@ _QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.
 _REQUESTER = """select o.slug, o.name as org_name, o.base_currency, o.timezone, o.solo, u.name, u.email, m.*
  from crm.memberships m join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id
  where m.org_id = %s and m.user_id = %s and m.active"""
-_POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
 _SPENT = """select coalesce(sum(amount), 0) from crm.drafts where org_id = %s and requester = %s and subject = %s
  and state = 'approved' and decided_at > clock_timestamp() - interval '24 hours'"""
 _SPENDING = (
@@ -251,12 +250,12 @@ class Executor:
             raise Refusal("REQUESTER_LEFT", "Whoever drafted this is no longer in the org.")
         requester = _principal(row, held.agent)
         tool, args = _parse(held, requester)
-        known = (await conn.exec_driver_sql(_POLICY, (held.org_id,))).one_or_none()
+        known = (await conn.exec_driver_sql(policy.IN_FORCE, (held.org_id,))).one_or_none()
         again = Call(requester, held.tool, json.loads(held.args), parent=held.call_id, id=call.id)
         await self._db.bear(conn, requester)
         async with attempt(conn, again, tool, args, held.clock) as tried:
             stake = policy.stakes(tried.changes)
-            facts = Facts(Policy() if known is None else Policy.of(*known))
+            facts = Facts(Policy.in_force(known))
             verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, facts)
             if verdict.decision is Decision.DENY:
                 raise Refusal("DENIED", verdict.reason)

@@ -12,7 +12,6 @@ from ..policy import Decision, Policy, Verdict
 from ..principal import Principal
 from ..tool import WriteArgs
 
-_POLICY = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
 TOOL = "undo_change"
 
 
@@ -29,13 +28,12 @@ async def propose(db: Database, who: Principal, draft: int, reason: str) -> int:
     await db.alone(who.org, audit.begun(call))
     try:
         async with db.begin(who, call.id) as conn:
-            known = (await conn.exec_driver_sql(_POLICY, (who.org,))).one_or_none()
+            known = (await conn.exec_driver_sql(policy.IN_FORCE, (who.org,))).one_or_none()
             async with attempt(conn, call, tool, args, now) as tried:
                 stake = policy.stakes(tried.changes)
                 await tried.undo()
-                rules = Policy() if known is None else Policy.of(*known)
                 verdict = Verdict(Decision.HOLD, "an undo from the page is seen before it is done")
-                held = await drafts.hold(conn, call, tool, args, tried, now, verdict, stake, rules)
+                held = await drafts.hold(conn, call, tool, args, tried, now, verdict, stake, Policy.in_force(known))
             await conn.exec_driver_sql(*audit.ended(call, Decision.HOLD, "ok", None, held.id))
     except Exception as problem:
         refusal = refusal_for(problem)

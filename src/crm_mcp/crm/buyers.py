@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from .. import ids
 from ..context import Write
@@ -62,11 +60,6 @@ class Buyer:
         return said_of
 
 
-def today(ctx: Write) -> date:
-    """Return the day of the call in the org's zone."""
-    return ctx.now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
-
-
 async def buyer(ctx: Write, customer: int, products: Sequence[int]) -> tuple[Buyer, dict[int, Offer]]:
     """Return who buys, and the products they ask for as they are offered to them today, by number.
 
@@ -78,7 +71,7 @@ async def buyer(ctx: Write, customer: int, products: Sequence[int]) -> tuple[Buy
         "org": ctx.principal.org,
         "customer": customer,
         "products": list(products),
-        "today": today(ctx),
+        "today": ctx.principal.day(ctx.now),
         "base": ctx.principal.currency,
     }
     row: Any = (await conn.exec_driver_sql(_SQL, asked)).one_or_none()

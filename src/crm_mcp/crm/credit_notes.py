@@ -60,7 +60,7 @@ async def create(
         hint = "Give lines or gross, not both; neither credits all that is left."
         raise Refusal("INVALID_ARGUMENT", hint, argument="gross")
     billed = next(iter((await invoices.locked(ctx, [invoice])).values()))
-    issued_on = issued_on or settings.today(ctx)
+    issued_on = issued_on or ctx.principal.day(ctx.now)
     await settings.postable(ctx, issued_on)
     if issued_on < billed.issued_on:
         hint = f"{invoices.name(billed)} was issued on {billed.issued_on}; date the credit note then or later."

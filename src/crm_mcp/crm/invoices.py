@@ -83,7 +83,7 @@ async def create(
     if sold.status == "cancelled":
         raise Refusal("ORDER_CANCELLED", f"{_name(sold)} was cancelled; there is nothing to invoice.", order=order)
     customer = await ctx.session.get_one(Customer, (org, sold.customer_id))
-    issued_on = issued_on or settings.today(ctx)
+    issued_on = issued_on or ctx.principal.day(ctx.now)
     await settings.postable(ctx, issued_on)
     due_on = due_on or issued_on + timedelta(days=await _terms(ctx, customer))
     if due_on < issued_on:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
 
@@ -319,7 +318,7 @@ async def _product(ctx: Write, text: str | None, made: Reported) -> Product | No
 
 
 async def _check_warranty(ctx: Write, made: Reported) -> None:
-    issue, today = made.issue, ctx.now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
+    issue, today = made.issue, ctx.principal.day(ctx.now)
     if issue.product_id is not None:
         issue.warranty_until = await warranties.until(ctx, issue.customer_id, issue.product_id, issue.order_id, today)
     if issue.type != "warranty":

@@ -114,18 +114,7 @@ async def _place(
 
 def line_of(org: int, line: Priced, position: int) -> OrderLine:
     """Return a priced line as a row of its order."""
-    return OrderLine(
-        org_id=org,
-        product_id=line.product,
-        position=position,
-        description=line.name,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
-        discount_percent=line.discount_percent,
-        tax_rate=line.tax_rate,
-        net_amount=line.net,
-        tax_amount=line.tax,
-    )
+    return OrderLine(org_id=org, position=position, **pricing.columns(line))
 
 
 def units(lines: Iterable[Priced | OrderLine]) -> dict[int, int]:
@@ -209,19 +198,7 @@ async def update(ctx: Write, order: str, change: Change) -> Changed:
 
 def total_of(order: Order) -> Total:
     """Return an order's lines and amounts as they were agreed."""
-    lines = [
-        Priced(
-            line.product_id,
-            line.description,
-            line.quantity,
-            line.unit_price,
-            line.discount_percent,
-            line.tax_rate,
-            line.net_amount,
-            line.tax_amount,
-        )
-        for line in order.lines
-    ]
+    lines = [pricing.agreed(line) for line in order.lines]
     return Total(tuple(lines), order.currency, order.discount_percent, order.net_total, order.tax_total)
 
 

@@ -69,7 +69,7 @@ async def record(
     if received.amount is None:
         raise _argument("amount", "Say what was received, or give the payment whose rest is to be allocated.")
     org = ctx.principal.org
-    day = received.received_on or settings.today(ctx)
+    day = received.received_on or ctx.principal.day(ctx.now)
     await settings.postable(ctx, day)
     asked = ids.parse("customers", customer) if customer else None
     to_pay = await _chosen(ctx, chosen) if chosen else []

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -172,6 +172,47 @@ def total(lines: Sequence[Priced], currencies: Iterable[str], discount_percent: 
     if net + tax >= Decimal(10) ** 15:
         raise Refusal("OUT_OF_RANGE", "The total is larger than can be stored. Check the quantities.")
     return Total(tuple(lines), known[0], discount_percent, net, tax)
+
+
+class Agreed(Protocol):
+    """A line as a document keeps it."""
+
+    product_id: Any
+    description: Any
+    quantity: Any
+    unit_price: Any
+    discount_percent: Any
+    tax_rate: Any
+    net_amount: Any
+    tax_amount: Any
+
+
+def agreed(line: Agreed) -> Priced:
+    """Return a document's line with the amounts that were agreed."""
+    return Priced(
+        line.product_id,
+        line.description,
+        line.quantity,
+        line.unit_price,
+        line.discount_percent,
+        line.tax_rate,
+        line.net_amount,
+        line.tax_amount,
+    )
+
+
+def columns(line: Priced) -> dict[str, Any]:
+    """Return a priced line as a document keeps it."""
+    return {
+        "product_id": line.product,
+        "description": line.name,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "discount_percent": line.discount_percent,
+        "tax_rate": line.tax_rate,
+        "net_amount": line.net,
+        "tax_amount": line.tax,
+    }
 
 
 def line_view(line: Priced, currency: str) -> LineView:

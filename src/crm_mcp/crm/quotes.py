@@ -11,9 +11,9 @@ from .. import ids
 from ..context import Write
 from ..errors import Refusal
 from . import missing, pricing
-from .buyers import Buyer, buyer, today
+from .buyers import Buyer, buyer
 from .models import Quote, QuoteLine
-from .pricing import Line, Priced, Total
+from .pricing import Line, Total
 from .rates import in_base
 
 
@@ -40,7 +40,7 @@ async def create(
     """
     number = ids.parse("customers", customer)
     who, offers = await buyer(ctx, number, [ids.parse("products", line.product) for line in lines])
-    day = today(ctx)
+    day = ctx.principal.day(ctx.now)
     until = valid_until or day + timedelta(days=who.quote_valid_days)
     if until < day:
         raise Refusal("VALID_UNTIL_PAST", f"valid_until lies before today, {day}.", today=str(day))
@@ -60,18 +60,7 @@ async def create(
         salesperson=ctx.principal.name,
         comment=comment,
         lines=[
-            QuoteLine(
-                org_id=org,
-                product_id=line.product,
-                position=position,
-                description=line.name,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                discount_percent=line.discount_percent,
-                tax_rate=line.tax_rate,
-                net_amount=line.net,
-                tax_amount=line.tax,
-            )
+            QuoteLine(org_id=org, position=position, **pricing.columns(line))
             for position, line in enumerate(total.lines, 1)
         ],
     )
@@ -87,7 +76,7 @@ async def open_one(ctx: Write, quote: str) -> Quote:
         Refusal: QUOTE_NOT_FOUND (another org's answers the same), QUOTE_DECIDED, QUOTE_EXPIRED.
     """
     found = await _undecided(ctx, quote)
-    if found.valid_until < today(ctx):
+    if found.valid_until < ctx.principal.day(ctx.now):
         hint = f"Its prices held through {found.valid_until}. Make a new one with create_quote_draft."
         raise Refusal("QUOTE_EXPIRED", hint, validUntil=str(found.valid_until))
     return found
@@ -107,19 +96,7 @@ async def decline(ctx: Write, quote: str, lost_reason: str) -> Quote:
 
 def total_of(quote: Quote) -> Total:
     """Return a quote's lines and amounts as they were offered."""
-    lines = [
-        Priced(
-            line.product_id,
-            line.description,
-            line.quantity,
-            line.unit_price,
-            line.discount_percent,
-            line.tax_rate,
-            line.net_amount,
-            line.tax_amount,
-        )
-        for line in quote.lines
-    ]
+    lines = [pricing.agreed(line) for line in quote.lines]
     return Total(tuple(lines), quote.currency, quote.discount_percent, quote.net_total, quote.tax_total)
 
 

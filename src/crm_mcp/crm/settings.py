@@ -1,8 +1,7 @@
-"""How the org works: terms, closed books; and the org's day."""
+"""How the org works: terms, closed books."""
 
 from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -29,7 +28,7 @@ async def of(ctx: Write) -> OrgSettings:
 async def close_books(ctx: Write, through: date) -> Closing:
     """Close the books through a day, or reopen them where the day is earlier than before.
 
-    The settings' row is locked, and a posting holds it for share until it commits: neither overtakes the other.
+    The row is locked here; Postgres keeps closing and postings that are under way from overtaking each other.
 
     Raises:
         Refusal: FUTURE_DAY.
@@ -45,18 +44,13 @@ async def close_books(ctx: Write, through: date) -> Closing:
     return Closing(before, through)
 
 
-def today(ctx: Write) -> date:
-    """Return the org's day of the call."""
-    return ctx.now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
-
-
 def not_future(ctx: Write, day: date, hint: str = "Date it {today} or before, in the org's zone.") -> None:
     """Refuse a day that has not begun in the org's zone.
 
     Raises:
         Refusal: FUTURE_DAY.
     """
-    if day > (now := today(ctx)):
+    if day > (now := ctx.principal.day(ctx.now)):
         raise Refusal("FUTURE_DAY", hint.format(today=now.isoformat()), given=day.isoformat())
 
 

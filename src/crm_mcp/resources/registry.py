@@ -69,7 +69,7 @@ async def _table(ctx: Read, type: str, table: str) -> Any:
 async def _policy(ctx: Read) -> Any:
     row = await ctx.one(POLICY)
     stored = row[0] if row else None
-    policy = Policy() if stored is None else Policy.of(*stored)
+    policy = Policy.in_force(stored)
     return {
         "version": policy.version,
         **policy.document(),

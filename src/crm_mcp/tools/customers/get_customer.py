@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -98,7 +97,7 @@ async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
     """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find
     the id by name, e-mail, phone or domain use search_customers."""
     now = datetime.now(UTC)
-    today = now.astimezone(ZoneInfo(ctx.principal.timezone)).date()
+    today = ctx.principal.day(now)
     row = await ctx.one(
         statement(args.include, ctx.principal.role),
         id=ids.parse("customers", args.customer),

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -121,7 +120,7 @@ async def get_invoices(ctx: Read, args: GetInvoices) -> Answer[list[InvoiceRow]]
         issued_to=args.issued_to,
         due_from=args.due_from,
         due_to=args.due_to,
-        today=datetime.now(UTC).astimezone(ZoneInfo(ctx.principal.timezone)).date(),
+        today=ctx.principal.day(datetime.now(UTC)),
         after_on=after[0],
         after_id=after[1],
         most=args.limit + 1,

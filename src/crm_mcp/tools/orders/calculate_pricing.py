@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -50,7 +49,7 @@ async def calculate_pricing(ctx: Read, args: CalculatePricing) -> Answer[Pricing
         SQL,
         products=[ids.parse("products", line.product) for line in args.lines],
         customer=ids.parse("customers", args.customer) if args.customer else None,
-        today=datetime.now(UTC).astimezone(ZoneInfo(ctx.principal.timezone)).date(),
+        today=ctx.principal.day(datetime.now(UTC)),
     )
     assert row is not None
     rows, is_known = row

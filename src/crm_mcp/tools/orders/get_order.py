@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -129,7 +128,7 @@ async def get_order(ctx: Read, args: GetOrder) -> Answer[FullOrderView]:
         statement(frozenset(args.include) - hidden),
         **_sought(args.order),
         now=now,
-        today=now.astimezone(ZoneInfo(ctx.principal.timezone)).date(),
+        today=ctx.principal.day(now),
         sees_invoices=role in WITH_INVOICES,
         sees_issues=role in WITH_ISSUES,
     )

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -80,7 +79,7 @@ async def get_quotes(ctx: Read, args: GetQuotes) -> Answer[list[QuoteRow]]:
         quote=number,
         customer=ids.parse("customers", args.customer) if args.customer else None,
         status=args.status,
-        today=datetime.now(UTC).astimezone(ZoneInfo(ctx.principal.timezone)).date(),
+        today=ctx.principal.day(datetime.now(UTC)),
         after_at=after[0],
         after_id=after[1],
         most=args.limit + 1,

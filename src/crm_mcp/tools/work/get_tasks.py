@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -56,7 +55,7 @@ class GetTasks(Args):
 async def get_tasks(ctx: Read, args: GetTasks) -> Answer[list[TaskView]]:
     """List tasks, the next due first: your own; with customer or about everybody's on it. Use when somebody asks what is
     to be done; for support cases use get_issues."""
-    today = datetime.now(UTC).astimezone(ZoneInfo(ctx.principal.timezone)).date()
+    today = ctx.principal.day(datetime.now(UTC))
     first, last = _days(args, today)
     table, about = subjects.parse(args.about) if args.about else (None, None)
     person = args.assignee if args.assignee is not None else ANYONE if args.customer or about else people.ME
