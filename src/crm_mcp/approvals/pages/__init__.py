@@ -1,0 +1,1 @@
+"""The page's addresses, a module a matter; each names its own in ROUTES."""

@@ -1,0 +1,122 @@
+"""One draft: seen by the approver's own run of it, then approved, rejected, withdrawn, or undone once approved."""
+
+from datetime import UTC, datetime
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ...errors import Refusal
+from .. import group, letter, receipt
+from .. import undo as undoing
+from ..answers import LATE, STATUS
+from ..desk import Desk, Routes, SignedIn, address_of, draft_in
+from ..executor import Outcome
+from ..forms import reason_of
+from ..render import page
+from ..session import Session
+from ..views import draft_of
+
+
+async def draft(desk: Desk, request: Request, who: Session) -> Response:
+    return await show(desk, who, draft_in(request), late=LATE in request.query_params)
+
+
+async def show(
+    desk: Desk,
+    who: Session,
+    draft: int,
+    *,
+    status: int = 200,
+    problem: str | None = None,
+    late: bool = False,
+    reason: str = "",
+    reason_problem: str | None = None,
+) -> Response:
+    """Show a draft with all that a decision needs, and what was wrong with the last one."""
+    shown = await desk.visible(who, draft)
+    call = shown.draft["decided_call"] if shown.draft["state"] == "approved" else None
+    wrote = [] if call is None else await receipt.written(desk.db, who.who, draft, call)
+    now = datetime.now(UTC)
+    seen = draft_of(shown, wrote, who.who, now)
+    email = letter.email_in(shown.draft)
+    post = None if email is None else await letter.post_of(desk.db, who.who, email, now)
+    is_mine = shown.draft["approver"] == who.who.user
+    together = await group.members(desk.db, who.who, draft) if seen.is_waiting and seen.letter else []
+    return page(
+        "draft.html",
+        who,
+        status=status,
+        draft=seen,
+        post=post,
+        together=len(together),
+        may_send=who.who.may_approve and who.who.may_send_email,
+        problem=problem,
+        reason=reason,
+        reason_problem=reason_problem,
+        is_mine=is_mine,
+        late=late and not seen.is_waiting and not is_mine,
+    )
+
+
+async def refused(desk: Desk, who: Session, draft: int, no: Refusal) -> Response:
+    """Show the draft anew, with why nothing was done."""
+    if no.error == "NOT_FOUND":
+        raise HTTPException(404)
+    return await show(desk, who, draft, status=STATUS.get(no.error, 409), problem=no.hint)
+
+
+async def approve(desk: Desk, request: Request, who: Session) -> Response:
+    draft, seen = draft_in(request), request.state.form.get("hash", "")[:200]
+    try:
+        outcome = await desk.executor.approve(who.who, draft, seen)
+    except Refusal as no:
+        return await refused(desk, who, draft, no)
+    return _decided(draft, outcome)
+
+
+async def reject(desk: Desk, request: Request, who: Session) -> Response:
+    draft = draft_in(request)
+    reason, wrong = reason_of(request.state.form)
+    if wrong is not None:
+        return await show(desk, who, draft, status=422, reason=reason, reason_problem=wrong)
+    try:
+        outcome = await desk.executor.reject(who.who, draft, reason)
+    except Refusal as no:
+        return await refused(desk, who, draft, no)
+    return _decided(draft, outcome)
+
+
+async def discard(desk: Desk, request: Request, who: Session) -> Response:
+    draft = draft_in(request)
+    if await desk.executor.discard(who.who, draft):
+        return RedirectResponse(address_of(draft), 303)
+    problem = "Only whoever drafted it can withdraw it, and only while it waits."
+    return await show(desk, who, draft, status=409, problem=problem)
+
+
+async def undo(desk: Desk, request: Request, who: Session) -> Response:
+    """Draft the undo of an approved draft, and show it."""
+    draft = draft_in(request)
+    await desk.visible(who, draft)
+    reason, wrong = reason_of(request.state.form)
+    if wrong is not None:
+        return await show(desk, who, draft, status=422, reason=reason, reason_problem=wrong)
+    try:
+        return RedirectResponse(address_of(await undoing.propose(desk.db, who.who, draft, reason)), 303)
+    except Refusal as no:
+        return await refused(desk, who, draft, no)
+
+
+def _decided(draft: int, outcome: Outcome) -> Response:
+    """Go back to the draft, which now says how it was decided, by whom, and what was done."""
+    return RedirectResponse(address_of(draft) + ("" if outcome.won else f"?{LATE}=1"), 303)
+
+
+ROUTES: Routes = (
+    SignedIn("/drafts/{draft}", draft),
+    SignedIn("/drafts/{draft}/approve", approve, "POST"),
+    SignedIn("/drafts/{draft}/reject", reject, "POST"),
+    SignedIn("/drafts/{draft}/discard", discard, "POST"),
+    SignedIn("/drafts/{draft}/undo", undo, "POST"),
+)

@@ -1,0 +1,90 @@
+"""E-mails: one as a file or queued to be sent, and a run of them read and approved together."""
+
+from datetime import UTC, datetime
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ... import ids
+from ...errors import Refusal
+from .. import group as groups
+from .. import letter
+from ..desk import Desk, Routes, SignedIn, address_of, draft_in
+from ..render import page
+from ..session import Session
+from ..views import draft_of
+from .deciding import show
+
+
+async def message(desk: Desk, request: Request, who: Session) -> Response:
+    """Hand an approved e-mail to a mail program, as a file."""
+    draft = draft_in(request)
+    email = letter.email_in((await desk.visible(who, draft)).draft)
+    if email is None:
+        raise HTTPException(404)
+    headers = {"Content-Disposition": f'attachment; filename="{ids.show("emails", email)}.eml"'}
+    return Response(await letter.file_of(desk.db, who.who, email), 200, headers, "message/rfc822")
+
+
+async def send(desk: Desk, request: Request, who: Session) -> Response:
+    """Queue an approved e-mail that was not sent."""
+    draft = draft_in(request)
+    email = letter.email_in((await desk.visible(who, draft)).draft)
+    if email is None:
+        raise HTTPException(404)
+    if await letter.send(desk.db, who.who, draft, email):
+        return RedirectResponse(address_of(draft), 303)
+    problem = "Only what was not sent can be sent now, by somebody who may approve and send e-mail."
+    return await show(desk, who, draft, status=409, problem=problem)
+
+
+async def group(desk: Desk, request: Request, who: Session) -> Response:
+    """Show a run of e-mails, each by the approver's own run of it."""
+    return await _group(desk, who, draft_in(request))
+
+
+async def approve_group(desk: Desk, request: Request, who: Session) -> Response:
+    """Approve each e-mail that was shown, if their number was confirmed; each stands for itself."""
+    draft, form = draft_in(request), request.state.form
+    seen = groups.seen_in(form.get("seen", "")[: 100 * groups.MOST])
+    if seen is None:
+        raise HTTPException(400)
+    if form.get("count", "").strip() != str(len(seen)):
+        problem = "The number you gave is not the number of e-mails here. Read them again."
+        return await _group(desk, who, draft, status=422, problem=problem)
+    results: dict[str, str] = {}
+    for number, shown_hash in seen.items():
+        try:
+            results[ids.show("drafts", number)] = (await desk.executor.approve(who.who, number, shown_hash)).state
+        except Refusal as no:
+            results[ids.show("drafts", number)] = no.hint
+    return await _group(desk, who, draft, results=results)
+
+
+async def _group(
+    desk: Desk,
+    who: Session,
+    draft: int,
+    *,
+    status: int = 200,
+    problem: str | None = None,
+    results: dict[str, str] | None = None,
+) -> Response:
+    numbers = (
+        [ids.parse("drafts", each) for each in results] if results else await groups.members(desk.db, who.who, draft)
+    )
+    if not numbers:
+        raise HTTPException(404)
+    now = datetime.now(UTC)
+    letters = [draft_of(await desk.visible(who, number), [], who.who, now) for number in numbers]
+    can = [seen for seen in letters if seen.is_waiting and seen.hash and not seen.stale and not seen.may_not]
+    return page("group.html", who, status=status, letters=letters, can=can, problem=problem, results=results)
+
+
+ROUTES: Routes = (
+    SignedIn("/drafts/{draft}/message.eml", message),
+    SignedIn("/drafts/{draft}/send", send, "POST"),
+    SignedIn("/drafts/{draft}/group", group),
+    SignedIn("/drafts/{draft}/group", approve_group, "POST"),
+)
