@@ -78,7 +78,7 @@ async def test_an_api_key_signs_in_until_it_is_revoked(crm, home):
     made = await to_thread(
         crm, "keys", "create", "--org", "demo", "--user", "sam@demo.example", "--agent", "order", "ci"
     )
-    key = made.output.strip()
+    key = made.stdout.strip()
     db = Database(home.conninfo("crm_agent"))
     try:
         who = await db.sign_in(auth.by_key(key))

@@ -70,7 +70,9 @@ async def _import(plan: Plan, user: str | None, org: str | None, dry_run: bool) 
     async with database(Settings(), "crm_approver") as db:
         who = await signed_in(db, Settings(), user, org)
         if who.agent is not None:
-            raise click.ClickException("This key is for an agent, and a person brings records in: use a key without one.")
+            raise click.ClickException(
+                "This key is for an agent, and a person brings records in: use a key without one."
+            )
         with click.progressbar(length=100, label=f"importing {plan.kind}", file=sys.stderr) as bar:
 
             def told(done: int, total: int) -> None:

@@ -31,7 +31,9 @@ LINGER = 900
 
 @click.command()
 @click.option("--port", type=int, help="Listen here; else the stored port, else 8787 or the next free one.")
-@click.option("--bind", metavar="HOST:PORT", help="Listen there, for people on other machines: with TLS, here or before.")
+@click.option(
+    "--bind", metavar="HOST:PORT", help="Listen there, for people on other machines: with TLS, here or before."
+)
 @click.option("--tls-cert", type=_FILE, help="The certificate with its chain, in PEM; else CRM_TLS_CERT.")
 @click.option("--tls-key", type=_FILE, help="Its key, in PEM; else CRM_TLS_KEY.")
 @click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
