@@ -3,16 +3,6 @@
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from crm_mcp.cli import main
-
-
-@pytest.fixture
-def crm(home, monkeypatch):
-    monkeypatch.setenv("CRM_HOME", str(home.root))
-    monkeypatch.setenv("CRM_OPEN_BROWSER", "never")
-    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
 def test_people_are_listed_with_their_roles(crm):
