@@ -40,7 +40,8 @@ def invited(root: psycopg.Connection, scene: Scene, link: bytes, ends: str = "no
         "insert into crm.users(email, name) values (%s, 'New') returning id", (f"{uuid.uuid4().hex}@x.example",)
     ).fetchone() or (0,)
     root.execute(
-        "insert into crm.memberships(org_id, user_id, role, active) values (%s, %s, 'sales', false)", (scene.org, user)
+        "insert into crm.memberships(org_id, user_id, role, active) values (%s, %s, 'sales', false)",
+        (scene.org, user),
     )
     root.execute(
         f"insert into crm.invitations(digest, org_id, user_id, expires_at) values (%s, %s, %s, {ends})",
@@ -67,7 +68,11 @@ def test_nobody_but_the_owner_sees_or_writes_the_record(login: Callable[[str], L
 
 
 def test_not_even_the_owner_changes_it_in_passing(owning: Login, scene: Scene, weakened: Weaken):
-    for statement in ("update crm.access_log set what = 'x'", "delete from crm.access_log", "truncate crm.access_log"):
+    for statement in (
+        "update crm.access_log set what = 'x'",
+        "delete from crm.access_log",
+        "truncate crm.access_log",
+    ):
         with refused(DENIED, "does not change"):
             owning.ask(statement)
     with weakened(
@@ -189,7 +194,12 @@ def test_an_invitation_is_taken_up_once_while_it_lasts(
     user, other, third = invited(root, scene, good), invited(root, scene, late, "now()"), invited(root, scene, ended)
     root.execute("update crm.invitations set ended_at = now() where digest = %s", (ended,))
     active = "select active from crm.memberships where org_id = %s and user_id = %s"
-    for link, who, taken in ((good, user, True), (late, other, False), (ended, third, False), (b"none", other, False)):
+    for link, who, taken in (
+        (good, user, True),
+        (late, other, False),
+        (ended, third, False),
+        (b"none", other, False),
+    ):
         session = uuid.uuid4().bytes
         assert approving.ask(use, link, session) is taken
         assert root.execute(active, (scene.org, who)).fetchone() == (taken,)
