@@ -21,12 +21,13 @@ T = TypeVar("T")
 Rows = Callable[[Principal], Iterable[audit.Statement]]
 """Makes the audit rows of a person who is known only within the transaction."""
 _TOKEN = re.compile(r"[0-9a-z.]+")
-STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
+_STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
  (select jsonb_agg(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state, 'reason', d.decision_reason) order by d.id)
    from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s and d.state in ('approved', 'rejected', 'stale', 'failed')),
  clock_timestamp()
  from crm.memberships m where m.org_id = %s and m.user_id = %s and m.active"""
+_WHILE_THE_KEY_LIVES = " and crm.key_lives(%s)"
 
 
 class Standing(NamedTuple):
@@ -44,7 +45,15 @@ class Standing(NamedTuple):
 
 
 class MembershipChanged(Exception):
-    """The principal's role or rights are no longer what the call was judged by; what was read is thrown away."""
+    """The principal's role, rights or key are no longer what the call was judged by; what was read is thrown away."""
+
+
+def standing_of(who: Principal, since: object) -> audit.Statement:
+    """Return the statement of where a principal stands, with decisions since `since`; no row: nowhere any more."""
+    asked = (since, who.org, who.user)
+    if who.proof is None or who.proof.key is None:
+        return _STANDING, asked
+    return _STANDING + _WHILE_THE_KEY_LIVES, (*asked, who.proof.key)
 
 
 class Database:
@@ -131,7 +140,8 @@ class Database:
                         await conn.execute("commit")
                     await conn.execute("begin read only")
                     await conn.execute(bind)
-                    standing = await conn.execute(STANDING, (since, who.org, who.user))
+                    asked, about = standing_of(who, since)
+                    standing = await conn.execute(_sql(asked), about)
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
                 stands = await standing.fetchone()
@@ -159,7 +169,8 @@ class Database:
             # a statement reads on for as long as somebody takes the rows
             await conn.execute("set local statement_timeout = 0")
             await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
-            stands = await (await conn.execute(STANDING, (None, who.org, who.user))).fetchone()
+            asked, about = standing_of(who, None)
+            stands = await (await conn.execute(_sql(asked), about)).fetchone()
             if stands is None or stands[0] != who.stamp:
                 raise MembershipChanged
             async with conn.cursor("stream") as cursor:
