@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from starlette.responses import PlainTextResponse
@@ -22,6 +23,9 @@ from ..embedded import Home
 from ..embedded.locks import FileLock
 from .session import conninfo, database, lease, run
 
+if TYPE_CHECKING:
+    from ..telling.webhook import Hook
+
 LINGER = 900
 """Seconds without a request after which a page that nobody started by hand stops."""
 
@@ -29,7 +33,10 @@ LINGER = 900
 @click.command()
 @click.option("--port", type=int, help="Listen here; else the stored port, else 8787 or the next free one.")
 @click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
-def up(port: int | None, linger: float | None) -> None:
+@click.option(
+    "--notify", multiple=True, metavar="EMAIL", help="Show this person, who sits here, a notification of what waits."
+)
+def up(port: int | None, linger: float | None, notify: tuple[str, ...]) -> None:
     """Run the approvals page and the worker until interrupted."""
     known = Settings()
     held = lease(known)
@@ -41,12 +48,14 @@ def up(port: int | None, linger: float | None) -> None:
         here = Whereabouts.new(f"http://localhost:{listener.getsockname()[1]}")
         here.write(known.home)
         with suppress(KeyboardInterrupt):
-            run(_serve_page(known, listener, here, linger))
+            run(_serve_page(known, listener, here, linger, notify))
     if held is not None:
         held.close()
 
 
-async def _serve_page(known: Settings, listener: socket.socket, here: Whereabouts, linger: float | None) -> None:
+async def _serve_page(
+    known: Settings, listener: socket.socket, here: Whereabouts, linger: float | None, notify: Sequence[str]
+) -> None:
     import uvicorn
 
     from ..approvals.web import build_page
@@ -82,6 +91,7 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
         )
     )
     words = [sys.executable, "-P", "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
+    words += [f"--notify={email}" for email in notify]
     work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
     watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
     click.echo(f"The approvals page is at {origin}; `crm-mcp open --user EMAIL` signs you in.")
@@ -143,13 +153,34 @@ def status(as_json: bool) -> None:
             click.echo(f"{name}: {'-' if value is None else value}")
 
 
-def ensure_page(known: Settings) -> str:
-    """Start the page in the background where it does not run; return its address."""
+def notice_hook(known: Settings) -> "Hook | None":
+    """Return the configured webhook.
+
+    Raises:
+        HookInvalid: it is none.
+    """
+    from ..telling.webhook import Hook
+
+    secret = known.notice_secret.get_secret_value() if known.notice_secret else None
+    return Hook.of(known.notice_webhook.get_secret_value(), secret) if known.notice_webhook else None
+
+
+def ensure_page(known: Settings, user: str | None = None) -> str:
+    """Start the page in the background where it does not run, for `user` at this desktop; return its address."""
     if known.approvals_url:
         return known.approvals_url.rstrip("/")
     if not Whereabouts.read(known.home).answers():
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "crm_mcp", "up", "--linger", str(LINGER)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "crm_mcp",
+                "up",
+                "--linger",
+                str(LINGER),
+                *([f"--notify={user}"] if user else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -171,7 +202,7 @@ def ensure_page(known: Settings) -> str:
 def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> None:
     """Open the approvals page, signed in by a one-time link that is never printed."""
     known = Settings()
-    origin = ensure_page(known)
+    origin = ensure_page(known, user)
     if quiet and not has_desktop():
         return
 
@@ -191,15 +222,20 @@ def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> Non
 @click.command(hidden=True)
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
-def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails: as crm_worker."""
+@click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
+def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
+    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
+    from ..serving import page_url
+    from ..telling.channels import Office
+    from ..telling.webhook import HookInvalid
     from ..worker import work
 
     known = Settings()
     try:
         server = Server.of(known.smtp_url.get_secret_value()) if known.smtp_url else None
-    except SmtpUrlInvalid as problem:
+        hook = notice_hook(known)
+    except (SmtpUrlInvalid, HookInvalid) as problem:
         raise click.ClickException(str(problem)) from None
 
     def is_over() -> bool:
@@ -209,7 +245,16 @@ def worker(watch: int | None, once: bool) -> None:
         login = conninfo(known, "crm_worker")
         db = Database(login)
         try:
-            await work(db, login, server, known.home, known.audit_sink, is_over)
+            office = Office(
+                db,
+                page_url(known),
+                server,
+                known.notice_from,
+                hook,
+                frozenset(email.lower() for email in notify) if known.is_embedded and has_desktop() else frozenset(),
+                known.notice_decided,
+            )
+            await work(db, login, server, known.home, known.audit_sink, is_over, office)
         finally:
             await db.close()
 
