@@ -42,6 +42,7 @@ _WAITING = f"""select {FACTS}, d.version, {_OCCASION} as occasion,
    from crm.notices x where x.org_id = d.org_id and x.draft_id = d.id) n
  where d.org_id = %(org)s and d.state = 'pending' and d.expires_at > clock_timestamp() and {_OCCASION} is not null
  order by d.id"""
+_OPEN = f"select {FACTS} from crm.drafts d where d.org_id = %(org)s and d.state = 'pending' and d.expires_at > clock_timestamp()"
 _DECIDED = """select d.id as draft, d.version, d.requester
  from crm.memberships m join crm.drafts d on d.org_id = m.org_id and d.requester = m.user_id
  where m.org_id = %(org)s and m.active and d.state in ('approved', 'rejected', 'stale', 'failed', 'expired')
@@ -139,10 +140,9 @@ async def team_of(conn: psycopg.AsyncConnection[Any], org: int) -> Team:
     return Team(members, about["currency"], about["solo"], about["sender"])
 
 
-async def unapprovable(conn: psycopg.AsyncConnection[Any], org: int) -> tuple[int, int]:
-    """Return how many drafts wait untold of or to be reminded of, and how many of them nobody may approve."""
-    team, waiting = await team_of(conn, org), await ask(conn, _WAITING, {"org": org, "remind": REMIND})
-    return len(waiting), sum(not team.approvers(row) for row in waiting)
+async def unapprovable(conn: psycopg.AsyncConnection[Any], org: int, team: Team) -> int:
+    """Return how many drafts wait that nobody may approve."""
+    return sum(not team.approvers(row) for row in await ask(conn, _OPEN, {"org": org}))
 
 
 def _of_waiting(office: Office, team: Team, rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
