@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from .audit import Call, Flusher, Statement
 from .catalog import Catalog
@@ -12,6 +13,9 @@ from .cursor import Cursors
 from .db import Database, Standing
 from .errors import SignInFailed
 from .principal import Principal, Proof
+
+if TYPE_CHECKING:
+    from .updates import Updates
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class App:
     """Called with a draft's number once it waits: the local home opens its page."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
+    updates: "Updates | None" = None
+    """What the client follows, from its first subscription on."""
     _db: Database | None = None
     _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -89,6 +95,8 @@ class App:
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
+        if self.updates is not None:
+            await self.updates.close()
         if self._flusher is not None:
             await self._flusher.flush()
         if self._db is not None:

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 from . import audit, revision
 from .auth import principal_of
 from .errors import SignInFailed, is_lost
+from .news import News
 from .principal import Principal, Proof
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Database:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
         self._engine: AsyncEngine | None = None
         self._opening = asyncio.Lock()
+        self._news: News | None = None
 
     async def _readers(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
         if self._pool is None:
@@ -353,7 +355,15 @@ class Database:
         pool = await self._readers()
         await pool.check()
 
+    def news(self) -> News:
+        """Return what listens for news of drafts, on one connection of its own from the first follower on."""
+        if self._news is None:
+            self._news = News(self._conninfo)
+        return self._news
+
     async def close(self) -> None:
+        if self._news is not None:
+            await self._news.close()
         if self._engine is not None:
             await self._engine.dispose()
         if self._pool is not None:
