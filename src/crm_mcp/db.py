@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar, cast
 
 import psycopg
@@ -22,12 +23,24 @@ T = TypeVar("T")
 Rows = Callable[[Principal], Iterable[audit.Statement]]
 """Makes the audit rows of a person who is known only within the transaction."""
 _TOKEN = re.compile(r"[0-9a-z.]+")
-STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
+_DECIDED = """select d.id, d.state, d.decision_reason, d.approver, d.editors from crm.drafts d
+  where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s
+   and d.state in ('approved', 'rejected', 'stale', 'failed', 'expired')
+ union all select d.id, 'expired', null, null, d.editors from crm.drafts d
+  where d.org_id = m.org_id and d.requester = m.user_id and d.state = 'pending'
+   and d.expires_at > %s and d.expires_at <= clock_timestamp()"""
+"""Not what the requester withdrew, nor what a call of their own superseded. Nobody may have looked since it expired."""
+STANDING = f"""select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
- (select jsonb_agg(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state, 'reason', d.decision_reason) order by d.id)
-   from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s and d.state in ('approved', 'rejected', 'stale', 'failed')),
+ (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state,
+    'by', (select a.name from crm.users a where a.id = d.approver), 'reason', left(d.decision_reason, 500),
+    'editedBy', case when d.editors <> '{{}}' then
+     (select jsonb_agg(e.name order by e.id) from crm.users e where e.id = any (d.editors) and e.id <> m.user_id) end)) order by d.id)
+   from ({_DECIDED}) d),
  clock_timestamp()
  from crm.memberships m where m.org_id = %s and m.user_id = %s and m.active"""
+MOST_TOLD = 20
+"""Decisions that one result tells of."""
 
 
 class Standing(NamedTuple):
@@ -36,12 +49,21 @@ class Standing(NamedTuple):
     stamp: int
     waiting: int
     decided: list[dict[str, Any]] | None
-    at: object
+    at: datetime
 
     def meta(self) -> dict[str, Any]:
         """Return what a result's `_meta` says of it: nothing where nothing waits."""
         said: dict[str, Any] = {"waiting": self.waiting} if self.waiting else {}
-        return said | ({"decided": self.decided} if self.decided else {})
+        if self.decided:
+            said["decided"] = self.decided[:MOST_TOLD]
+            if (more := len(self.decided) - MOST_TOLD) > 0:
+                said["decidedBesides"] = more
+        return said
+
+
+def standing_of(who: Principal, since: object) -> audit.Statement:
+    """Return the statement whose row is a `Standing`, with the decisions since a time."""
+    return STANDING, (since, since, who.org, who.user)
 
 
 class MembershipChanged(Exception):
@@ -122,7 +144,7 @@ class Database:
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         pool = await self._readers()
         async with pool.connection() as conn:
-            bind = _sql(f"set local crm.org_id = '{int(who.org)}'")
+            bind, asked = _sql(f"set local crm.org_id = '{int(who.org)}'"), standing_of(who, since)
             try:
                 async with conn.pipeline():
                     if begun is not None:
@@ -133,7 +155,7 @@ class Database:
                         await conn.execute("commit")
                     await conn.execute("begin read only")
                     await conn.execute(bind)
-                    standing = await conn.execute(STANDING, (since, who.org, who.user))
+                    standing = await conn.execute(_sql(asked[0]), asked[1])
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
                 stands = await standing.fetchone()
@@ -161,7 +183,8 @@ class Database:
             # a statement reads on for as long as somebody takes the rows
             await conn.execute("set local statement_timeout = 0")
             await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
-            stands = await (await conn.execute(STANDING, (None, who.org, who.user))).fetchone()
+            asked = standing_of(who, None)
+            stands = await (await conn.execute(_sql(asked[0]), asked[1])).fetchone()
             if stands is None or stands[0] != who.stamp:
                 raise MembershipChanged
             async with conn.cursor("stream") as cursor:
