@@ -293,7 +293,8 @@ def _switched(policy: Policy) -> str:
     return (f" Held: {_listed(held)}." if held else "") + (f" Automated: {_listed(free)}." if free else "")
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One row of the table: how it judges, and how it says so under a policy and its currency."""
 
     judge: Callable[[Case], Verdict | None]

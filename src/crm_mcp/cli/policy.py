@@ -94,7 +94,7 @@ def set_(user: str | None, org: str | None, reason: str, settings: tuple[str, ..
     async def work() -> tuple[int, str]:
         async with database(known, "crm_agent") as db:
             who: Principal = await signed_in(db, known, user, org)
-            why = "a policy changes only with a person"
+            why = "the policy changes only with a person"
             given = {"settings": asked, "reason": reason}
             held, did = await propose(db, who, TOOL, given, client="crm-mcp policy set", why=why)
             return held.id, did
