@@ -30,6 +30,14 @@ STAFF = (
 )
 
 
+def bind(conn: psycopg.Connection[Any], town: "Town", name: str, **more: object) -> None:
+    """Bind a login's transaction as the product does, to whoever it may be."""
+    row = conn.execute("select token from crm.sign_in(%s, null, null)", (town.email(name),)).fetchone()
+    assert row is not None
+    for key, value in {"org_id": town.org, "token": row[0], "call_id": 77, **more}.items():
+        conn.execute("select set_config(%s, %s, true)", (f"crm.{key}", str(value)))
+
+
 class Town:
     """An org with two administrators, two approvers in sales (to 5,000 and 200,000) and a salesperson."""
 
