@@ -31,7 +31,6 @@ GLOBAL = {
 UNRECORDED = {
     "memberships": "who may do what: written by the owner, recorded in access_log",
     "access_log": "the record of what has no recorder",
-    "policies": "written by the owner, versioned",
     "number_series": "drawn inside recorded inserts by a definer",
     "changes": "the record itself",
     "drafts": "held calls; a trigger of their own keeps them",
@@ -81,6 +80,7 @@ HELD = {
     "credit_notes": "binds the org",
     "payments": "money",
     "payment_allocations": "part of a payment",
+    "policies": "decides what runs without a person",
     "warranties": "binds the org",
     "emails": "leaves the house",
     "email_attachments": "part of an e-mail",
@@ -116,7 +116,7 @@ OTHER_POLICIES = {
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
-    *("changes", "drafts", "draft_versions", "policies"),
+    *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
@@ -141,6 +141,14 @@ DEFINED_BY_OWNER = {
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
+    "policy_standard()": CLIENTS,
+    "policy_before(bigint,integer)": CLIENTS,
+    "policy_freedom(text,jsonb)": CLIENTS,
+    "policy_settings(jsonb)": CLIENTS,
+    "policy_loosened(jsonb,jsonb)": CLIENTS,
+    "policy_objection(bigint,integer,jsonb,bigint,bigint)": CLIENTS,
+    "policy_tables()": ("crm_definer",),
+    "decide_policy()": (),
 }
 DEFINERS = {
     "sign(text)": ("crm_signin",),
@@ -161,6 +169,7 @@ DEFINERS = {
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
     "call_ended(bigint)": CLIENTS,
+    "apply_policy()": (),
 }
 SIGN_IN = {
     "sign_in_as(text,text,text)": (),
@@ -198,6 +207,13 @@ OTHER_TRIGGERS = {
         "audit_log",
         "arrival",
     ): "CREATE TRIGGER arrival BEFORE INSERT ON crm.audit_log FOR EACH ROW EXECUTE FUNCTION crm.seal_on_arrival()",
+    ("drafts", "decide_policy"): "CREATE TRIGGER decide_policy BEFORE UPDATE OF state ON crm.drafts FOR EACH ROW "
+    "WHEN (((new.state = 'approved'::text) AND (old.state = 'pending'::text))) EXECUTE FUNCTION crm.decide_policy()",
+    (
+        "policies",
+        "apply",
+    ): "CREATE CONSTRAINT TRIGGER apply AFTER INSERT ON crm.policies DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION crm.apply_policy()",
     ("memberships", "touch"): "CREATE TRIGGER touch BEFORE UPDATE ON crm.memberships FOR EACH ROW "
     "WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION crm.touch_membership()",
     ("access_log", "kept"): "CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON crm.access_log "
@@ -307,6 +323,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
 
     grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
     granted["outbox", "crm_agent"] = {"SELECT", "INSERT"}
+    granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -315,7 +332,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     decided = "state approver decided_call decision_reason result rerun failures amount subject"
     grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
-    grant("SELECT", (*read, "number_series"), ["crm_definer"])
+    grant("SELECT", (*read, "number_series", "policies"), ["crm_definer"])
+    grant("INSERT DELETE", ["free_writes"], ["crm_definer"])
+    grant("UPDATE(solo)", ["orgs"], ["crm_definer"])
     grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])

@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, people
+from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, people, policy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,6 +28,7 @@ for command in (
     inspect.matrix,
     inspect.drafts,
     inspect.audit,
+    policy.policy,
     doctor.doctor,
     installing.install,
 ):

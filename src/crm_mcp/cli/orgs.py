@@ -5,12 +5,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import psycopg
-from psycopg.types.json import Jsonb
 
 from .. import migrate as migrations
 from .. import revision
 from ..config import Settings
-from ..policy import Policy
 from .inputs import EMAIL, NAME
 from .membership import UNLIMITED, Rights, keep
 from .session import conninfo, lease, owner
@@ -45,10 +43,6 @@ def init(org: str, slug: str, admin: str, name: str, currency: str, timezone: st
             ).fetchone()
             assert made is not None
             keep(conn, made[0], admin, name, Rights("admin", approves=True, limit=UNLIMITED, mails=True))
-            conn.execute(
-                "insert into crm.policies(org_id, version, document) values (%s, 1, %s)",
-                (made[0], Jsonb(Policy().document())),
-            )
     except psycopg.errors.UniqueViolation:
         raise click.ClickException(f"There is an org {slug!r} already.") from None
     if known.is_embedded:
