@@ -45,7 +45,12 @@ create index signatures_of on crm.signatures(org_id, draft_id);
 alter table crm.web_sessions add column passkey bigint;
 comment on column crm.web_sessions.passkey is 'The passkey it began with; null: a link.';
 
--- Lets a passkey be asked for something. False: no such session, or for an enrolment none of the last ten minutes.
+-- Whether a session is younger than ten minutes: so long ago its person proved who they are.
+create function crm.session_is_fresh(asking bytea) returns boolean language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
+  select exists (select from crm.web_sessions s where s.digest = asking and s.expires_at > clock_timestamp()
+    and s.created_at > clock_timestamp() - interval '10 minutes') $f$;
+
+-- Lets a passkey be asked for something. False: no such session, or for an enrolment none that is fresh.
 create function crm.ask_passkey(aim text, asking bytea, chance bytea, said bytea, of_draft bigint, shown text, deciding text, known_as bytea) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare w crm.web_sessions;
@@ -58,7 +63,7 @@ begin
   end if;
   select s.* into w from crm.web_sessions s join crm.memberships m on m.org_id = s.org_id and m.user_id = s.user_id and m.active
    where s.digest = asking and s.expires_at > clock_timestamp();
-  if w.digest is null or (aim = 'enrol' and w.created_at < clock_timestamp() - interval '10 minutes') then return false; end if;
+  if w.digest is null or (aim = 'enrol' and not crm.session_is_fresh(asking)) then return false; end if;
   insert into crm.passkey_challenges(challenge, nonce, purpose, org_id, user_id, session, draft_id, hash, decision, handle)
   values (said, chance, aim, w.org_id, w.user_id, w.digest, of_draft, shown, deciding, known_as);
   return true;

@@ -22,7 +22,10 @@ def rights() -> Iterator[str]:
     yield "revoke execute on function crm.count_passkey(bigint, bigint) from public"
     yield "grant execute on function crm.count_passkey(bigint, bigint) to crm_definer, crm_signin"
     ours = ("crm_approver",)
-    yield from definer("ask_passkey(text, bytea, bytea, bytea, bigint, text, text, bytea)", callers=ours, owner="crm_signin")
+    yield from definer(
+        "ask_passkey(text, bytea, bytea, bytea, bigint, text, text, bytea)", callers=ours, owner="crm_signin"
+    )
+    yield from definer("session_is_fresh(bytea)", callers=ours, owner="crm_signin")
     yield from definer("passkey_key(bytea)", callers=ours, owner="crm_signin")
     yield from definer("enter_by_passkey(bytea, bytea, bigint, bytea)", callers=ours, owner="crm_signin")
     yield from definer("end_passkey_sessions()", callers=(), owner="crm_signin")

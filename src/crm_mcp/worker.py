@@ -57,7 +57,7 @@ async def round_of_work(db: Database, sink: Path | None) -> None:
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
-        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins()")
+        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins(), crm.forget_challenges()")
         sealed = await db.definer(org, _SEAL, (org,))
         if sink is not None and sealed is not None and sealed[0]:
             line = {"at": datetime.now(UTC).isoformat(), "org": org, "seq": sealed[2], "head": sealed[1]}

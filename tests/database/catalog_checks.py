@@ -173,6 +173,7 @@ SIGN_IN = {
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
     "ask_passkey(text,bytea,bytea,bytea,bigint,text,text,bytea)": ("crm_approver",),
+    "session_is_fresh(bytea)": ("crm_approver",),
     "passkey_key(bytea)": ("crm_approver",),
     "enter_by_passkey(bytea,bytea,bigint,bytea)": ("crm_approver",),
     "end_passkey_sessions()": (),

@@ -11,10 +11,15 @@ from .answers import fell, http_error
 from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
-from .pages import deciding, listing, mailing, signing
+from .pages import deciding, listing, mailing, passkeys, signing
 from .render import HERE
 
-_STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_STATIC = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def build_page(db: Database, *, origin: str) -> Starlette:
@@ -43,6 +48,7 @@ async def static(desk: Desk, request: Request) -> Response:
 ROUTES: Routes = (
     Public("/healthz", health),
     Public("/static/{name}", static),
+    *passkeys.ROUTES,
     *signing.ROUTES,
     *listing.ROUTES,
     *deciding.ROUTES,

@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import doctor, exporting, importing, inspect, installing, keys, local, people
+from . import doctor, exporting, importing, inspect, installing, keys, local, passkeys, people
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,3 +32,5 @@ for command in (
     installing.install,
 ):
     main.add_command(command)
+people.users.add_command(passkeys.reset_passkeys)
+inspect.audit.add_command(passkeys.signatures)
