@@ -76,7 +76,8 @@ class Authenticator:
         public = cbor2.dumps(self.key.cose())
         attested = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + public
         data = self._data(said.pop("party", options["rp"]["id"]), flags | ATTESTED) + attested
-        client = self._client("webauthn.create", options["challenge"], origin, **said)
+        challenge = said.pop("challenge", options["challenge"])
+        client = self._client("webauthn.create", challenge, origin, **said)
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         response = {
             "clientDataJSON": encoded(client),
