@@ -199,7 +199,7 @@ begin
     return case when unknown_worth then 'its amount is unknown for want of an exchange rate'
       else 'it is over ' || (select o.base_currency from crm.orgs o where o.id = b.org_id) || ' ' || to_char(standard, 'FM999,999,999,990.00') end;
   end if;
-  if above and d.requester = b.user_id and exists (select from crm.orgs o where o.id = b.org_id and o.solo)
+  if above and (d.requester = b.user_id or b.user_id = any (d.editors)) and exists (select from crm.orgs o where o.id = b.org_id and o.solo)
      and exists (select from crm.passkeys p where p.org_id = b.org_id and p.user_id = b.user_id and p.revoked_at is null) then
     return 'you drafted it yourself, and your passkey stands for a second person';
   end if;

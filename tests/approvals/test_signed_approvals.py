@@ -331,11 +331,13 @@ async def test_a_passkey_without_a_counter_signs_again_and_again(always, keyed, 
     assert (state(first), state(second)) == ("approved", "approved")
 
 
-async def test_a_draft_edited_since_it_was_signed_is_not_approved(always, keyed, drafted, state, outcome, change):
+async def test_a_draft_edited_since_it_was_signed_is_not_approved(
+    always, keyed, drafted, state, outcome, executor, person
+):
     mia, draft = await keyed(), await drafted()
     sent, options = await mia.asked(draft)
     sent["credential"] = mia.key.get(options, ORIGIN)
-    change("update crm.drafts set version = version + 1 where id = %s", number(draft))
+    await executor.edit(await person("sam@demo.example"), number(draft), 1, {"comment": "by the door"}, "they said so")
     await mia.post(f"/drafts/{draft}/approve", sent)
     assert (state(draft), outcome(draft)) == ("pending", "CHANGED_SINCE_SHOWN")
     sent["hash"] = (await mia.form(draft))["hash"]  # what it is now, under the signature of what it was
