@@ -337,7 +337,9 @@ async def test_a_draft_edited_since_it_was_signed_is_not_approved(
     mia, draft = await keyed(), await drafted()
     sent, options = await mia.asked(draft)
     sent["credential"] = mia.key.get(options, ORIGIN)
-    await executor.edit(await person("sam@demo.example"), number(draft), 1, {"comment": "by the door"}, "they said so")
+    await executor.edit(
+        await person("sam@demo.example"), number(draft), 1, {"comment": "by the door"}, "they said so"
+    )
     await mia.post(f"/drafts/{draft}/approve", sent)
     assert (state(draft), outcome(draft)) == ("pending", "CHANGED_SINCE_SHOWN")
     sent["hash"] = (await mia.form(draft))["hash"]  # what it is now, under the signature of what it was
