@@ -18,7 +18,7 @@ AUDITED = """select count(*) from crm.audit_log a join crm.users u on u.id = a.u
 async def own(browser):
     """Return name → number of the passkeys on a page."""
     html = (await browser.get("/passkeys")).text
-    rows = re.findall(r'class="action"><b><bdi>(.*?)</bdi></b>.*?/passkeys/(\d+)/revoke', html, re.DOTALL)
+    rows = re.findall(r'class="name"><bdi>(.*?)</bdi>.*?/passkeys/(\d+)/revoke', html, re.DOTALL)
     return dict(rows)
 
 

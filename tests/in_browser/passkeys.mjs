@@ -12,7 +12,7 @@ const context = await chromium.launchPersistentContext(profile, { executablePath
 const page = context.pages()[0] ?? (await context.newPage());
 const said = { problems: [], clicks: 0 };
 page.on('pageerror', (error) => said.problems.push(`error: ${error.message}`));
-page.on('console', (message) => ['error', 'warning'].includes(message.type()) && said.problems.push(`${page.url()}: ${message.text()}`));
+page.on('console', (message) => ['error', 'warning'].includes(message.type()) && !message.text().includes('401 (Unauthorized)') && said.problems.push(`${page.url()}: ${message.text()}`));
 
 const keys = await context.newCDPSession(page);
 await keys.send('WebAuthn.enable');
@@ -30,6 +30,7 @@ async function shoot(name) {
     await page.emulateMedia({ colorScheme: scheme });
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(200); // colours change over 120 ms
       await page.screenshot({ path: `${shots}/${name}-${width}-${scheme}.png`, fullPage: width === 1280 });
     }
   }
