@@ -28,6 +28,7 @@ class Signer:
     def __init__(self, who: Login, root: psycopg.Connection, scene: Scene, name: str) -> None:
         self.who, self.scene, self.org = who, scene, scene.org
         self.session, self.credential = os.urandom(32), os.urandom(16)
+        self.count = 5
         self.user = scene.users[name]
         root.execute(SESSION, (self.session, self.org, self.user))
         row = root.execute(PASSKEY, (self.org, self.user, self.credential)).fetchone()
@@ -42,10 +43,20 @@ class Signer:
         return said
 
     def sign(
-        self, said: bytes, draft: int, *, seen: str = "h", decision: str = "approved", count: int = 6, **more: Any
+        self,
+        said: bytes,
+        draft: int,
+        *,
+        seen: str = "h",
+        decision: str = "approved",
+        count: int | None = None,
+        **more: Any,
     ) -> Any:
+        self.count += 1
         version, credential = more.get("version", 1), more.get("credential", self.credential)
-        return self.who.ask(SIGN, said, draft, version, seen, decision, credential, count)
+        return self.who.ask(
+            SIGN, said, draft, version, seen, decision, credential, self.count if count is None else count
+        )
 
     def add_order(self, worth: object = 10, base: object = 10) -> None:
         self.who.ask(ORDER, self.org, self.scene.customer, worth, worth, base)
@@ -211,7 +222,7 @@ def test_a_signature_wants_a_challenge_that_was_taken_for_just_this_now(mia: Sig
         assert mia.sign(said, number)
     with mia.who.bound(scene.org, token=mia.token):
         assert mia.who.ask(TAKE, said, mia.session) is None
-        assert not mia.sign(said, number, count=7)
+        assert not mia.sign(said, number)
 
 
 def test_a_challenge_is_taken_in_its_session_in_time_and_by_its_person(
@@ -302,3 +313,124 @@ def test_challenges_go_a_day_after_their_end(login: Callable[[str], Login], root
         assert worker.ask("select crm.forget_challenges()") == 2
     left = {bytes(row[0]) for row in root.execute("select challenge from crm.passkey_challenges").fetchall()}
     assert left == {hashlib.sha256(name.encode()).digest() for name in ("young", "strange")}
+
+
+class Attempt:
+    """What each attack needs: two signers, a draft to approve and another one."""
+
+    def __init__(self, mia: Signer, ada: Signer, root: psycopg.Connection, number: int, other: int) -> None:
+        self.mia, self.ada, self.root, self.number, self.other = mia, ada, root, number, other
+
+    def takes(self, said: bytes, session: bytes) -> bool:
+        with self.mia.who.bound(self.mia.org, token=self.mia.token):
+            return self.mia.who.ask(TAKE, said, session) is not None
+
+    def signs(self, *, signer: Signer | None = None, asked: dict[str, Any] | None = None, **said: Any) -> bool:
+        """Sign within a transaction that is rolled back."""
+        signer = signer or self.mia
+        challenge = signer.ask(self.number, **(asked or {}))
+        with signer.who.bound(signer.org, token=signer.token):
+            if not said.pop("untaken", False):
+                signer.who.ask(TAKE, challenge, signer.session)
+            try:
+                return bool(signer.sign(challenge, said.pop("draft", self.number), **said))
+            except psycopg.Error as problem:
+                if problem.sqlstate != CLONED:
+                    raise
+                raise psycopg.Rollback from None
+        return False
+
+    def approves(self, draft: int, *, by: Signer | None = None, decision: str = "approved", **said: Any) -> bool:
+        """Sign something, and approve the draft in the same transaction."""
+        signer = by or self.mia
+        challenge = signer.ask(draft, decision=decision)
+        try:
+            with signer.who.bound(signer.org, token=signer.token):
+                signer.who.ask(TAKE, challenge, signer.session)
+                assert signer.sign(challenge, draft, decision=decision, **said)
+                signer.who.set("crm.token", self.mia.token)
+                signer.who.ask(APPROVE, signer.org, self.number)
+        except psycopg.Error as problem:
+            if problem.sqlstate != UNSIGNED:
+                raise
+            return False
+        return True
+
+    def replay(self) -> bool:
+        said = self.mia.ask(self.number)
+        return self.takes(said, self.mia.session) and self.takes(said, self.mia.session)
+
+    def late(self) -> bool:
+        said = self.mia.ask(self.number)
+        self.root.execute(
+            "update crm.passkey_challenges set expires_at = clock_timestamp() where challenge = %s", (said,)
+        )
+        return self.takes(said, self.mia.session)
+
+    def revoked(self) -> bool:
+        self.root.execute("update crm.passkeys set revoked_at = now() where id = %s", (self.mia.passkey,))
+        return self.signs()
+
+    def earlier(self) -> bool:
+        said = self.mia.ask(self.number)
+        with self.mia.who.bound(self.mia.org, token=self.mia.token):
+            self.mia.who.ask(TAKE, said, self.mia.session)
+            self.mia.sign(said, self.number)
+        try:
+            with self.mia.who.bound(self.mia.org, token=self.mia.token):
+                self.mia.who.ask(APPROVE, self.mia.org, self.number)
+        except psycopg.Error:
+            return False
+        return True
+
+
+TAKEN, SIGNED, COUNTED, REQUIRED = (
+    "crm.take_challenge(bytea, text, bytea)",
+    "crm.sign_decision(bytea, bigint, int, text, text, text, bytea, bigint, bytea, bytea, bytea)",
+    "crm.count_passkey(bigint, bigint)",
+    "crm.require_signature()",
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "check", "attack"),
+    [
+        (TAKEN, "c.used_at is null", lambda a: a.replay()),
+        (TAKEN, "c.expires_at > clock_timestamp()", lambda a: a.late()),
+        (TAKEN, "c.session = asking", lambda a: a.takes(a.mia.ask(a.number), a.ada.session)),
+        (TAKEN, "c.user_id = b.user_id", lambda a: a.takes(a.ada.ask(a.number), a.ada.session)),
+        (SIGNED, "x.used_xact = pg_current_xact_id()", lambda a: a.signs(untaken=True)),
+        (SIGNED, "x.draft_id = of_draft", lambda a: a.signs(draft=a.other)),
+        (SIGNED, "x.hash = shown", lambda a: a.signs(seen="another")),
+        (SIGNED, "x.decision = deciding", lambda a: a.signs(decision="rejected")),
+        (SIGNED, "p.user_id = b.user_id", lambda a: a.signs(credential=a.ada.credential)),
+        (SIGNED, "p.revoked_at is null", lambda a: a.revoked()),
+        (COUNTED, "(was > 0 or says > 0)", lambda a: a.signs(count=5)),
+        (REQUIRED, "s.draft_id = new.id", lambda a: a.approves(a.other)),
+        (REQUIRED, "s.decision = 'approved'", lambda a: a.approves(a.number, decision="rejected")),
+        (REQUIRED, "s.version = new.version", lambda a: a.approves(a.number, version=2)),
+        (REQUIRED, "s.approver = new.approver", lambda a: a.approves(a.number, by=a.ada)),
+        (REQUIRED, "s.xact = pg_current_xact_id() and s.signed_at >= now()", lambda a: a.earlier()),
+    ],
+)
+def test_each_check_is_what_holds(
+    mia: Signer,
+    approving: Login,
+    root: psycopg.Connection,
+    scene: Scene,
+    draft,
+    rule,
+    weakened: Weaken,
+    function: str,
+    check: str,
+    attack: Callable[[Attempt], bool],
+):
+    rule(passkeys="always")
+    ada = Signer(approving, root, scene, "ada")
+    tried = Attempt(mia, ada, root, draft(), draft())
+    assert not attack(tried)
+    root.execute("update crm.passkeys set revoked_at = null where id = %s", (mia.passkey,))
+    instead = "false" if function == COUNTED else "true"
+    with weakened(functions={function: (check, instead)}):
+        tried.number, tried.other = draft(), draft()
+        assert attack(tried)
