@@ -62,6 +62,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
         "PASSKEY_CLONED",
         "This passkey's counter went backwards: somebody may hold a copy of it. Nothing was done. Revoke it, and add another.",
     ),
+    "28000": ("SIGN_IN_FAILED", "You are no longer signed in: the key or the membership has ended. Connect again."),
     "53300": ("BUSY", "Too many clients are connected. Try again in a moment."),
 }
 

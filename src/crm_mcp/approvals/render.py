@@ -33,8 +33,6 @@ def message(
     *,
     command: str | None = None,
     refresh: str | None = None,
-    next: str | None = None,
 ) -> HTMLResponse:
-    """Render a page that says one thing; `refresh` is the path it goes on to by itself, `next` that after a sign-in."""
-    said = {"title": title, "text": text, "command": command, "refresh": refresh, "next": next}
-    return page("message.html", session, status=status, **said)
+    """Render a page that says one thing; `refresh` is the path it goes on to by itself."""
+    return page("message.html", session, status=status, title=title, text=text, command=command, refresh=refresh)

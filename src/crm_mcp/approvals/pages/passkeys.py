@@ -11,13 +11,13 @@ from ...errors import Refusal, refusal_for
 from ...invisible import is_blank
 from ...principal import Principal
 from .. import keyring, session
-from ..answers import STATUS, local
+from ..answers import STATUS, door, local
 from ..cells import zone_of
 from ..desk import Desk, Public, Routes, SignedIn, draft_in
 from ..forms import form_of
 from ..keyring import LONGEST_NAME, MOST, Passkey
 from ..passkey import NotVerified, party_of
-from ..render import message, page
+from ..render import page
 from ..session import Session, session_of
 from ..views import Time, time_of
 
@@ -133,9 +133,11 @@ async def sign_in(desk: Desk, request: Request) -> Response:
         refusal = refusal_for(problem)
         if refusal is None:
             raise
-        return _not_in(refusal)
+        return _not_in(desk, refusal)
     if secret is None:
-        return _not_in(Refusal("PASSKEY_UNKNOWN", "This passkey was revoked, is not known here, or took too long."))
+        return _not_in(
+            desk, Refusal("PASSKEY_UNKNOWN", "This passkey was revoked, is not known here, or took too long.")
+        )
     answer = RedirectResponse(local(form.get("next")), 303)
     session.give(answer, secret, secure=desk.is_secure)
     if was is not None:
@@ -190,10 +192,9 @@ def _cannot(problem: str) -> Response:
     return JSONResponse({"problem": problem}, 409)
 
 
-def _not_in(no: Refusal) -> Response:
-    return message(
-        None, STATUS.get(no.error, 403), "You are not signed in", no.hint, command="crm-mcp open", next="/"
-    )
+def _not_in(desk: Desk, no: Refusal) -> Response:
+    status = STATUS.get(no.error, 403)
+    return door("You are not signed in", no.hint, mails=desk.postern.is_open, status=status)
 
 
 ROUTES: Routes = (
