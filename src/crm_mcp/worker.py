@@ -67,7 +67,7 @@ async def round_of_work(db: Database, sink: Path | None, office: Office | None =
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
-        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins()")
+        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins(), crm.forget_challenges()")
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))

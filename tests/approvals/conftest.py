@@ -1,12 +1,14 @@
 """The page on the session's home, browsers that are signed in, and drafts to decide."""
 
 import itertools
+import json
 from decimal import Decimal
 
 import psycopg
 import pytest
+from authenticator import Authenticator
 
-from browser import ORIGIN, Browser
+from browser import ORIGIN, Browser, hidden
 from crm_mcp.approvals.links import make_login_link
 from crm_mcp.approvals.web import build_page
 
@@ -100,3 +102,81 @@ def drafted(connect, home):
 @pytest.fixture
 def state(owner_asks):
     return lambda draft: owner_asks("select state from crm.drafts where id = %s", int(draft.removeprefix("draft_")))
+
+
+@pytest.fixture
+def rule(home):
+    """Change what the org's policy document says, and its solo mode, for the length of a test."""
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
+        org = conn.execute("select id, solo from crm.orgs where slug = 'demo'").fetchone()
+        before = conn.execute(
+            "select version, document::text from crm.policies where org_id = %s", org[:1]
+        ).fetchall()
+
+        def change(*, solo=False, **said):
+            conn.execute("update crm.orgs set solo = %s where id = %s", (solo, org[0]))
+            conn.execute(
+                "update crm.policies set document = document || %s::jsonb where org_id = %s",
+                (json.dumps(said), org[0]),
+            )
+
+        yield change
+        conn.execute("update crm.orgs set solo = %s where id = %s", (org[1], org[0]))
+        for version, document in before:
+            conn.execute(
+                "update crm.policies set document = %s::jsonb where org_id = %s and version = %s",
+                (document, org[0], version),
+            )
+
+
+class Keyed(Browser):
+    """A browser with an authenticator: what passkeys.js does, without a screen."""
+
+    def __init__(self, app, origin, key):
+        super().__init__(app, origin)
+        self.key = key
+
+    async def enrol(self, name="My phone", origin=None, **said):
+        csrf = hidden((await self.get("/passkeys")).text)["csrf"]
+        asked = await self.post("/passkeys/options", {"csrf": csrf})
+        if asked.status_code != 200:
+            return asked
+        made = self.key.create(asked.json(), origin or self.origin, **said)
+        return await self.post("/passkeys", {"csrf": csrf, "name": name, "credential": made})
+
+    async def asked(self, draft, action="approve", **fields):
+        """Return the form of a decision, and what a passkey is asked to sign for it."""
+        fields = {**await self.form(draft, action), **fields}
+        answer = await self.post(f"/drafts/{draft}/{action}/options", fields)
+        return fields, answer.json()
+
+    async def sign(self, draft, action="approve", key=None, origin=None, fields=None, **said):
+        sent, options = await self.asked(draft, action, **(fields or {}))
+        sent["credential"] = (key or self.key).get(options, origin or self.origin, **said)
+        return await self.post(f"/drafts/{draft}/{action}", sent)
+
+    async def sign_in(self, key=None, next="/", origin=None, **said):
+        options = (await self.post("/login/passkey/options", {})).json()
+        credential = (key or self.key).get(options, origin or self.origin, **said)
+        return await self.post("/login/passkey", {"credential": credential, "next": next})
+
+
+@pytest.fixture
+async def keyed(page, link, home):
+    """Make a browser with an authenticator, signed in by a link and with its passkey added, unless told otherwise."""
+    opened = []
+
+    async def make(email="mia@demo.example", *, key=None, adds=True):
+        browser = Keyed(page, ORIGIN, key or Authenticator())
+        opened.append(browser)
+        if email is not None:
+            assert (await browser.use(await link(email))).status_code == 303
+        if email is not None and adds:
+            assert (await browser.enrol()).headers.get("location") == "/passkeys?done=added"
+        return browser
+
+    yield make
+    for browser in opened:
+        await browser.client.aclose()
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        conn.execute("update crm.passkeys set revoked_at = now() where revoked_at is null")

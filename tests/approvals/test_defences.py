@@ -100,6 +100,7 @@ async def test_every_answer_keeps_to_itself(signed_in, browsers, drafted):
             "style-src": "'self'",
             "script-src": "'self'",
             "img-src": "'self'",
+            "connect-src": "'self'",
             "form-action": "'self'",
             "frame-ancestors": "'none'",
             "base-uri": "'none'",

@@ -24,6 +24,7 @@ GLOBAL = {
     "api_keys": "read before an org is known, by crm_signin alone",
     "login_links": "read before an org is known, by crm_signin alone",
     "web_sessions": "read before an org is known, by crm_signin alone",
+    "passkey_challenges": "a sign-in is asked for before an org is known; definers alone touch it",
     "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
     "reasoning": "describes the schema, the same for every org",
@@ -37,6 +38,8 @@ UNRECORDED = {
     "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
+    "passkeys": "what signs in and approves: definers alone touch it, and the audit says who did",
+    "signatures": "evidence: definers alone add to it, nobody changes it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
@@ -149,6 +152,7 @@ DEFINED_BY_OWNER = {
     "policy_objection(bigint,integer,jsonb,bigint,bigint)": CLIENTS,
     "policy_tables()": ("crm_definer",),
     "decide_policy()": (),
+    "count_passkey(bigint,bigint)": ("crm_definer", "crm_signin"),
 }
 DEFINERS = {
     "sign(text)": ("crm_signin",),
@@ -170,6 +174,16 @@ DEFINERS = {
     "find_customers(text,integer)": CLIENTS,
     "call_ended(bigint)": CLIENTS,
     "apply_policy()": (),
+    "take_challenge(bytea,text,bytea)": ("crm_approver",),
+    "enrol_passkey(bytea,bytea,bytea,bytea,bigint,text[],text)": ("crm_approver",),
+    "list_passkeys()": ("crm_approver",),
+    "rename_passkey(bigint,text)": ("crm_approver",),
+    "revoke_passkey(bigint)": ("crm_approver",),
+    "sign_decision(bytea,bigint,integer,text,text,text,bytea,bigint,bytea,bytea,bytea)": ("crm_approver",),
+    "needs_passkey(bigint,numeric,text,boolean)": ("crm_approver",),
+    "require_signature()": (),
+    "show_signatures(bigint,integer)": ("crm_approver",),
+    "lost_signatures()": ("crm_approver",),
 }
 SIGN_IN = {
     "sign_in_as(text,text,text)": (),
@@ -180,6 +194,12 @@ SIGN_IN = {
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
+    "ask_passkey(text,bytea,bytea,bytea,bigint,text,text,bytea)": ("crm_approver",),
+    "session_is_fresh(bytea)": ("crm_approver",),
+    "passkey_key(bytea)": ("crm_approver",),
+    "enter_by_passkey(bytea,bytea,bigint,bytea)": ("crm_approver",),
+    "end_passkey_sessions()": (),
+    "forget_challenges(integer)": ("crm_worker",),
     "record_access()": (),
     "key_lives(bytea)": CLIENTS,
     "mail_login_links(text,bytea[])": ("crm_approver",),
@@ -196,6 +216,10 @@ OTHER_TRIGGERS = {
         "drafts",
         "decide",
     ): "CREATE TRIGGER decide BEFORE INSERT OR UPDATE ON crm.drafts FOR EACH ROW EXECUTE FUNCTION crm.decide()",
+    ("drafts", "signed"): "CREATE TRIGGER signed BEFORE UPDATE ON crm.drafts FOR EACH ROW "
+    "WHEN (((old.state = 'pending'::text) AND (new.state = 'approved'::text))) EXECUTE FUNCTION crm.require_signature()",
+    ("passkeys", "revoked"): "CREATE TRIGGER revoked AFTER UPDATE OF revoked_at ON crm.passkeys FOR EACH ROW "
+    "WHEN ((new.revoked_at IS NOT NULL)) EXECUTE FUNCTION crm.end_passkey_sessions()",
     (
         "drafts",
         "tell_new",
@@ -349,7 +373,12 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     steps = "state attempts unclear next_attempt_at last_error sent_at"
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
-    grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
+    grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions", "passkey_challenges"], ["crm_signin"])
+    grant("SELECT UPDATE", ["passkeys"], ["crm_signin"])
+    grant("SELECT INSERT UPDATE", ["passkeys"], ["crm_definer"])
+    grant("SELECT UPDATE", ["passkey_challenges"], ["crm_definer"])
+    grant("SELECT INSERT", ["signatures"], ["crm_definer"])
+    grant("SELECT", ["changes", "policies"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])

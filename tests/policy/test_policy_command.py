@@ -70,7 +70,7 @@ async def test_an_api_key_proposes_too(town, crm, home, monkeypatch):
     made = await to_thread(
         CliRunner().invoke, main, ["keys", "create", "--org", town.slug, "--user", town.email("ann"), "ci"]
     )
-    monkeypatch.setenv("CRM_API_KEY", made.output.strip().splitlines()[-1])
+    monkeypatch.setenv("CRM_API_KEY", made.stdout.strip().splitlines()[-1])
     assert "Nothing has changed yet." in await crm("set", "learning_mode=yes", "--reason", "x")
     assert "Edition 1" in await crm("show")
 

@@ -12,9 +12,17 @@ from .render import message, page
 FOR_PEOPLE = "This page is for people who approve what agents draft."
 LATE = "late"
 """Query parameter: the draft had been decided when this person answered."""
-STATUS = {"CHANGED_SINCE_SHOWN": 409, "NOT_AN_APPROVER": 403, "BUSY": 503, "DATABASE_UNAVAILABLE": 503}
+STATUS = {
+    "CHANGED_SINCE_SHOWN": 409,
+    "NOT_AN_APPROVER": 403,
+    "BUSY": 503,
+    "DATABASE_UNAVAILABLE": 503,
+    "PASSKEY_NEEDED": 403,
+    "PASSKEY_UNKNOWN": 403,
+    "PASSKEY_CLONED": 403,
+}
 _BOUNCED = "here"
-_LOCAL = re.compile(r"/(?:history|drafts/draft_[1-9]\d{0,17})?", re.ASCII)
+_LOCAL = re.compile(r"/(?:history|passkeys|drafts/draft_[1-9]\d{0,17})?", re.ASCII)
 _ERRORS = {
     400: ("That could not be read", "The form arrived damaged. Go back and try again."),
     404: ("Nothing here", "There is no such page or draft."),

@@ -29,8 +29,10 @@ from ..log import logger
 from ..policy import Decision, Facts, Policy, Stakes, Verdict
 from ..principal import Agent, Principal, Role
 from ..revising import revise
+from . import evidence
 from . import held as held_calls
 from .held import Outcome, Shown
+from .passkey import Signature
 
 _LOCK = "select from crm.drafts where org_id = %s and id = %s for update"
 _QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
@@ -104,6 +106,7 @@ class Executor:
                     await run.tried.undo()
                 may_not = await _may_not(conn, who, held, run.stake, run.requester)
                 may_not = may_not or await _objection(conn, who, held, run.tried.changes)
+                passkey = await evidence.needed(conn, draft, run.stake)
             except Refusal as no:
                 return held_calls.impossible(held, f"{no.error}: {no.hint}")
             except DBAPIError as problem:
@@ -121,19 +124,23 @@ class Executor:
             seen,
             may_not,
             warnings,
+            passkey,
         )
 
-    async def approve(self, who: Principal, draft: int, seen: str) -> Outcome:
+    async def approve(self, who: Principal, draft: int, seen: str, signature: Signature | None = None) -> Outcome:
         """Carry out a held call, if it does exactly what was shown under the hash `seen`; exactly once.
 
+        `signature` is of the approver's passkey, over just this: where the policy wants it, nothing goes without.
+
         Raises:
-            Refusal: NOT_FOUND, NOT_AN_APPROVER, CHANGED_SINCE_SHOWN, BUSY; nothing was changed.
+            Refusal: NOT_FOUND, NOT_AN_APPROVER, CHANGED_SINCE_SHOWN, BUSY, PASSKEY_NEEDED and what
+                `evidence.keep` says; nothing was changed.
         """
         call = Call(who, "approve", {"draft": ids.show("drafts", draft), "hash": seen}, draft=draft)
         if not who.may_approve:
             await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
             raise Unapprovable("NOT_AN_APPROVER", "You may not approve.")
-        return await self._decide(who, draft, call, lambda: self._approve(who, draft, seen, call))
+        return await self._decide(who, draft, call, lambda: self._approve(who, draft, seen, call, signature))
 
     async def _decide(
         self, who: Principal, draft: int, call: Call, work: Callable[[], Awaitable[Outcome]]
@@ -175,8 +182,10 @@ class Executor:
             hint = "The database went away while this was being decided. Look at the draft before you try again."
             raise Unapprovable("UNSETTLED", hint) from None
 
-    async def _approve(self, who: Principal, draft: int, seen: str, call: Call) -> Outcome:
-        """One transaction: the draft locked, the effects, the audit row, and the decision last."""
+    async def _approve(
+        self, who: Principal, draft: int, seen: str, call: Call, signature: Signature | None
+    ) -> Outcome:
+        """One transaction: the draft locked, the effects, the signature, the audit row, and the decision last."""
         async with self._db.begin(who, call.id, draft=draft) as conn:
             await conn.exec_driver_sql(_LOCK, (who.org, draft))
             held = await held_calls.read(conn, who.org, draft)
@@ -211,27 +220,34 @@ class Executor:
                 if not (sqlstate(problem) or "").startswith("23"):
                     raise
                 return await _stale(conn, call, held, BROKEN, None)
+            if signature is None and (why := await evidence.needed(conn, draft, run.stake)) is not None:
+                raise evidence.missing(why)
+            signed = await _sign(conn, who, held, seen, "approved", signature)
             amount = None if run.stake.amount is None else str(run.stake.amount)
-            await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", result))
+            await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", signed | result))
             await conn.exec_driver_sql(
                 _APPROVE, (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
             )
             await conn.exec_driver_sql("set constraints all immediate")
         return Outcome("approved", None, result, True)
 
-    async def reject(self, who: Principal, draft: int, reason: str) -> Outcome:
-        """Turn a held call down, with a reason its requester is told.
+    async def reject(
+        self, who: Principal, draft: int, reason: str, seen: str = "", signature: Signature | None = None
+    ) -> Outcome:
+        """Turn a held call down, with a reason its requester is told; it may be signed, over the hash `seen`.
 
         Raises:
-            Refusal: NOT_FOUND, NOT_AN_APPROVER.
+            Refusal: NOT_FOUND, NOT_AN_APPROVER, and of a signature what `evidence.keep` says.
         """
         call = Call(who, "reject", {"draft": ids.show("drafts", draft), "reason": reason}, draft=draft)
         if not who.may_approve:
             await self._db.alone(who.org, audit.refused(call, "NOT_AN_APPROVER"))
             raise Refusal("NOT_AN_APPROVER", "You may not approve or reject.")
-        return await self._decide(who, draft, call, lambda: self._reject(who, draft, reason, call))
+        return await self._decide(who, draft, call, lambda: self._reject(who, draft, reason, call, seen, signature))
 
-    async def _reject(self, who: Principal, draft: int, reason: str, call: Call) -> Outcome:
+    async def _reject(
+        self, who: Principal, draft: int, reason: str, call: Call, seen: str, signature: Signature | None
+    ) -> Outcome:
         async with self._db.begin(who, call.id) as conn:
             await conn.exec_driver_sql(_LOCK, (who.org, draft))
             held = await held_calls.read(conn, who.org, draft)
@@ -240,8 +256,9 @@ class Executor:
             if held_calls.is_decided(held):
                 await conn.exec_driver_sql(*audit.ended(call, "lost", held_calls.state_of(held)))
                 return held_calls.decided(held)
+            signed = await _sign(conn, who, held, seen, "rejected", signature)
             await conn.exec_driver_sql(_REJECT, (call.id, reason, who.org, draft))
-            await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok"))
+            await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok", signed or None))
         return Outcome("rejected", reason, None, True)
 
     async def edit(
@@ -331,6 +348,20 @@ class Executor:
             await self._db.alone(call.principal.org, audit.refused(call, outcome))
         except Exception:
             logger().error("audit row lost", call=call.id, outcome=outcome)
+
+
+async def _sign(
+    conn: AsyncConnection,
+    who: Principal,
+    held: Row[Any],
+    seen: str,
+    decision: evidence.Deciding,
+    signature: Signature | None,
+) -> dict[str, Any]:
+    """Keep a decision's signature, where it has one; return what the audit says of it."""
+    if signature is None:
+        return {}
+    return {"signature": await evidence.keep(conn, who, held.id, held.version, seen, decision, signature)}
 
 
 async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str, shown: Any) -> Outcome:

@@ -25,7 +25,8 @@ class Shown:
 
     `shown` and `changes` are the approver's own dry run; `was` is what the requester's run showed, where it
     differs. Of a draft that was decided, nothing is run again: `shown` is the run that found it stale, if that
-    came to an end. `stale` says why it is or was not as drafted, `may_not` why this person may not approve.
+    came to an end. `stale` says why it is or was not as drafted, `may_not` why this person may not approve,
+    `passkey` why they have to sign it where they may.
     """
 
     draft: dict[str, Any]
@@ -37,6 +38,7 @@ class Shown:
     hash: str | None
     may_not: str | None
     warnings: Sequence[str] = ()
+    passkey: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

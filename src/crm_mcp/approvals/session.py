@@ -79,20 +79,20 @@ async def begin(db: Database, link: str) -> str | None:
 
 async def _enter(db: Database, link: str, session: bytes) -> Principal | None:
     try:
-        return await db.enter(_USE, (digest_of(link), session), auth.by_session(session), _signed("page_sign_in"))
+        return await db.enter(_USE, (digest_of(link), session), auth.by_session(session), signed("page_sign_in"))
     except SignInFailed:
         return None
 
 
 async def end(db: Database, session: Session) -> None:
-    await db.leave(session.who, _END, (digest_of(session.secret),), _signed("page_sign_out"))
+    await db.leave(session.who, _END, (digest_of(session.secret),), signed("page_sign_out"))
 
 
-def _signed(tool: str) -> Rows:
+def signed(tool: str, **said: str) -> Rows:
     """Return what makes the audit rows of a signing in or out, which hold no secret and no digest."""
 
     def rows(who: Principal) -> tuple[Statement, Statement]:
-        call = Call(who, tool, {})
+        call = Call(who, tool, said)
         return audit.begun(call), audit.ended(call, "run", "ok")
 
     return rows

@@ -11,12 +11,17 @@ from .answers import fell, http_error
 from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
-from .pages import deciding, listing, mailing, signing
+from .pages import deciding, listing, mailing, passkeys, signing
 from .postern import Postern
 from .render import HERE
 from .sign_in_mail import Mailer
 
-_STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_STATIC = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def build_page(db: Database, *, origin: str, mailer: Mailer | None = None) -> Starlette:
@@ -50,6 +55,7 @@ async def static(desk: Desk, request: Request) -> Response:
 ROUTES: Routes = (
     Public("/healthz", health),
     Public("/static/{name}", static),
+    *passkeys.ROUTES,
     *signing.ROUTES,
     *listing.ROUTES,
     *deciding.ROUTES,

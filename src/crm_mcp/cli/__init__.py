@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, people, policy
+from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, passkeys, people, policy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,3 +34,5 @@ for command in (
 ):
     main.add_command(command)
 inspect.audit.add_command(access.access)
+people.users.add_command(passkeys.reset_passkeys)
+inspect.audit.add_command(passkeys.signatures)

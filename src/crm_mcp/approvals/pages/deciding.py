@@ -7,14 +7,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ...errors import Refusal
-from .. import group, letter, receipt
+from .. import group, keyring, letter, receipt
 from .. import undo as undoing
 from ..answers import LATE, STATUS
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
 from ..executor import Outcome
 from ..forms import reason_of
+from ..passkey import Signature, party_of
 from ..render import page
-from ..session import Session
+from ..session import Session, digest_of
 from ..views import draft_of
 
 
@@ -43,11 +44,15 @@ async def show(
     post = None if email is None else await letter.post_of(desk.db, who.who, email, now)
     is_mine = shown.draft["approver"] == who.who.user
     together = await group.members(desk.db, who.who, draft) if seen.is_waiting and seen.letter else []
+    has_passkey = shown.passkey is not None and bool((await keyring.keyring(desk.db, who.who)).own)
     return page(
         "draft.html",
         who,
         status=status,
         draft=seen,
+        passkey=shown.passkey,
+        has_passkey=has_passkey,
+        takes_passkeys=party_of(desk.origin) is not None,
         post=post,
         together=len(together),
         may_send=who.who.may_approve and who.who.may_send_email,
@@ -69,19 +74,19 @@ async def refused(desk: Desk, who: Session, draft: int, no: Refusal) -> Response
 async def approve(desk: Desk, request: Request, who: Session) -> Response:
     draft, seen = draft_in(request), request.state.form.get("hash", "")[:200]
     try:
-        outcome = await desk.executor.approve(who.who, draft, seen)
+        outcome = await desk.executor.approve(who.who, draft, seen, _signature(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
     return _decided(draft, outcome)
 
 
 async def reject(desk: Desk, request: Request, who: Session) -> Response:
-    draft = draft_in(request)
+    draft, seen = draft_in(request), request.state.form.get("hash", "")[:200]
     reason, wrong = reason_of(request.state.form)
     if wrong is not None:
         return await show(desk, who, draft, status=422, reason=reason, reason_problem=wrong)
     try:
-        outcome = await desk.executor.reject(who.who, draft, reason)
+        outcome = await desk.executor.reject(who.who, draft, reason, seen, _signature(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
     return _decided(draft, outcome)
@@ -106,6 +111,12 @@ async def undo(desk: Desk, request: Request, who: Session) -> Response:
         return RedirectResponse(address_of(await undoing.propose(desk.db, who.who, draft, reason)), 303)
     except Refusal as no:
         return await refused(desk, who, draft, no)
+
+
+def _signature(desk: Desk, request: Request, who: Session) -> Signature | None:
+    """Return what a passkey signed, where a form brings it."""
+    credential = request.state.form.get("credential", "")
+    return Signature(credential, desk.origin, digest_of(who.secret)) if credential else None
 
 
 def _decided(draft: int, outcome: Outcome) -> Response:

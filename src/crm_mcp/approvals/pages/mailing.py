@@ -77,9 +77,16 @@ async def _group(
     if not numbers:
         raise HTTPException(404)
     now = datetime.now(UTC)
-    letters = [draft_of(await desk.visible(who, number), [], who.who, now) for number in numbers]
-    can = [seen for seen in letters if seen.is_waiting and seen.hash and not seen.stale and not seen.may_not]
-    return page("group.html", who, status=status, letters=letters, can=can, problem=problem, results=results)
+    shown = [await desk.visible(who, number) for number in numbers]
+    letters = [draft_of(one, [], who.who, now) for one in shown]
+    signs = {ids.show("drafts", one.draft["id"]) for one in shown if one.passkey is not None}
+    can = [
+        seen
+        for seen in letters
+        if seen.is_waiting and seen.hash and not seen.stale and not seen.may_not and seen.item.id not in signs
+    ]
+    said = {"letters": letters, "can": can, "signs": signs, "problem": problem, "results": results}
+    return page("group.html", who, status=status, **said)
 
 
 ROUTES: Routes = (

@@ -37,7 +37,7 @@ function again() {
 }
 
 function opened(event) {
-  if (event.target.matches("details.reject") && event.target.open) event.target.querySelector("textarea").focus();
+  if (event.target.matches("details.reject") && event.target.open) event.target.querySelector("textarea, input:not([type='hidden'])")?.focus();
 }
 
 tick();
