@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test check lint smoke bench catalog lock tokens campaign clean
+.PHONY: help setup demo test test-browser check lint smoke bench catalog lock tokens campaign clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,10 @@ demo: setup  ## Show a day of the demo org: draft, hold, approve, report
 
 test: setup  ## Run the test suite against real Postgres, two at a time, each with its own
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
+	npm ci --prefix tests/in_browser --no-audit --no-fund
+	$(BIN)/python -m pytest -m browser tests/in_browser
 
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .

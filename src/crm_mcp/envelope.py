@@ -27,8 +27,11 @@ LONG_TEXT = 1200
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
+    """What is answered. `card` is for the card in the chat alone."""
+
     body: dict[str, Any]
     is_error: bool = False
+    card: Mapping[str, Any] | None = None
 
     def text(self) -> str:
         """Return the compact rendering: one line a field, every text value quoted as data."""
@@ -44,7 +47,7 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
         body["warnings"] = list(answer.warnings)
     if answer.did:
         body["summary"] = f"Done: {answer.did}."
-    return Envelope(_within_budget(body, tool.noun))
+    return Envelope(_within_budget(body, tool.noun), card=answer.card)
 
 
 def held(

@@ -21,6 +21,8 @@ class Effect(StrEnum):
     DELETE = "delete"
 
 
+CARD = "ui://crm/draft"
+"""The card that a client with MCP Apps shows for a call that may be held."""
 EVERYONE = frozenset(Role)
 SELLERS = frozenset({Role.ADMIN, Role.SALES, Role.OPERATIONS})
 
@@ -82,7 +84,8 @@ class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
-    should know, as of now: they may change while it waits without making it another call.
+    should know, as of now: they may change while it waits without making it another call. `card` is a draft's for
+    the card in the chat; no model is told it.
     """
 
     record: Any
@@ -90,6 +93,7 @@ class Answer(Generic[V]):
     meta: Mapping[str, Any] | None = None
     did: str = ""
     warnings: Sequence[str] = ()
+    card: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
