@@ -1,16 +1,18 @@
 """The protocol surface: what a client can list, call, read and complete, for both protocol eras."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import Server
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from . import __version__
 from .app import App
 from .context import Reports
+from .doorbell import ring
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
@@ -45,6 +47,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         finally:
             if before is not None and app.client.principal not in (None, before):
                 await ctx.session.send_tool_list_changed()
+        ring(app, ctx.session, answer.body)
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
             structured_content=answer.body,
@@ -130,7 +133,20 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         on_completion=complete,
     )
     server.extensions[card.EXTENSION] = {}
+    server.middleware.append(_declares_extensions(server))
     return server
+
+
+def _declares_extensions(server: Server[dict[str, Any]]) -> Callable[[Context, CallNext], Awaitable[HandlerResult]]:
+    """Return what names the extensions in a handshake too: the SDK leaves them out there, and hosts look for them."""
+
+    async def declare(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and isinstance(result, dict):
+            return {**result, "capabilities": {**result["capabilities"], "extensions": dict(server.extensions)}}
+        return result
+
+    return declare
 
 
 async def _signed_in(app: App, ctx: Context) -> Any:

@@ -114,7 +114,7 @@ function contents({ details, draft }) {
   const heading = draft.state === 'approved' ? 'What was done' : draft.state === 'pending' ? 'What it would be' : 'What was drafted';
   const record = details.record;
   return [
-    details.amount && draft.state === 'pending' && el('p', { class: 'amount' }, visible(details.amount)),
+    details.amount && draft.state === 'pending' && !asList(record?.grids).some((grid) => asList(grid.totals).length) && el('p', { class: 'amount' }, visible(details.amount)),
     isObject(details.letter) && letter(details.letter),
     isObject(record) && section(heading, fields(asList(record.fields)), asList(record.grids).map(grid)),
   ];

@@ -2,6 +2,8 @@
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cn}\p{Co}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
 const PICTURE = /[\p{So}\u{1f3fb}-\u{1f3ff}]/u;
+// An amount stays on one line with its currency.
+const PRICE = /\b([A-Z]{3}) (?=\d)/g;
 const SHOWN_RUN = 4;
 
 function el(name, about = {}, ...children) {
@@ -22,7 +24,7 @@ function visible(text) {
   let plain = '';
   let run = [];
   const flush = () => {
-    if (plain) shown.append(plain);
+    if (plain) shown.append(plain.replace(PRICE, '$1\u00a0'));
     for (const char of run.slice(0, SHOWN_RUN)) shown.append(boxed(char));
     if (run.length > SHOWN_RUN) shown.append(el('span', { class: 'unseen' }, `and ${run.length - SHOWN_RUN} more hidden`));
     plain = '';
