@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
-from mcp.types import ElicitResult
+from mcp.types import ClientCapabilities, ElicitResult
 from wire import environment, serving
 
 from crm_mcp.config import Settings
+from crm_mcp.doorbell import ring
 from crm_mcp.serving import parser
 
 ANSWERS = {
@@ -112,7 +114,7 @@ async def test_it_does_not_ring_for_what_ran(connect, owner_asks):
         "select min(id) from crm.customers where org_id = (select id from crm.orgs where slug = 'demo')"
     )
     async with connect(mode="legacy", speaks=person.speaks) as client:
-        note = {"subject": f"cust_{customer}", "text": "Called.", "reason": "to remember"}
+        note = {"about": f"cust_{customer}", "body": "Called.", "reason": "to remember"}
         told = await client.call_tool("add_note", note)
         assert told.structured_content["type"] == "result", told
         await client.call_tool("whoami", {})
@@ -158,23 +160,12 @@ async def test_invented_answers_and_states_of_the_newer_era_change_nothing(home,
 URL = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "test", "version": "1"}}
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "words", "rings"),
-    [
-        ({"elicitation": {"url": {}}}, (), True),
-        ({"elicitation": {"url": {}}}, ("--no-doorbell",), False),
-        ({"elicitation": {"form": {}}}, (), False),
-        ({"elicitation": {}}, (), False),
-        ({}, (), False),
-    ],
-    ids=["url", "switched off", "forms only", "unnamed", "none"],
-)
-async def test_over_stdio_only_a_client_that_opens_urls_is_asked(home, order, capabilities, words, rings):
+@pytest.mark.parametrize(("words", "rings"), [((), True), (("--no-doorbell",), False)], ids=["rings", "switched off"])
+async def test_over_stdio_the_answer_comes_whether_or_not_the_bell_is_answered(home, order, words, rings):
     async with serving(home.root, *words, shake=False) as wire:
-        await wire.request("initialize", {**URL, "capabilities": capabilities})
+        await wire.request("initialize", {**URL, "capabilities": {"elicitation": {"url": {}}}})
         await wire.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-        key = f"bell {json.dumps(capabilities)} {words}"
-        told = await wire.call("create_order_draft", {**order, "idempotency_key": key})
+        told = await wire.call("create_order_draft", {**order, "idempotency_key": f"bell {words}"})
         if rings:
             asked = await wire.heard(lambda line: line.get("method") == "elicitation/create")
             assert asked["params"]["url"].endswith(f"/drafts/{told['draft']['id']}")
@@ -184,6 +175,39 @@ async def test_over_stdio_only_a_client_that_opens_urls_is_asked(home, order, ca
         assert (await wire.call("get_draft", {"draft": told["draft"]["id"]}))["draft"]["state"] == "pending"
         assert any(line.get("method") == "elicitation/create" for line in wire.lines) is rings
         assert await wire.end() == 0
+
+
+HELD = {
+    "type": "approval_required",
+    "draft": {"id": "draft_7"},
+    "approvalActions": [{"label": "Review", "url": "http://localhost:8787/drafts/draft_7"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "version", "rings"),
+    [
+        ({"elicitation": {"url": {}}}, "2025-11-25", True),
+        ({"elicitation": {"url": {}}}, "2026-07-28", False),
+        ({"elicitation": {"form": {}}}, "2025-11-25", False),
+        ({"elicitation": {}}, "2025-11-25", False),
+        ({}, "2025-11-25", False),
+        (None, "2025-11-25", False),
+    ],
+)
+async def test_only_a_client_that_opens_pages_is_asked(capabilities, version, rings):
+    asked = []
+    said = None if capabilities is None else ClientCapabilities.model_validate(capabilities)
+
+    async def elicit_url(*words):
+        asked.append(words)
+
+    session = SimpleNamespace(client_capabilities=said, protocol_version=version, elicit_url=elicit_url)
+    app = SimpleNamespace(rings=True, beside=lambda work: running.append(asyncio.ensure_future(work)))
+    running = []
+    ring(app, session, HELD)
+    await asyncio.gather(*running)
+    assert bool(asked) is rings
 
 
 def test_the_setting_and_the_option_switch_it_off(monkeypatch, home):

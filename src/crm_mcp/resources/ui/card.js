@@ -289,7 +289,7 @@ function editor() {
     'div',
     { role: 'form', 'aria-label': 'Edit the draft', onkeydown },
     form.element,
-    el('div', { class: 'field' }, el('label', { for: 'why-edit' }, 'Why ', el('span', { class: 'soft' }, '(whoever approves reads it)')), el('input', { id: 'why-edit', type: 'text', maxlength: '500', autocomplete: 'off', dir: 'auto' })),
+    el('div', { class: 'field' }, el('label', { for: 'why-edit' }, 'Why this change ', el('span', { class: 'soft' }, '(whoever approves reads it)')), el('input', { id: 'why-edit', type: 'text', maxlength: '500', autocomplete: 'off', dir: 'auto' })),
     el('p', { id: 'form-notice', class: 'notice danger', role: 'alert', hidden: true }),
     el('p', { class: 'soft' }, 'Saving approves nothing: it waits on, as you edited it.'),
     el('div', { class: 'ways' }, button('save', 'Save', () => save(form), 'primary'), button('cancel', 'Cancel', () => enter('shown', 'edit'))),
