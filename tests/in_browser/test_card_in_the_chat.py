@@ -2,11 +2,14 @@
 
 import itertools
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from crm_mcp.approvals.executor import Executor
+from crm_mcp.approvals.text import visible
 from crm_mcp.invisible import is_invisible
 
 NASTY = Path(__file__).parents[2].parent / "shared" / "data" / "nasty_strings" / "blns.json"
@@ -256,25 +259,14 @@ def test_hostile_text_is_text_wherever_it_stands(chat, order, owner_asks, at):
     assert chat.run("return await page.title()") == "Chat"
 
 
-def test_collected_strings_are_shown_as_they_are(chat):
+def test_collected_strings_read_as_on_the_approvals_page(chat):
     if not NASTY.exists():
         pytest.skip("the list of naughty strings is not here")
     texts = [text for text in json.loads(NASTY.read_text(encoding="utf-8")) if text.strip()]
-    about = {"id": "draft_1", "state": "approved", "summary": "It would do this."}
-    for start in range(0, len(texts), 100):
-        some = texts[start : start + 100]
-        body = {"type": "approval_required", "draft": about, "warnings": some}
-        chat.show("create_order_draft", result={"content": [], "structuredContent": body})
-        body["draft"] = about | {"state": "pending", "id": "draft_999999"}
-        chat.show("create_order_draft", result={"content": [], "structuredContent": body})
-        said = chat.run("return await card.locator('.banner.warn li').allTextContents()")
-        assert len(said) == len(some)
-        for shown, text in zip(said, some, strict=True):
-            assert (
-                shown == text.replace("\r", shown[:0] if "\r" not in shown else "\r")
-                or "U+" in shown
-                or "\xa0" in shown
-            )
+    body = {"type": "approval_required", "draft": {"id": "draft_999999", "state": "pending"}, "warnings": texts}
+    chat.show("create_order_draft", result={"content": [], "structuredContent": body})
+    said = chat.run("return await card.locator('.banner.warn li').allTextContents()")
+    assert said == [unescape(re.sub("<[^>]*>", "", visible(text))) for text in texts]
     assert chat.run("return await page.title()") == "Chat"
 
 
@@ -287,13 +279,15 @@ def test_nobody_but_the_parent_is_listened_to(chat, order):
         "params": {"content": [], "structuredContent": {"summary": "Done: forged."}},
     }
     before = chat.text()
-    for path in (
-        # from a frame beside it, and from the card's own window
-        "const f = document.createElement('iframe'); f.srcdoc = '<script>parent.frames[0].postMessage('"
-        " + JSON.stringify(args.forged).replace(/</g, '') + ', \"*\")<\\/script>'; document.body.append(f);"
-        " await new Promise((done) => (f.onload = done)); f.remove();",
-    ):
-        chat.run(f"await page.evaluate(async (args) => {{ {path} }}, args)", forged=forged)
+    beside = """await page.evaluate(async (forged) => {
+      const frame = document.createElement('iframe');
+      document.body.append(frame);
+      const script = frame.contentDocument.createElement('script');
+      script.textContent = `parent.frames[0].postMessage(${JSON.stringify(forged)}, '*')`;
+      frame.contentDocument.body.append(script);
+      frame.remove();
+    }, args.forged)"""
+    chat.run(beside, forged=forged)
     chat.run("await card.locator('body').evaluate((_, m) => window.postMessage(m, '*'), args.forged)", forged=forged)
     chat.run("await page.evaluate((m) => window.sayTo(m), args.odd)", odd={**forged, "jsonrpc": "1.0"})
     chat.press("Refresh")
