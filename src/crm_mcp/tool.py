@@ -84,8 +84,9 @@ class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
-    should know, as of now: they may change while it waits without making it another call. `card` is a draft's for
-    the card in the chat; no model is told it.
+    should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
+    behind so many rows of a list, None where it ends there. `card` is a draft's for the card in the chat; no model is
+    told it.
     """
 
     record: Any
@@ -93,6 +94,7 @@ class Answer(Generic[V]):
     meta: Mapping[str, Any] | None = None
     did: str = ""
     warnings: Sequence[str] = ()
+    after: Callable[[int], str | None] | None = None
     card: Mapping[str, Any] | None = None
 
 
