@@ -44,7 +44,8 @@ def state(owner_asks):
 
 
 async def held(client, order, key):
-    told = await client.call_tool("create_order_draft", {**order, "idempotency_key": key})
+    async with asyncio.timeout(20):
+        told = await client.call_tool("create_order_draft", {**order, "idempotency_key": key})
     assert told.structured_content["type"] == "approval_required"
     return told.structured_content["draft"]["id"]
 
