@@ -33,9 +33,10 @@ const profile = mkdtempSync(join(tmpdir(), 'crm-chat-'));
 const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: QUIET });
 const requests = [];
 const problems = [];
-context.on('request', (request) => requests.push(request.url()));
 context.on('dialog', (dialog) => (problems.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
 const page = context.pages()[0] ?? (await context.newPage());
+// Everything of the chat's own tab, its frames included.
+page.on('request', (request) => requests.push(request.url()));
 page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
 page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(`console: ${message.text()}`));
 await page.exposeFunction('callTool', (params) => client.callTool(params));

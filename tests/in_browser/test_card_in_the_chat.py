@@ -201,6 +201,29 @@ async def test_the_page_is_opened_and_the_decision_made_there_is_shown(chat, ord
     assert {call["name"] for call in chat.heard()["calls"]} == {"get_draft"}
 
 
+def test_a_person_approves_on_the_page_that_the_card_opened_and_the_card_tells_how_it_ended(
+    chat, order, approvals, state
+):
+    draft = drafted(chat.show("create_order_draft", order()))
+    chat.sees("Gross")
+    chat.press("Open the approvals page")
+    (opened,) = chat.heard()["links"]
+    assert opened == f"{approvals.origin}/drafts/{draft}"
+    chat.run(
+        """const tab = await page.context().newPage();
+        await tab.goto(args.link);
+        await tab.getByRole('button').first().click();
+        await tab.waitForURL(args.opened);
+        await tab.getByRole('button', { name: 'Approve', exact: true }).click();
+        await tab.getByText('You approved this').waitFor();
+        await tab.close();""",
+        link=approvals.link(then=f"/drafts/{draft}"),
+        opened=opened,
+    )
+    chat.sees("Approved by Mia")
+    assert state(draft) == "approved"
+
+
 async def test_a_rejection_and_its_reason_are_shown_after_a_refresh(chat, order, decide):
     draft = drafted(chat.show("create_order_draft", order()))
     chat.sees("Gross")
