@@ -12,12 +12,12 @@ function deed(summary) {
 
 function heading(now) {
   const { draft, details, context } = now;
-  const state = draft.state === 'pending' ? 'waiting' : draft.state;
+  const state = { pending: 'waiting', discarded: 'withdrawn' }[draft.state] ?? draft.state;
   const expires = draft.state === 'pending' && time(draft.expiresAt, context);
   return el(
     'header',
     {},
-    el('p', { class: 'eyebrow' }, visible(details.title ?? now.tool ?? 'Draft'), ' · ', visible(draft.id), ' ', chip(state, TONES[state]), draft.version > 1 && chip(`version ${Number(draft.version)}`)),
+    el('p', { class: 'eyebrow' }, visible(details.title ?? now.tool ?? 'Draft'), ' · ', visible(draft.id), ' ', chip(visible(state), TONES[draft.state]), draft.version > 1 && chip(`version ${Number(draft.version)}`)),
     el('h1', { id: 'title', tabindex: '-1' }, title(now)),
     draft.state === 'pending' &&
       el('p', { class: 'soft' }, 'Nothing has changed yet.', expires && [' It expires ', expires, '.']),
@@ -47,7 +47,7 @@ function ending({ draft, context }) {
   const facts = [];
   if (draft.result) facts.push(el('p', {}, 'It became ', el('code', {}, visible(draft.result)), '.'));
   if (draft.state !== 'approved') facts.push(el('p', {}, 'Nothing was changed.'));
-  if (draft.decisionReason) facts.push(el('p', { class: 'why' }, 'Reason: ', visible(draft.decisionReason)));
+  if (draft.decisionReason && draft.state !== 'discarded') facts.push(el('p', { class: 'why' }, 'Reason: ', visible(draft.decisionReason)));
   const post = { sent: 'The e-mail was sent.', queued: 'The e-mail is on its way.', sending: 'The e-mail is on its way.', unsent: 'The e-mail was not sent: there is no mail server.', failed: 'The e-mail could not be sent.' }[draft.delivery];
   if (post) facts.push(el('p', {}, post, draft.deliveryProblem && [' ', visible(draft.deliveryProblem)]));
   const at = time(draft.decidedAt, context);
