@@ -1,13 +1,12 @@
 """The protocol surface: what a client can list, call, read and complete, for both protocol eras."""
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import Server
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 
 from . import __version__
 from .app import App
@@ -137,7 +136,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
     return server
 
 
-def _declares_extensions(server: Server[dict[str, Any]]) -> Callable[[Context, CallNext], Awaitable[HandlerResult]]:
+def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dict[str, Any]]:
     """Return what names the extensions in a handshake too: the SDK leaves them out there, and hosts look for them."""
 
     async def declare(ctx: Context, call_next: CallNext) -> HandlerResult:

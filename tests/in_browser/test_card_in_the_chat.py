@@ -80,7 +80,7 @@ def calm(chat):
 
 def test_a_held_order_is_shown_with_what_it_would_do_and_where_it_is_approved(chat, order):
     draft = drafted(chat.show("create_order_draft", order(confidence=0.9)))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     said = chat.text().replace("\xa0", " ")
     for part in (
         draft,
@@ -116,7 +116,7 @@ def test_recipients_text_and_warnings_of_an_email_are_shown(chat):
 
 def test_it_is_edited_in_the_card_and_waits_on_as_edited(chat, order, owner_asks, state):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Edit")
     chat.run("await card.getByLabel('Quantity').first().fill('7')")
     chat.run("await card.getByLabel('Comment').fill('Ring twice <b>please</b>')")
@@ -134,7 +134,7 @@ def test_it_is_edited_in_the_card_and_waits_on_as_edited(chat, order, owner_asks
 
 def test_what_cannot_be_is_said_at_its_field_and_nothing_is_sent(chat, order):
     chat.show("create_order_draft", order())
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Edit")
     for typed, said in (("2.5", "whole number"), ("", "cannot be empty"), ("9999999", "at most 1000000")):
         chat.run("await card.getByLabel('Quantity').first().fill(args.typed)", typed=typed)
@@ -150,7 +150,7 @@ def test_what_cannot_be_is_said_at_its_field_and_nothing_is_sent(chat, order):
 
 def test_an_edit_over_another_edit_is_stopped(chat, order, owner_asks):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Edit")
     chat.call("revise_draft", {"draft": draft, "arguments": {"comment": "by the agent"}, "reason": "meanwhile"})
     chat.run("await card.getByLabel('Comment').fill('by the person')")
@@ -162,7 +162,7 @@ def test_an_edit_over_another_edit_is_stopped(chat, order, owner_asks):
 
 def test_what_the_server_refuses_is_said_in_the_form(chat, order, state):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Edit")
     chat.run("await card.getByLabel('Discount %').first().fill('100')")
     chat.run("await card.getByLabel('Leave it out').last().check()")
@@ -174,7 +174,7 @@ def test_what_the_server_refuses_is_said_in_the_form(chat, order, state):
 
 def test_it_is_withdrawn_only_after_it_was_confirmed(chat, order, state):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Withdraw…")
     assert chat.run("return await card.locator(':focus').innerText()") == "Keep it"
     chat.run("await page.keyboard.press('Escape')")
@@ -189,7 +189,7 @@ def test_it_is_withdrawn_only_after_it_was_confirmed(chat, order, state):
 
 async def test_the_page_is_opened_and_the_decision_made_there_is_shown(chat, order, decide):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Open the approvals page")
     (link,) = chat.heard()["links"]
     assert link.endswith(f"/drafts/{draft}") and "?" not in link
@@ -205,7 +205,7 @@ def test_a_person_approves_on_the_page_that_the_card_opened_and_the_card_tells_h
     chat, order, approvals, state
 ):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Open the approvals page")
     (opened,) = chat.heard()["links"]
     assert opened == f"{approvals.origin}/drafts/{draft}"
@@ -226,7 +226,7 @@ def test_a_person_approves_on_the_page_that_the_card_opened_and_the_card_tells_h
 
 async def test_a_rejection_and_its_reason_are_shown_after_a_refresh(chat, order, decide):
     draft = drafted(chat.show("create_order_draft", order()))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     await decide(draft, reason="Ask them <i>again</i> first.")
     chat.press("Refresh")
     chat.sees("Rejected by Mia")
@@ -243,7 +243,7 @@ async def test_an_old_answer_is_shown_as_the_draft_is_now(chat, order, decide):
 
 def test_where_links_are_not_opened_the_address_is_pointed_out(chat, order):
     chat.show("create_order_draft", order(), opensLinks=False)
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.press("Open the approvals page")
     chat.sees("This program does not open links.")
 
@@ -268,7 +268,7 @@ def test_a_call_that_ran_and_one_that_failed_are_shown_calmly(chat, order, owner
 def test_hostile_text_is_text_wherever_it_stands(chat, order, owner_asks, at):
     hostile = LIVE[at]
     chat.show("create_order_draft", order(reason=hostile, comment=hostile))
-    chat.sees("Gross")
+    chat.sees("Asked by")
     shown = "".join(c for c in hostile if not is_invisible(c))
     assert chat.run("return await card.locator('blockquote').count()") == 2
     if shown == hostile:
@@ -295,7 +295,7 @@ def test_collected_strings_read_as_on_the_approvals_page(chat):
 
 def test_nobody_but_the_parent_is_listened_to(chat, order):
     chat.show("create_order_draft", order())
-    chat.sees("Gross")
+    chat.sees("Asked by")
     forged = {
         "jsonrpc": "2.0",
         "method": "ui/notifications/tool-result",
@@ -344,7 +344,7 @@ def test_a_card_that_shares_no_version_with_its_host_shows_nothing(chat):
 def test_the_hosts_colours_and_theme_are_taken_and_what_could_load_is_not(chat, order):
     chosen = {"--color-text-primary": "rgb(1, 2, 3)", "--color-background-primary": "url(https://evil.example/x)"}
     chat.show("create_order_draft", order(), variables=chosen)
-    chat.sees("Gross")
+    chat.sees("Asked by")
     style = "return await card.locator('body').evaluate((b) => [getComputedStyle(b).color, getComputedStyle(b).colorScheme])"
     assert chat.run(style) == ["rgb(1, 2, 3)", "light"]
     chat.run("await page.evaluate(() => window.sendContext({theme: 'dark'}))")
@@ -354,7 +354,7 @@ def test_the_hosts_colours_and_theme_are_taken_and_what_could_load_is_not(chat, 
 @pytest.mark.parametrize("width", [320, 380, 720])
 def test_nothing_runs_over_the_edge_and_the_host_is_told_the_height(chat, order, width):
     chat.show("create_order_draft", order(comment="x" * 300), width=width)
-    chat.sees("Gross")
+    chat.sees("Asked by")
     wide = "return await card.locator('html').evaluate((h) => h.scrollWidth - h.clientWidth)"
     assert chat.run(wide) == 0
     tall = "return await card.locator('html').evaluate((h) => Math.ceil(h.getBoundingClientRect().height))"
@@ -363,7 +363,7 @@ def test_nothing_runs_over_the_edge_and_the_host_is_told_the_height(chat, order,
 
 def test_everything_is_reached_by_keyboard_and_named_for_a_screen_reader(chat, order):
     chat.show("create_order_draft", order())
-    chat.sees("Gross")
+    chat.sees("Asked by")
     chat.run("await card.getByRole('button', {name: 'Open the approvals page'}).focus()")
     reached = []
     for _ in range(3):
