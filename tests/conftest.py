@@ -1,7 +1,7 @@
 """One embedded home a worker, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,19 @@ Connect = Callable[..., Any]
 
 @pytest.fixture
 def connect(home: Home) -> Connect:
-    """Connect an in-memory client that is served as a person, through the application's own login."""
+    """Connect an in-memory client that is served as a person, through the application's own login.
+
+    `speaks` is what the client can do besides: its extensions, how it answers an elicitation.
+    """
 
     @asynccontextmanager
     async def client(
-        email: str = ROLES["sales"], *, agent: Agent | None = None, mode: Any = "auto", **narrowed: Any
+        email: str = ROLES["sales"],
+        *,
+        agent: Agent | None = None,
+        mode: Any = "auto",
+        speaks: Mapping[str, Any] | None = None,
+        **narrowed: Any,
     ) -> AsyncGenerator[Client]:
         async def database() -> Database:
             return Database(home.conninfo("crm_agent"))
@@ -100,7 +108,7 @@ def connect(home: Home) -> Connect:
         served = Served(auth.by_email(email, None, agent))
         app = App(database, Catalog(Narrowing(**narrowed)), served, lambda: "http://localhost:8787", sync_reads=True)
         try:
-            async with Client(build_server(app), mode=mode) as connected:
+            async with Client(build_server(app), mode=mode, **(speaks or {})) as connected:
                 connected.app = app  # type: ignore[attr-defined]
                 yield connected
         finally:

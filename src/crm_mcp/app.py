@@ -2,16 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
 from .db import Database, Standing
 from .errors import SignInFailed
+from .log import logger
 from .principal import Principal, Proof
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class App:
     sync_reads: bool = False
     announce: Callable[[int], None] = lambda draft: None
     """Called with a draft's number once it waits: the local home opens its page."""
+    rings: bool = True
+    """Whether a client that can open pages is asked to open a new draft's."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
     updates: "Updates | None" = None
@@ -71,6 +74,7 @@ class App:
     _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _beside: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     async def db(self) -> Database:
         if self._db is None:
@@ -111,10 +115,23 @@ class App:
             self._flusher = Flusher(db)
         self._flusher.add(statement)
 
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the calls; what goes wrong with it is logged, and it ends with the app."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._is_done)
+
+    def _is_done(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            logger().info("beside the calls", problem=type(problem).__name__)
+
     async def close(self) -> None:
         """Write what waits and let go of the database."""
         if self.updates is not None:
             await self.updates.close()
+        for task in self._beside:
+            task.cancel()
         if self._flusher is not None:
             await self._flusher.flush()
         if self._db is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .errors import Refusal, UnknownTool
 from .jsonvalue import is_array, is_object
 from .principal import Principal, Role
-from .tool import Effect, Tool
+from .tool import CARD, Effect, Tool
 
 HERE = Path(__file__).parent
 SNAPSHOT = HERE / "catalog.json"
@@ -118,7 +118,10 @@ def every_tool() -> Iterable[Tool]:
 
 
 def describe(tool: Tool) -> dict[str, Any]:
-    """Return a tool's row of the snapshot: who sees it, and its wire form."""
+    """Return a tool's row of the snapshot: who sees it, and its wire form.
+
+    What may be held names the card, under the key of the extension and under that of older hosts.
+    """
     writes = tool.effect is not Effect.READ
     hints = {
         "title": tool.title,
@@ -127,6 +130,7 @@ def describe(tool: Tool) -> dict[str, Any]:
         "idempotentHint": tool.effect is not Effect.NOTE,
         "openWorldHint": False,
     }
+    shown = {"_meta": {"ui": {"resourceUri": CARD}, "ui/resourceUri": CARD}} if writes else {}
     return {
         "toolset": tool.toolset,
         "roles": sorted(tool.roles),
@@ -140,6 +144,7 @@ def describe(tool: Tool) -> dict[str, Any]:
             "inputSchema": _input(tool),
             "outputSchema": _output(tool),
             "annotations": hints,
+            **shown,
         },
     }
 

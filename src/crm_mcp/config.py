@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """Seconds after the last client until the embedded database stops."""
     open_browser: Literal["first", "never"] = "first"
     """Whether `serve` opens the approvals page when something waits for the first time."""
+    doorbell: Literal["draft", "never"] = "draft"
+    """Whether a client that can open pages is asked to open each new draft's."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @cached_property

@@ -27,8 +27,11 @@ LONG_TEXT = 1200
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
+    """What is answered. `card` is for the card in the chat alone."""
+
     body: dict[str, Any]
     is_error: bool = False
+    card: Mapping[str, Any] | None = None
 
     def text(self) -> str:
         """Return the compact rendering: one line a field, every text value quoted as data."""
@@ -47,7 +50,7 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
     body = _within_budget(body, tool.noun)
     if answer.after is not None and (goes_on := answer.after(len(body[tool.noun]))) is not None:
         body["_meta"] = {**body["_meta"], "nextCursor": goes_on}
-    return Envelope(body)
+    return Envelope(body, card=answer.card)
 
 
 def held(

@@ -6,13 +6,16 @@ from typing import Any
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import Server
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 
 from . import __version__
 from .app import App
 from .context import Reports
+from .doorbell import ring
+from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
+from .resources.ui import card
 
 INSTRUCTIONS = (
     "A CRM. Reads are exact. A call with consequences answers approval_required: nothing has changed until a person "
@@ -45,10 +48,12 @@ def build_server(app: App) -> Server[dict[str, Any]]:
                 await ctx.session.send_tool_list_changed()
                 if app.updates is not None:
                     await app.updates.tools_changed()
+        ring(app, ctx.session, answer.body)
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
             structured_content=answer.body,
             is_error=answer.is_error,
+            _meta=_for_the_card(app, ctx, answer),
         )
 
     async def list_resources(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
@@ -61,7 +66,14 @@ def build_server(app: App) -> Server[dict[str, Any]]:
             for r in RESOURCES
             if not r.is_template
         ]
-        return t.ListResourcesResult(resources=found)
+        shown = t.Resource(
+            uri=card.URI,
+            name=card.NAME,
+            description=card.DESCRIPTION,
+            mime_type=card.MIME_TYPE,
+            _meta=dict(card.META),
+        )
+        return t.ListResourcesResult(resources=[*found, shown])
 
     async def list_templates(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourceTemplatesResult:
         from .resources.registry import RESOURCES
@@ -82,6 +94,8 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         from .resources import registry
 
         uri = str(params.uri)
+        if uri == card.URI:
+            return _card()
         text = await _or_error(read(app, uri, {}, lambda reads: registry.read(reads, uri), _progress(ctx)))
         content = t.TextResourceContents(uri=uri, mime_type="application/json", text=text)
         return t.ReadResourceResult(contents=[content])
@@ -127,7 +141,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         )
         return t.CompleteResult(completion=t.Completion(values=values, total=len(values)))
 
-    return Server(
+    server = Server(
         "crm-mcp",
         title="CRM",
         version=__version__,
@@ -142,6 +156,21 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         on_unsubscribe_resource=unsubscribe,
         on_subscriptions_listen=listen,
     )
+    server.extensions[card.EXTENSION] = {}
+    server.middleware.append(_declares_extensions(server))
+    return server
+
+
+def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dict[str, Any]]:
+    """Return what names the extensions in a handshake too: the SDK leaves them out there, and hosts look for them."""
+
+    async def declare(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and isinstance(result, dict):
+            return {**result, "capabilities": {**result["capabilities"], "extensions": dict(server.extensions)}}
+        return result
+
+    return declare
 
 
 async def _signed_in(app: App, ctx: Context) -> Any:
@@ -150,6 +179,24 @@ async def _signed_in(app: App, ctx: Context) -> Any:
         return await app.principal()
     except Exception as problem:
         raise _error(problem) from None
+
+
+def _card() -> t.ReadResourceResult:
+    """Return the card: a document of this program, the same for everybody, which no database is asked for."""
+    from .resources.ui.document import document
+
+    content = t.TextResourceContents(uri=card.URI, mime_type=card.MIME_TYPE, text=document(), _meta=dict(card.META))
+    return t.ReadResourceResult(contents=[content])
+
+
+def _for_the_card(app: App, ctx: Context, answer: Envelope) -> dict[str, Any] | None:
+    """Return what only the card in the chat is told, where the client shows one."""
+    said, who = ctx.session.client_capabilities, app.client.principal
+    if answer.card is None or who is None or said is None or not card.is_shown_by(said.extensions):
+        return None
+    from .resources.ui.details import details
+
+    return {card.DETAILS: details(answer.card, app.catalog, who)}
 
 
 def _name_client(app: App, ctx: Context) -> None:

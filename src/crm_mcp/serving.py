@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--tools", metavar="A,B", help="these tools besides")
     known.add_argument("--exclude-tools", metavar="A,B", default="", help="not these tools")
     known.add_argument("--read-only", action="store_true", help="no tool that writes; wins over everything")
+    known.add_argument("--no-doorbell", action="store_true", help="never ask the client to open a draft's page")
     return known
 
 
@@ -175,6 +176,7 @@ def main(words: Sequence[str]) -> None:
         Client(proof),
         page,
         sync_reads=settings.audit_reads == "sync",
+        rings=settings.doorbell != "never" and not given.no_doorbell,
         announce=Doorbell(given.user or "", given.org, ring),
     )
     try:

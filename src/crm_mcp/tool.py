@@ -21,6 +21,8 @@ class Effect(StrEnum):
     DELETE = "delete"
 
 
+CARD = "ui://crm/draft"
+"""The card that a client with MCP Apps shows for a call that may be held."""
 EVERYONE = frozenset(Role)
 SELLERS = frozenset({Role.ADMIN, Role.SALES, Role.OPERATIONS})
 
@@ -83,7 +85,8 @@ class Answer(Generic[V]):
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
-    behind so many rows of a list, None where it ends there.
+    behind so many rows of a list, None where it ends there. `card` is a draft's for the card in the chat; no model is
+    told it.
     """
 
     record: Any
@@ -92,6 +95,7 @@ class Answer(Generic[V]):
     did: str = ""
     warnings: Sequence[str] = ()
     after: Callable[[int], str | None] | None = None
+    card: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class Chat:
 
     def sees(self, text: str) -> None:
         """Wait until the card says something."""
-        self.run("await card.locator('main').filter({hasText: args.text}).waitFor({timeout: 15000})", text=text)
+        self.run("await card.locator('main').filter({hasText: args.text}).waitFor({timeout: 25000})", text=text)
 
     def heard(self) -> dict[str, Any]:
         """Return what the card asked of its host: calls, links, context."""

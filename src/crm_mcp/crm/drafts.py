@@ -15,6 +15,13 @@ ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', 
    'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
    'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end,
    'delivery', o.state, 'deliveryProblem', o.last_error, 'sentAt', o.sent_at, 'nextAttemptAt', o.next_attempt_at))"""
+CARD = """jsonb_build_object('mine', d.requester = %(user)s, 'version', d.version, 'agent', d.agent, 'client', d.client,
+   'why', d.reason, 'held', d.verdict, 'confidence', d.confidence::text, 'did', d.result::jsonb ->> 'did'),
+ d.args, coalesce(d.result, d.shown)::json ->> 'record'"""
+"""What the card in the chat shows of a draft besides: no model is told it, so no budget of tokens cuts it.
+
+Arguments and record stay text: jsonb would not keep the order of their fields.
+"""
 JOINED = """crm.drafts d join crm.users r on r.id = d.requester left join crm.users a on a.id = d.approver
  left join crm.outbox o on o.org_id = d.org_id and o.email_id = case when d.tool = 'send_email_draft' and d.state = 'approved'
   then substr(d.result::jsonb -> 'record' ->> 'id', 7)::bigint end"""

@@ -1,5 +1,6 @@
 """One draft: whether it waits, who decided, what came of it."""
 
+import json
 import time
 
 import anyio
@@ -12,7 +13,8 @@ from crm_mcp.crm.drafts import DraftView
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, tool
 
-SQL = f"select {drafts.ROW} from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"
+SQL = f"""select {drafts.ROW}, {drafts.CARD}
+ from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"""
 
 
 class GetDraft(Args):
@@ -42,6 +44,7 @@ async def get_draft(ctx: Read, args: GetDraft) -> Answer[DraftView]:
         await ctx.progress(args.wait_seconds - left, args.wait_seconds, "waiting for a person to decide")
         await anyio.sleep(min(pause, left))
         pause = min(pause * 1.5, 1.0)
-    record = row[0]
+    record, card, arguments, shown = row
     meta = {"reviewUrl": f"{ctx.page_url}/drafts/{args.draft}"} if record["state"] == "pending" else {}
-    return Answer(record, Display(title=record["summary"], badge=record["state"]), meta)
+    card = record | card | {"arguments": json.loads(arguments), "record": json.loads(shown)}
+    return Answer(record, Display(title=record["summary"], badge=record["state"]), meta, card=card)

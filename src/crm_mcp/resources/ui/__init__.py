@@ -1,0 +1,1 @@
+"""Pages of this server that a client shows in the chat (MCP Apps)."""
