@@ -42,13 +42,13 @@ create function crm.policy_loosened(before jsonb, after jsonb) returns text[] la
    where old is distinct from new
      and coalesce(crm.policy_freedom(setting, new) > crm.policy_freedom(setting, old), true) $f$;
 
--- Why somebody may not approve a change of the policy; null where they may.
-create function crm.policy_objection(org bigint, edition int, document jsonb, approver bigint, requester bigint) returns text
+-- Why somebody may not approve a change of the policy; null where they may. Whoever edits a draft is a drafter too.
+create function crm.policy_objection(org bigint, edition int, document jsonb, approver bigint, drafters bigint[]) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $f$
   select case
     when not exists (select from crm.memberships m where m.org_id = org and m.user_id = approver and m.active and m.role = 'admin')
       then 'only an administrator may approve a change of the policy'
-    when approver = requester
+    when approver = any (drafters)
       and crm.policy_loosened(crm.policy_before(org, edition), document) <> '{}'
       and not (select o.solo from crm.orgs o where o.id = org)
       and (select count(*) from crm.memberships m where m.org_id = org and m.active) > 1
@@ -64,7 +64,7 @@ create function crm.policy_tables() returns table(tbl text, is_guarded boolean) 
 create function crm.decide_policy() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $f$
 declare objection text;
 begin
-  select crm.policy_objection(new.org_id, (c.after ->> 'edition')::int, c.after -> 'document', new.approver, new.requester) into objection
+  select crm.policy_objection(new.org_id, (c.after ->> 'edition')::int, c.after -> 'document', new.approver, new.requester || new.editors) into objection
    from crm.changes c where c.org_id = new.org_id and c.draft_id = new.id and c.xact = pg_current_xact_id() and c.tbl = 'policies'
    order by 1 limit 1;
   if objection is not null then raise exception '%', objection using errcode = '42501'; end if;

@@ -18,7 +18,7 @@ PURE = (
     "policy_freedom(text, jsonb)",
     "policy_settings(jsonb)",
     "policy_loosened(jsonb, jsonb)",
-    "policy_objection(bigint, int, jsonb, bigint, bigint)",
+    "policy_objection(bigint, int, jsonb, bigint, bigint[])",
 )
 
 

@@ -149,7 +149,7 @@ DEFINED_BY_OWNER = {
     "policy_freedom(text,jsonb)": CLIENTS,
     "policy_settings(jsonb)": CLIENTS,
     "policy_loosened(jsonb,jsonb)": CLIENTS,
-    "policy_objection(bigint,integer,jsonb,bigint,bigint)": CLIENTS,
+    "policy_objection(bigint,integer,jsonb,bigint,bigint[])": CLIENTS,
     "policy_tables()": ("crm_definer",),
     "decide_policy()": (),
     "count_passkey(bigint,bigint)": ("crm_definer", "crm_signin"),

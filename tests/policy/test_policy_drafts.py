@@ -125,6 +125,17 @@ async def test_an_org_founded_solo_says_so_in_its_policy(another):
     assert row["after"]["document"]["solo"] is True
 
 
+async def test_an_administrator_who_edits_what_another_proposed_is_a_drafter_too(town):
+    draft = await town.propose("ann", learning_mode="yes")
+    asked = {"settings": {"run_tables.issues": "run"}}
+    version = (await town.show("abe", draft)).draft["version"]
+    await town.executor.edit(await town.who("abe"), int(draft[6:]), version, asked, "let issues run")
+    assert "another administrator" in (await town.show("abe", draft)).may_not
+    with pytest.raises(Refusal, match="NOT_AN_APPROVER"):
+        await town.approve("abe", draft)
+    assert town.edition() == 1
+
+
 async def test_a_draft_is_stale_once_the_policy_moved(town):
     first, second = await town.propose("ann", learning_mode="yes"), await town.propose("ann", agents__order="off")
     seen = (await town.show("abe", second)).hash

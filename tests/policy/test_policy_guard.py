@@ -39,6 +39,15 @@ def test_a_forged_document_is_refused_at_commit(town, login, named):
     assert town.edition() == 1 and town.free() == set()
 
 
+@pytest.mark.parametrize("login", ["crm_agent", "crm_worker"])
+def test_no_policy_is_applied_before_the_guard_has_looked(town, login):
+    with psycopg.connect(town.home.conninfo(login)) as conn:
+        bind(conn, town, "ann")
+        conn.execute(ADD, (town.org, 2, Jsonb(loose())))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="nobody approved"):
+            conn.execute("set constraints crm.apply immediate")
+
+
 @pytest.mark.parametrize("login", ["crm_agent", "crm_worker", "crm_approver"])
 @pytest.mark.parametrize(
     "statement",

@@ -426,6 +426,6 @@ async def _objection(conn: AsyncConnection, who: Principal, held: Row[Any], chan
     for row in changes.rows:
         if row["tbl"] == "policies":
             edition, document = row["after"]["edition"], json.dumps(row["after"]["document"], default=str)
-            asked = (who.org, edition, document, who.user, held.requester)
+            asked = (who.org, edition, document, who.user, [held.requester, *held.editors])
             return (await conn.exec_driver_sql(_OBJECTION, asked)).scalar_one()
     return None
