@@ -31,8 +31,13 @@ class Settings(BaseSettings):
     """The same server as crm_worker, for `worker`."""
     approvals_url: str | None = None
     """Where people reach the approvals page, if not where `up` listens."""
+    tls_cert: Path | None = None
+    """The certificate with its chain, in PEM, that `up` serves the page with; unset: a proxy does that, or nobody."""
+    tls_key: Path | None = None
+    """The key of that certificate, in PEM, without a password."""
     smtp_url: SecretStr | None = None
-    """The mail server, for `worker`: smtp://user:password@host:587 or smtps://…; unset: e-mails stay unsent."""
+    """The mail server, for `worker`, the page and invitations: smtp://user:password@host:587 or
+    smtps://…; unset: e-mails stay unsent."""
     notice_from: str | None = None
     """The address that notices to approvers come from; unset: each org's own sender."""
     notice_webhook: SecretStr | None = None

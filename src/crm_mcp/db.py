@@ -30,7 +30,7 @@ _DECIDED = """select d.id, d.state, d.decision_reason, d.approver, d.editors fro
   where d.org_id = m.org_id and d.requester = m.user_id and d.state = 'pending'
    and d.expires_at > %s and d.expires_at <= clock_timestamp()"""
 """Not what the requester withdrew, nor what a call of their own superseded. Nobody may have looked since it expired."""
-STANDING = f"""select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
+_STANDING = f"""select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
  (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state,
     'by', (select a.name from crm.users a where a.id = d.approver), 'reason', left(d.decision_reason, 500),
@@ -41,6 +41,7 @@ STANDING = f"""select m.version, (select count(*) from crm.drafts d where d.org_
  from crm.memberships m where m.org_id = %s and m.user_id = %s and m.active"""
 MOST_TOLD = 20
 """Decisions that one result tells of."""
+_WHILE_THE_KEY_LIVES = " and crm.key_lives(%s)"
 
 
 class Standing(NamedTuple):
@@ -61,13 +62,16 @@ class Standing(NamedTuple):
         return said
 
 
-def standing_of(who: Principal, since: object) -> audit.Statement:
-    """Return the statement whose row is a `Standing`, with the decisions since a time."""
-    return STANDING, (since, since, who.org, who.user)
-
-
 class MembershipChanged(Exception):
-    """The principal's role or rights are no longer what the call was judged by; what was read is thrown away."""
+    """The principal's role, rights or key are no longer what the call was judged by; what was read is thrown away."""
+
+
+def standing_of(who: Principal, since: object) -> audit.Statement:
+    """Return the statement of where a principal stands, with decisions since `since`; no row: nowhere any more."""
+    asked = (since, since, who.org, who.user)
+    if who.proof is None or who.proof.key is None:
+        return _STANDING, asked
+    return _STANDING + _WHILE_THE_KEY_LIVES, (*asked, who.proof.key)
 
 
 class Database:
@@ -144,7 +148,7 @@ class Database:
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         pool = await self._readers()
         async with pool.connection() as conn:
-            bind, asked = _sql(f"set local crm.org_id = '{int(who.org)}'"), standing_of(who, since)
+            bind = _sql(f"set local crm.org_id = '{int(who.org)}'")
             try:
                 async with conn.pipeline():
                     if begun is not None:
@@ -155,7 +159,8 @@ class Database:
                         await conn.execute("commit")
                     await conn.execute("begin read only")
                     await conn.execute(bind)
-                    standing = await conn.execute(_sql(asked[0]), asked[1])
+                    asked, about = standing_of(who, since)
+                    standing = await conn.execute(_sql(asked), about)
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
                 stands = await standing.fetchone()
@@ -183,8 +188,8 @@ class Database:
             # a statement reads on for as long as somebody takes the rows
             await conn.execute("set local statement_timeout = 0")
             await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
-            asked = standing_of(who, None)
-            stands = await (await conn.execute(_sql(asked[0]), asked[1])).fetchone()
+            asked, about = standing_of(who, None)
+            stands = await (await conn.execute(_sql(asked), about)).fetchone()
             if stands is None or stands[0] != who.stamp:
                 raise MembershipChanged
             async with conn.cursor("stream") as cursor:

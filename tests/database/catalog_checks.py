@@ -24,11 +24,13 @@ GLOBAL = {
     "api_keys": "read before an org is known, by crm_signin alone",
     "login_links": "read before an org is known, by crm_signin alone",
     "web_sessions": "read before an org is known, by crm_signin alone",
+    "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
     "reasoning": "describes the schema, the same for every org",
 }
 UNRECORDED = {
-    "memberships": "who may do what: written by the owner, audited apart",
+    "memberships": "who may do what: written by the owner, recorded in access_log",
+    "access_log": "the record of what has no recorder",
     "policies": "written by the owner, versioned",
     "number_series": "drawn inside recorded inserts by a definer",
     "changes": "the record itself",
@@ -123,6 +125,7 @@ DEFINED_BY_OWNER = {
     "tell()": (),
     "seal_on_arrival()": (),
     "stamp()": (),
+    "keep_access_log()": (),
     "books_are_open()": (),
     "books_move()": (),
     "name_subject()": (),
@@ -131,7 +134,7 @@ DEFINED_BY_OWNER = {
     "step_outbox()": (),
     "step_notice()": (),
     "xor_pad(bytea,integer)": (),
-    "mint(bigint,bigint,text)": ("crm_signin",),
+    "mint(bigint,bigint,text,bigint)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
     "name_key(text)": (*CLIENTS, "crm_definer"),
     "digits(text)": (*CLIENTS, "crm_definer"),
@@ -168,6 +171,9 @@ SIGN_IN = {
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
+    "record_access()": (),
+    "key_lives(bytea)": CLIENTS,
+    "mail_login_links(text,bytea[])": ("crm_approver",),
 }
 OTHER_TRIGGERS = {
     (
@@ -194,6 +200,18 @@ OTHER_TRIGGERS = {
     ): "CREATE TRIGGER arrival BEFORE INSERT ON crm.audit_log FOR EACH ROW EXECUTE FUNCTION crm.seal_on_arrival()",
     ("memberships", "touch"): "CREATE TRIGGER touch BEFORE UPDATE ON crm.memberships FOR EACH ROW "
     "WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION crm.touch_membership()",
+    ("access_log", "kept"): "CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON crm.access_log "
+    "FOR EACH STATEMENT EXECUTE FUNCTION crm.keep_access_log()",
+    **{
+        (table, "record_access"): "CREATE TRIGGER record_access AFTER INSERT OR DELETE OR UPDATE "
+        f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.record_access('{called}', '{org}')"
+        for table, called, org in (
+            ("orgs", "org", "id"),
+            ("memberships", "membership", "org_id"),
+            ("api_keys", "key", "org_id"),
+            ("invitations", "invitation", "org_id"),
+        )
+    },
     **{
         (table, "draw_number"): f"CREATE TRIGGER draw_number BEFORE INSERT ON crm.{table} FOR EACH ROW "
         f"EXECUTE FUNCTION crm.draw_number('{kind}', '{prefix}')"
@@ -313,6 +331,11 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
+    grant("INSERT", ["access_log"], ["crm_signin"])
+    grant("SELECT UPDATE(used_at)", ["invitations"], ["crm_signin"])
+    grant("UPDATE(active)", ["memberships"], ["crm_signin"])
+    grant("UPDATE(last_used_at)", ["api_keys"], ["crm_signin"])
+    grant("SELECT(id) SELECT(expires_at) SELECT(revoked_at)", ["api_keys"], ["crm_definer"])
     return granted
 
 

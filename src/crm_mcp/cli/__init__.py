@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import doctor, exporting, importing, inspect, installing, keys, local, people
+from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, people
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,9 +19,9 @@ for command in (
     local.open_page,
     local.worker,
     local.demo,
-    people.init,
+    orgs.init,
     people.users,
-    people.migrate,
+    orgs.migrate,
     keys.keys,
     importing.import_file,
     exporting.export_file,
@@ -32,3 +32,4 @@ for command in (
     installing.install,
 ):
     main.add_command(command)
+inspect.audit.add_command(access.access)
