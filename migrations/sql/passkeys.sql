@@ -185,7 +185,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 declare
   b crm.bound_principal := crm.bound(); d crm.drafts; said jsonb; rule text; standard numeric; spent numeric := 0; above boolean;
 begin
-  select document into said from crm.policies p where p.org_id = b.org_id order by p.version desc limit 1;
+  select document into said from crm.policies p where p.org_id = b.org_id order by p.edition desc limit 1;
   rule := coalesce(said ->> 'passkeys', 'never');
   standard := coalesce((said ->> 'approval_limit')::numeric, 5000);
   if rule not in ('never', 'over_limit') then return 'your org signs every approval with a passkey'; end if;

@@ -16,7 +16,7 @@ def rights() -> Iterator[str]:
     yield "grant select, insert, update on crm.passkeys to crm_definer"
     yield "grant select, insert on crm.signatures to crm_definer"
     yield "grant select, update on crm.passkey_challenges to crm_definer"
-    yield "grant select on crm.changes, crm.policies to crm_definer"
+    yield "grant select on crm.changes to crm_definer"
     yield "grant select, update on crm.passkeys to crm_signin"
     yield "grant select, insert, update, delete on crm.passkey_challenges to crm_signin"
     yield "revoke execute on function crm.count_passkey(bigint, bigint) from public"

@@ -148,7 +148,7 @@ class Database:
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         pool = await self._readers()
         async with pool.connection() as conn:
-            bind, asked = _sql(f"set local crm.org_id = '{int(who.org)}'"), standing_of(who, since)
+            bind = _sql(f"set local crm.org_id = '{int(who.org)}'")
             try:
                 async with conn.pipeline():
                     if begun is not None:
@@ -159,7 +159,8 @@ class Database:
                         await conn.execute("commit")
                     await conn.execute("begin read only")
                     await conn.execute(bind)
-                    standing = await conn.execute(_sql(asked[0]), asked[1])
+                    asked, about = standing_of(who, since)
+                    standing = await conn.execute(_sql(asked), about)
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
                 stands = await standing.fetchone()
@@ -187,8 +188,8 @@ class Database:
             # a statement reads on for as long as somebody takes the rows
             await conn.execute("set local statement_timeout = 0")
             await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
-            asked = standing_of(who, None)
-            stands = await (await conn.execute(_sql(asked[0]), asked[1])).fetchone()
+            asked, about = standing_of(who, None)
+            stands = await (await conn.execute(_sql(asked), about)).fetchone()
             if stands is None or stands[0] != who.stamp:
                 raise MembershipChanged
             async with conn.cursor("stream") as cursor:

@@ -12,6 +12,8 @@ from .errors import Refusal
 from .updates import Updates, draft_of
 
 SEES = f"select 1 from crm.drafts d where {drafts.MINE} and d.id = %(id)s"
+_FOLLOWS = "crm follows"
+"""Marks a connection whose end is watched already."""
 Context = ServerRequestContext[dict[str, object]]
 
 
@@ -25,8 +27,14 @@ async def subscribe(app: App, ctx: Context, uri: str) -> None:
     updates = await _updates(app)
     connection = ctx.session._connection  # pyright: ignore[reportPrivateUsage] the SDK shows handlers no other way to its end
     updates.subscribe(uri, connection, ctx.session)
-    connection.exit_stack.callback(updates.forget, connection)
-    await updates.hear()
+    if _FOLLOWS not in connection.state:
+        connection.state[_FOLLOWS] = True
+        connection.exit_stack.callback(updates.forget, connection)
+    try:
+        await updates.hear()
+    except Refusal:
+        updates.unsubscribe(uri, connection)
+        raise
 
 
 def unsubscribe(app: App, ctx: Context, uri: str) -> None:

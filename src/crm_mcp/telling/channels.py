@@ -18,7 +18,7 @@ def _now() -> datetime:
 class Office:
     """What telling needs. `db` connects as crm_worker; clock and chance can be set by tests.
 
-    `sender`: the address that e-mails come from, None: each org's own. `desktop`: the e-mail addresses of whoever
+    `sender`: the address that e-mails come from, None: each org's own, else the mail server's login. `desktop`: the e-mail addresses of whoever
     sits at this machine. `page`: where people decide. `decided`: whether requesters are written to.
     """
 
@@ -35,3 +35,8 @@ class Office:
     @property
     def reaches_anybody(self) -> bool:
         return self.mail is not None or self.hook is not None or bool(self.desktop)
+
+    def sender_of(self, own: str | None) -> str | None:
+        """Return the address that an org's notices come from, whose `own` sender is given; None where there is none."""
+        login = self.mail.user if self.mail is not None and "@" in (self.mail.user or "") else None
+        return self.sender or own or login

@@ -180,7 +180,7 @@ def _ways(office: Office, team: Team, wait: Wait) -> Iterable[tuple[str, int | N
 
 
 def _writes(office: Office, team: Team) -> bool:
-    return office.mail is not None and bool(office.sender or team.sender)
+    return office.mail is not None and bool(office.sender_of(team.sender))
 
 
 def _notice(

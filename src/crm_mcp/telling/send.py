@@ -157,7 +157,7 @@ class _Try:
     async def _mail(
         self, person: Member, team: Team, telling: Telling, first: Row, sending: Callable[[], Awaitable[object]]
     ) -> None:
-        server, sender = self.office.mail, self.office.sender or team.sender
+        server, sender = self.office.mail, self.office.sender_of(team.sender)
         if server is None or not sender:
             raise Permanent("No mail server, or no address to send from, is configured any more.")
         if first["unclear"] + (first["step"] == "sending") >= MOST_UNCLEAR:

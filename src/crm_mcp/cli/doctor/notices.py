@@ -47,7 +47,12 @@ def notices(known: Settings) -> Finding:
     if failed := [org for org in orgs if org.failed]:
         channel, error, at = max((org.failed for org in failed if org.failed), key=lambda one: one[2])
         return _attention(f"a notice by {channel} failed at {when(at)}: {error}", "See the worker's log.")
-    if hook is None and not known.notice_from and (mute := [org.slug for org in orgs if not org.team.sender]):
+    if (
+        hook is None
+        and not known.notice_from
+        and "@" not in ((mail and mail.user) or "")
+        and (mute := [org.slug for org in orgs if not org.team.sender])
+    ):
         fix = "Set CRM_NOTICE_FROM, or the org's sender."
         return _attention(f"no address to write from in {', '.join(mute)}", fix)
     if hook is not None and hook.key is None:
