@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,14 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = None
     """The mail server, for `worker`, the page and invitations: smtp://user:password@host:587 or
     smtps://…; unset: e-mails stay unsent."""
+    notice_from: str | None = None
+    """The address that notices to approvers come from; unset: each org's own sender."""
+    notice_webhook: SecretStr | None = None
+    """Where `worker` posts what waits for approval: https://…, or http:// on this machine; Slack's will do."""
+    notice_secret: SecretStr | None = None
+    """The key that these posts are signed with, for receivers that check it."""
+    notice_decided: bool = False
+    """Whether requesters are written to when their draft is decided; the chat tells them anyway."""
     audit_reads: Literal["batch", "sync"] = "batch"
     """Whether a read waits until its last audit row is on disk."""
     audit_sink: Path | None = None
@@ -62,6 +71,11 @@ class Settings(BaseSettings):
 def has_desktop() -> bool:
     """Say whether a browser could be shown here."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def environment_with(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment for a program that it starts, and what else that one needs."""
+    return {**os.environ, **more}
 
 
 def programs_folder() -> Path:

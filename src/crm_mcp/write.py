@@ -49,8 +49,10 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
     async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
         if not stands or (standing := Standing(*stands[0])).stamp != who.stamp:
             raise MembershipChanged
+        standing = app.client.fresh(standing)
         if (before := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
+            app.client.heard(standing)
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
         async with attempt(conn, this, tool, args, now, _recent(this, args), revise=edit) as tried:

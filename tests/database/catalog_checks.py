@@ -38,6 +38,7 @@ UNRECORDED = {
     "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
+    "notices": "who was told of which draft; a trigger keeps what came to an end",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None, "U": ("subject", "body", "archived_at")},
@@ -131,6 +132,7 @@ DEFINED_BY_OWNER = {
     "subject_exists()": (),
     "may_send()": (),
     "step_outbox()": (),
+    "step_notice()": (),
     "xor_pad(bytea,integer)": (),
     "mint(bigint,bigint,text,bigint)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
@@ -149,6 +151,7 @@ DEFINERS = {
     "draw_message_id()": (),
     "defer_delivery()": (),
     "enqueue(text,jsonb)": ("crm_approver",),
+    "post_notices(jsonb)": ("crm_worker",),
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
     "discard(bigint)": CLIENTS,
@@ -236,6 +239,10 @@ OTHER_TRIGGERS = {
     "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION crm.may_send()",
     ("outbox", "step"): "CREATE TRIGGER step BEFORE INSERT OR UPDATE ON crm.outbox FOR EACH ROW "
     "EXECUTE FUNCTION crm.step_outbox()",
+    (
+        "notices",
+        "step",
+    ): "CREATE TRIGGER step BEFORE UPDATE ON crm.notices FOR EACH ROW EXECUTE FUNCTION crm.step_notice()",
     ("outbox", "defer_delivery"): "CREATE TRIGGER defer_delivery AFTER INSERT OR UPDATE OF state ON crm.outbox "
     "FOR EACH ROW EXECUTE FUNCTION crm.defer_delivery()",
     **{
@@ -319,6 +326,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant(" ".join(f"UPDATE({c})" for c in edited.split()), ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
+    grant("SELECT INSERT", ["notices"], ["crm_definer"])
+    steps = "state attempts unclear next_attempt_at last_error sent_at"
+    grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
     grant("INSERT", ["access_log"], ["crm_signin"])

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import audit, ids, policy
 from ..attempt import Attempt, attempt
 from ..audit import Call
+from ..authority import Asked, why_not
 from ..catalog import tool_of
 from ..context import Revision
 from ..db import Database
@@ -364,22 +365,19 @@ async def _may_not(
     conn: AsyncConnection, who: Principal, held: Row[Any], stake: Stakes, requester: RowMapping
 ) -> str | None:
     """Return why a person may not approve a draft, None where they may. Postgres judges again."""
-    if not who.may_approve:
-        return "you may not approve"
-    if stake.sends and not who.may_send_email:
-        return "it sends an e-mail, and you may not send e-mail"
-    if stake.no_rate and who.role is not Role.ADMIN:
-        return "its amount is unknown for want of an exchange rate, so only an administrator may approve it"
-    amount, exposed = stake.amount or Decimal(0), stake.amount or Decimal(0)
+    spent = Decimal(0)
     if stake.amount is not None:
         await conn.exec_driver_sql(_SPENDING, (who.org, held.requester, stake.subject))
-        spent = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
-        exposed += Decimal(spent.scalar_one())
-    if exposed > who.approval_limit:
-        earlier = " with what was approved for this customer in 24 hours" if exposed > amount else ""
-        limit = f"{who.currency} {who.approval_limit:,.2f}"
-        return f"{who.currency} {exposed:,.2f}{earlier} is over your limit of {limit}"
-    is_drafter = (held.requester == who.user and held.agent is None) or who.user in held.editors
-    if is_drafter and not requester["solo"] and amount > who.approval_limit:
-        return "another person must approve what you drafted yourself"
-    return None
+        found = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
+        spent = Decimal(found.scalar_one())
+    asked = Asked(
+        held.requester,
+        held.agent,
+        held.editors,
+        stake.amount,
+        stake.no_rate,
+        stake.sends,
+        spent,
+        requester["solo"],
+    )
+    return why_not(who, asked, who.currency)

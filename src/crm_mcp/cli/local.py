@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from starlette.responses import PlainTextResponse
@@ -24,6 +25,9 @@ from .hosting import Seat, seat
 from .mailing import mailer_of
 from .session import conninfo, database, lease, run
 
+if TYPE_CHECKING:
+    from ..telling.webhook import Hook
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 LINGER = 900
 """Seconds without a request after which a page that nobody started by hand stops."""
@@ -37,9 +41,17 @@ LINGER = 900
 @click.option("--tls-cert", type=_FILE, help="The certificate with its chain, in PEM; else CRM_TLS_CERT.")
 @click.option("--tls-key", type=_FILE, help="Its key, in PEM; else CRM_TLS_KEY.")
 @click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
+@click.option(
+    "--notify", multiple=True, metavar="EMAIL", help="Show this person, who sits here, a notification of what waits."
+)
 def up(
-    port: int | None, bind: str | None, tls_cert: Path | None, tls_key: Path | None, linger: float | None
-) -> None:  # fmt: skip
+    port: int | None,
+    bind: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    linger: float | None,
+    notify: tuple[str, ...],
+) -> None:
     """Run the approvals page and the worker until interrupted."""
     given = {"tls_cert": tls_cert, "tls_key": tls_key}
     known = Settings().model_copy(update={name: path for name, path in given.items() if path is not None})
@@ -53,12 +65,14 @@ def up(
         here = Whereabouts.new(taken.origin, taken.at)
         here.write(known.home)
         with suppress(KeyboardInterrupt):
-            run(_serve_page(known, taken, here, linger))
+            run(_serve_page(known, taken, here, linger, notify))
     if held is not None:
         held.close()
 
 
-async def _serve_page(known: Settings, taken: Seat, here: Whereabouts, linger: float | None) -> None:
+async def _serve_page(
+    known: Settings, taken: Seat, here: Whereabouts, linger: float | None, notify: Sequence[str]
+) -> None:
     import uvicorn
 
     from ..approvals.web import build_page
@@ -97,6 +111,7 @@ async def _serve_page(known: Settings, taken: Seat, here: Whereabouts, linger: f
         )
     )
     words = [sys.executable, "-P", "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
+    words += [f"--notify={email}" for email in notify]
     work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
     watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
     signs_in = "`crm-mcp open --user EMAIL` signs you in" if known.is_embedded else f"sign in at {here.origin}/login"
@@ -144,13 +159,34 @@ def status(as_json: bool) -> None:
             click.echo(f"{name}: {'-' if value is None else value}")
 
 
-def ensure_page(known: Settings) -> str:
-    """Start the page in the background where it does not run; return its address."""
+def notice_hook(known: Settings) -> "Hook | None":
+    """Return the configured webhook.
+
+    Raises:
+        HookInvalid: it is none.
+    """
+    from ..telling.webhook import Hook
+
+    secret = known.notice_secret.get_secret_value() if known.notice_secret else None
+    return Hook.of(known.notice_webhook.get_secret_value(), secret) if known.notice_webhook else None
+
+
+def ensure_page(known: Settings, user: str | None = None) -> str:
+    """Start the page in the background where it does not run, for `user` at this desktop; return its address."""
     if known.approvals_url:
         return known.approvals_url.rstrip("/")
     if not Whereabouts.read(known.home).answers():
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "crm_mcp", "up", "--linger", str(LINGER)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "crm_mcp",
+                "up",
+                "--linger",
+                str(LINGER),
+                *([f"--notify={user}"] if user else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -179,7 +215,7 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
         )
     if known.is_embedded and user is None:
         raise click.UsageError("Say who: --user EMAIL.")
-    origin = ensure_page(known)
+    origin = ensure_page(known, user)
     if quiet and not has_desktop():
         return
 
@@ -204,15 +240,20 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
 @click.command(hidden=True)
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
-def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails: as crm_worker."""
+@click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
+def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
+    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
+    from ..serving import page_url
+    from ..telling.channels import Office
+    from ..telling.webhook import HookInvalid
     from ..worker import work
 
     known = Settings()
     try:
         server = Server.of(known.smtp_url.get_secret_value()) if known.smtp_url else None
-    except SmtpUrlInvalid as problem:
+        hook = notice_hook(known)
+    except (SmtpUrlInvalid, HookInvalid) as problem:
         raise click.ClickException(str(problem)) from None
 
     def is_over() -> bool:
@@ -222,7 +263,16 @@ def worker(watch: int | None, once: bool) -> None:
         login = conninfo(known, "crm_worker")
         db = Database(login)
         try:
-            await work(db, login, server, known.home, known.audit_sink, is_over)
+            office = Office(
+                db,
+                page_url(known),
+                server,
+                known.notice_from,
+                hook,
+                frozenset(email.lower() for email in notify) if known.is_embedded and has_desktop() else frozenset(),
+                known.notice_decided,
+            )
+            await work(db, login, server, known.home, known.audit_sink, is_over, office)
         finally:
             await db.close()
 

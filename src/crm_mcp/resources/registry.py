@@ -22,6 +22,10 @@ NAMES = """select coalesce(jsonb_agg(jsonb_build_array(type, table_name) order b
   from crm.reasoning where %(role)s = any(roles)"""
 POLICY = "select (select jsonb_build_array(version, document) from crm.policies where org_id = %(org)s order by version desc limit 1)"
 DRAFT = f"select {drafts.ROW} from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"
+LATELY = 50
+DRAFTS = f"""with page as (select d.* from crm.drafts d where {drafts.MINE}
+   and (d.state = 'pending' or d.decided_at > clock_timestamp() - interval '24 hours') order by d.id desc limit {LATELY})
+ select coalesce(jsonb_agg({drafts.ROW} order by d.id desc), '[]') from {drafts.JOINED.replace("crm.drafts d", "page d")}"""
 
 Reader = Callable[..., Awaitable[Any]]
 
@@ -78,6 +82,11 @@ async def _policy(ctx: Read) -> Any:
     }
 
 
+async def _drafts(ctx: Read) -> Any:
+    row = await ctx.one(DRAFTS, all=drafts.sees_all(ctx.principal), currency=ctx.principal.currency)
+    return {"drafts": row[0] if row else []}
+
+
 async def _draft(ctx: Read, id: str) -> Any:
     row = await ctx.one(
         DRAFT, id=ids.parse("drafts", id), all=drafts.sees_all(ctx.principal), currency=ctx.principal.currency
@@ -93,6 +102,7 @@ RESOURCES = (
     ),
     Resource("crm://schema/{type}/{table}", "Table", "One table: columns, meanings, relationships.", _table),
     Resource("crm://policy", "Policy", "What runs at once and what a person must approve.", _policy),
+    Resource("crm://drafts", "Drafts", "Your drafts that wait, or were decided in the last 24 hours.", _drafts),
     Resource("crm://drafts/{id}", "Draft", "A draft's state, decision and result.", _draft),
 )
 

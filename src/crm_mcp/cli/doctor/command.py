@@ -13,7 +13,7 @@ from ...config import Settings
 from ...embedded import EmbeddedUnavailable, Home, Lease
 from ...migrate import admin_sql
 from ..session import lease
-from . import database, folder, machine, team, work
+from . import database, folder, machine, notices, team, work
 from .finding import Check, Finding, ok, problem, skipped
 
 _APART = ("disk", "clients", "address", "certificate", "mail")
@@ -96,6 +96,7 @@ def _inside(known: Settings) -> dict[str, Check]:
         "worker": lambda: work.worker(known),
         "audit": lambda: work.audit(known),
         "drafts": lambda: work.drafts(known),
+        "notices": lambda: notices.notices(known),
     }
 
 
