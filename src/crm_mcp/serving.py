@@ -156,12 +156,13 @@ def main(words: Sequence[str]) -> None:
     agent = Agent(given.agent) if given.agent else None
     if (given.user or given.org) and (settings.api_key is not None or not settings.is_embedded):
         parser().error(
-            "CRM_API_KEY says who is served; --user and --org work only on the embedded database without it"
+            "CRM_API_KEY says who is served; --user and --org work only on the embedded database without it "
+            "(`crm-mcp keys create` makes a key)"
         )
     if settings.api_key is not None:
         proof = auth.by_key(settings.api_key.get_secret_value(), agent)
     elif not settings.is_embedded:
-        parser().error("a real database needs CRM_API_KEY")
+        parser().error("a real database needs CRM_API_KEY: `crm-mcp keys create` makes a key")
     elif given.user is None:
         parser().error("--user EMAIL is required with the embedded database")
     else:

@@ -35,7 +35,7 @@ async def login(desk: Desk, request: Request) -> Response:
 
 async def logout(desk: Desk, request: Request, who: Session) -> Response:
     await session.end(desk.db, who)
-    answer = message(None, 200, "You are signed out", "To come back, run", command="crm-mcp open")
+    answer = door("You are signed out", "", mails=desk.postern.is_open)
     session.take(answer, secure=desk.is_secure)
     return answer
 
