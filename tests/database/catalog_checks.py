@@ -108,8 +108,9 @@ TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text)
 OTHER_POLICIES = {
     ("customers", "searched"): ("r", "crm_definer", "true"),
     ("contacts", "searched"): ("r", "crm_definer", "true"),
+    ("changes", "traced"): ("r", "crm_definer", "true"),
 }
-"""find_customers names the org itself: under RLS the trigram index would not be used."""
+"""find_customers and calls_on name the org themselves: under RLS their indexes would not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
@@ -148,6 +149,7 @@ DEFINERS = {
     "enqueue(text,jsonb)": ("crm_approver",),
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
+    "calls_on(text,bigint)": ("crm_approver",),
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),

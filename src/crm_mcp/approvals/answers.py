@@ -13,7 +13,9 @@ LATE = "late"
 """Query parameter: the draft had been decided when this person answered."""
 STATUS = {"CHANGED_SINCE_SHOWN": 409, "NOT_AN_APPROVER": 403, "BUSY": 503, "DATABASE_UNAVAILABLE": 503}
 _BOUNCED = "here"
-_LOCAL = re.compile(r"/(?:history|drafts/draft_[1-9]\d{0,17})?", re.ASCII)
+_LOCAL = re.compile(
+    r"/(?:history|audit|audit/calls/[1-9]\d{0,18}|drafts/draft_[1-9]\d{0,17}(?:/edit|/group)?)?", re.ASCII
+)
 _ERRORS = {
     400: ("That could not be read", "The form arrived damaged. Go back and try again."),
     404: ("Nothing here", "There is no such page or draft."),

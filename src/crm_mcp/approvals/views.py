@@ -153,4 +153,3 @@ def _author(row: Mapping[str, Any]) -> str:
 
 def _percent(share: object) -> str:
     return f"{Decimal(str(share)) * 100:.0f} %"
-

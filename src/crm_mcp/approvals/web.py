@@ -11,15 +11,19 @@ from .answers import fell, http_error
 from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
-from .pages import deciding, listing, mailing, signing
+from .live import Live
+from .pages import auditing, deciding, editing, listing, mailing, signing, watching
 from .render import HERE
 
 _STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-def build_page(db: Database, *, origin: str) -> Starlette:
-    """Return the page as an application. `db` connects as crm_approver; `origin` is where browsers find it."""
-    desk = Desk(db, Executor(db), origin.rstrip("/"))
+def build_page(db: Database, *, origin: str, live: Live | None = None) -> Starlette:
+    """Return the page as an application. `db` connects as crm_approver; `origin` is where browsers find it.
+
+    `live` tells open pages what moved; without it they are reloaded by hand.
+    """
+    desk = Desk(db, Executor(db), origin.rstrip("/"), live)
     app = Starlette(
         routes=[at.route(desk) for at in ROUTES],
         middleware=[Middleware(Guard, origin=desk.origin, fallback=fell)],
@@ -46,5 +50,8 @@ ROUTES: Routes = (
     *signing.ROUTES,
     *listing.ROUTES,
     *deciding.ROUTES,
+    *editing.ROUTES,
     *mailing.ROUTES,
+    *watching.ROUTES,
+    *auditing.ROUTES,
 )

@@ -49,11 +49,13 @@ def up(port: int | None, linger: float | None) -> None:
 async def _serve_page(known: Settings, listener: socket.socket, here: Whereabouts, linger: float | None) -> None:
     import uvicorn
 
+    from ..approvals.live import STREAM, Live
     from ..approvals.web import build_page
+    from ..news import News
 
-    db = Database(conninfo(known, "crm_approver"))
-    origin = (known.approvals_url or here.origin).rstrip("/")
-    page = build_page(db, origin=origin)
+    db, news = Database(conninfo(known, "crm_approver")), News(conninfo(known, "crm_approver"))
+    origin, live = (known.approvals_url or here.origin).rstrip("/"), Live(db, news)
+    page = build_page(db, origin=origin, live=live)
     touched = time.monotonic()
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
@@ -61,7 +63,8 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
         if scope["type"] == "http" and scope["path"] == IDENTITY:
             await PlainTextResponse(here.word)(scope, receive, send)
             return
-        touched = time.monotonic()
+        if scope.get("path") != STREAM:  # a page that is left open asks again by itself
+            touched = time.monotonic()
         await page(scope, receive, send)
 
     async def stop_when_idle(patience: float) -> None:
@@ -71,7 +74,12 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
             left = touched + patience - time.monotonic()
         server.should_exit = True
 
-    server = uvicorn.Server(
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: Any = None) -> None:
+            live.close()
+            await super().shutdown(sockets)
+
+    server = Server(
         uvicorn.Config(
             front,
             log_level="warning",
@@ -93,6 +101,7 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
         with suppress(ProcessLookupError):
             work.terminate()
         await work.wait()
+        await news.close()
         await db.close()
 
 
