@@ -36,8 +36,8 @@ _TITLES: Mapping[tuple[str, str], str] = {
     ("update_order", "discount_percent"): "Discount on the whole, %",
 }
 _LINES: Mapping[tuple[str, str], int] = {("send_email_draft", "body"): 16, ("send_email_draft", "cc"): 2}
-_SPARE = 2
-"""Empty rows offered below a list."""
+_SPARE = 1
+"""Empty rows offered below a list; a button makes more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def problems_of(tool: Tool, args: Mapping[str, Any], fields: Sequence[Field]) ->
 
 def _field(tool: str, name: str, info: FieldInfo) -> Field:
     kind, options, columns = _kind(info.annotation, info)
-    hint = info.description
+    hint = None if (tool, name) in _TITLES else info.description
     return Field(
         name,
         _TITLES.get((tool, name), label(name)),

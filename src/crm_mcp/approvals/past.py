@@ -33,8 +33,9 @@ _PAST = f"""select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.
      from unnest(%(words)s::text[]) w))
    and (%(at)s::timestamptz is null or ({_AT}, d.id) < (%(at)s, %(id)s::bigint))
  order by {_AT} desc, d.id desc limit {PAGE + 1}"""
-_KNOWN = """select coalesce(array_agg(distinct d.tool), '{}'), coalesce(array_agg(distinct d.agent) filter (where d.agent is not null), '{}'),
-  (select coalesce(jsonb_object_agg(u.id, u.name), '{}') from crm.memberships m join crm.users u on u.id = m.user_id where m.org_id = %s)
+_KNOWN = """select coalesce(array_agg(distinct d.tool), '{}') as kinds,
+  coalesce(array_agg(distinct d.agent) filter (where d.agent is not null), '{}') as agents,
+  (select coalesce(jsonb_object_agg(u.id, u.name), '{}') from crm.memberships m join crm.users u on u.id = m.user_id where m.org_id = %s) as people
  from (select x.tool, x.agent from crm.drafts x where x.org_id = %s and (%s or x.requester = %s) order by x.id desc limit 2000) d"""
 _AFTER = re.compile(r"(\d{1,18})!(\d{1,18})", re.ASCII)
 
@@ -70,8 +71,11 @@ async def past(db: Database, who: Principal, asked: Asked, after: str, now: date
     }
     async with db.begin(who, ids.new_call()) as conn:
         rows = [dict(row) for row in (await conn.exec_driver_sql(_PAST, given)).mappings()]
-        kinds, agents, people = (await conn.exec_driver_sql(_KNOWN, (who.org, who.org, everybody, who.user))).one()
-    named = {str(key): str(name) for key, name in people.items()} if everybody else {}
+        known = (await conn.exec_driver_sql(_KNOWN, (who.org, who.org, everybody, who.user))).one()
+    kinds: list[str] = known.kinds
+    agents: list[str] = known.agents
+    people: dict[str, str] = known.people
+    named = people if everybody else {}
     shown = rows[:PAGE]
     last = shown[-1] if len(rows) > PAGE else None
     return Past(

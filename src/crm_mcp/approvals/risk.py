@@ -94,8 +94,9 @@ def key_of(row: Mapping[str, Any], risks: Sequence[Risk]) -> Key:
 
 
 def chips(risks: Sequence[Risk], row: Mapping[str, Any]) -> list[Chip]:
-    """Return risks as a list shows them."""
-    return [Chip(_said(risk, row), risk.tone) for risk in risks]
+    """Return risks as a list shows them: what is over the limit need not be called large besides."""
+    is_over = any(risk.key == "over" for risk in risks)
+    return [Chip(_said(risk, row), risk.tone) for risk in risks if not (is_over and risk.key == "large")]
 
 
 def _said(risk: Risk, row: Mapping[str, Any]) -> str:

@@ -191,11 +191,8 @@ async def followed(db: Database, who: Principal, call: int, now: datetime) -> Fo
         made = (await conn.exec_driver_sql(_CHANGES, (who.org, call))).one()
         number = row["draft"] or made.draft
         held = None if number is None else (await conn.exec_driver_sql(_DRAFT, (who.org, number))).one_or_none()
-        about = (
-            []
-            if number is None
-            else (await conn.exec_driver_sql(_ABOUT, {**scope, "draft": number})).mappings().all()
-        )
+        related = await conn.exec_driver_sql(_ABOUT, {**scope, "draft": number or 0})
+        about = related.mappings().all()
         refs = [ids.show("changes", change) for change in made.ids]
         if held is not None and call in (held.call_id, held.decided_call):
             refs.append(ids.show("drafts", held.id))

@@ -65,7 +65,7 @@ async function refreshQueue() {
   for (const id of ["queue-head", "queue-list", "filters"]) {
     const now = document.getElementById(id);
     const next = fresh.getElementById(id);
-    if (id === "filters" && now && (now.open || now.contains(document.activeElement))) continue;
+    if (id === "filters" && now && (now.querySelector("details").open || now.contains(document.activeElement))) continue;
     if (now && next && !now.isEqualNode(next)) now.replaceWith(document.adoptNode(next));
   }
   if (!document.getElementById("filters") && fresh.getElementById("filters")) {
@@ -127,12 +127,12 @@ async function lookAgain(place) {
   banner.replaceChildren(strong, " ", link);
   banner.hidden = false;
   for (const button of document.querySelectorAll(".decide button, .decide textarea")) button.disabled = true;
-  for (const more of document.querySelectorAll(".decide a.button")) more.remove();
+  for (const more of document.querySelectorAll(".decide a.button, .decide details")) more.remove();
 }
 
 function listen() {
   const list = document.querySelector('[data-live="queue"]');
-  const place = document.querySelector('[data-live="draft"][data-state="pending"], form.edit[data-draft]');
+  const place = document.querySelector('[data-live="draft"][data-state="pending"], form.editing[data-draft]');
   if (!(list || place) || !window.EventSource) return;
   let source = null;
   let busy = false;
