@@ -21,7 +21,7 @@ def rights() -> Iterator[str]:
     yield f"grant update ({EDITED}) on crm.drafts to crm_definer"
     yield "revoke execute on function crm.tell() from public"
     yield from definer("revise(bigint, jsonb)", callers=("crm_agent", "crm_approver"))
-    yield "grant select on crm.changes to crm_definer"
+    yield "grant select (org_id, tbl, key, call_id) on crm.changes to crm_definer"
     yield from definer("calls_on(text, bigint)", callers=("crm_approver",))
 
 

@@ -294,6 +294,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
     grant("SELECT", (*read, "number_series"), ["crm_definer"])
     grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])
+    grant("SELECT(org_id) SELECT(tbl) SELECT(key) SELECT(call_id)", ["changes"], ["crm_definer"])
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
     edited = (

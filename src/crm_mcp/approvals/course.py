@@ -23,6 +23,10 @@ _UNDOES = """select d.id, d.state, d.decided_at, d.created_at, u.name from crm.d
   or d.args::jsonb ->> 'change' in (select 'chg_' || c.id from crm.changes c where c.org_id = %(org)s and c.draft_id = %(draft)s))
  order by d.id"""
 _CHANGED_BY = "select draft_id from crm.changes where org_id = %s and id = %s"
+_REMINDS = "select coalesce(has_table_privilege(to_regclass('crm.notices')::oid, 'select'), false)"
+_REMINDED = """select n.sent_at, string_agg(distinct u.name, ', ' order by u.name) as people from crm.notices n
+ left join crm.users u on u.id = n.person where n.org_id = %s and n.draft_id = %s and n.occasion = 'reminder' and n.sent_at is not null
+ group by n.message, n.sent_at order by n.sent_at"""
 _DECIDED: Mapping[str, str] = {
     "approved": "Approved and carried out",
     "rejected": "Rejected",
@@ -73,6 +77,8 @@ async def course_of(db: Database, who: Principal, row: Mapping[str, Any], now: d
     async with db.begin(who, ids.new_call()) as conn:
         versions = (await conn.exec_driver_sql(_VERSIONS, (who.org, draft))).all()
         undone = (await conn.exec_driver_sql(_UNDOES, asked)).all()
+        reminds = (await conn.exec_driver_sql(_REMINDS)).scalar_one()
+        reminded = (await conn.exec_driver_sql(_REMINDED, (who.org, draft))).all() if reminds else []
         undoes: str | None = None
         if row["tool"] == UNDO:
             change = str(json.loads(row["args"]).get("change", ""))
@@ -96,6 +102,9 @@ async def course_of(db: Database, who: Principal, row: Mapping[str, Any], now: d
         editor = version.editor + (f" through the {agent_name(version.agent)}" if version.agent else "")
         edits.append(Edit(editor, at(version.edited_at), version.reason, lines))
         steps.append(Step(at(version.edited_at), "Edited", editor, reason=version.reason))
+    made = [(version.edited_at, step) for version, step in zip(versions, steps[1:], strict=True)]
+    told = [(one.sent_at, Step(at(one.sent_at), "Reminded", one.people)) for one in reminded]
+    steps[1:] = [step for _, step in sorted([*made, *told], key=lambda pair: pair[0])]
     state = str(row["state"])
     if state != "pending":
         when = row["decided_at"] or row["expires_at"]
