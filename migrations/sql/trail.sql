@@ -1,6 +1,8 @@
 -- The audit searched by people: one row of the index a call, whichever of its rows came first.
 create index audit_person on crm.audit_log(org_id, user_id, call_id) where phase <> 'ended';
 create index audit_tool on crm.audit_log(org_id, tool, call_id) where phase <> 'ended';
+create index audit_agent on crm.audit_log(org_id, agent, call_id) where phase <> 'ended' and agent is not null;
+create index audit_verdict on crm.audit_log(org_id, verdict, call_id) where phase <> 'begun' and verdict <> 'run';
 create index audit_draft on crm.audit_log(org_id, draft_id) where draft_id is not null;
 -- The history, and what was asked to be undone.
 create index drafts_past on crm.drafts(org_id, (coalesce(decided_at, expires_at)), id);

@@ -102,7 +102,12 @@ async def test_each_filter_leaves_what_it_says(signed_in, story, connect):
     assert story["asked"] in calls(await left("tool=update_order&outcome=hold"))
     assert story["asked"] not in calls(await left("outcome=refused"))
     assert "ORDER_NOT_FOUND" in await left("outcome=refused&tool=get_order")
+    assert story["approved"] in calls(await left("outcome=approved"))
+    for other in ("run", "unfinished", "crashed", "refused"):
+        assert story["approved"] not in calls(await left(f"outcome={other}"))
+    assert calls(await left("outcome=run"))
     assert calls(await left("agent=triage")) == []
+    assert story["asked"] in calls(await left("agent=none"))
     assert calls(await left("until=2001-01-01")) == []
     assert story["undone"] in calls(await left("since=2001-01-01"))
     wrong = await ada.get("/audit?record=nonsense&since=x")

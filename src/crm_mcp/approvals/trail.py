@@ -29,6 +29,8 @@ from .undo import TOOL as UNDO
 from .views import TONES, Time, agent_name, time_of
 
 PAGE = 50
+MOST = 20_000
+"""Rows that are looked through for the outcomes that no index names: done, and not finished."""
 FIELDS = ("record", "person", "agent", "tool", "outcome", "since", "until")
 OUTCOMES: Mapping[str, str] = {
     "run": "done",
@@ -43,6 +45,8 @@ OUTCOMES: Mapping[str, str] = {
     "unfinished": "not finished",
 }
 _TONES: Mapping[str, Tone] = {**TONES, "refused": "warn", "crashed": "danger", "unfinished": "warn", "hold": "quiet"}
+_VERDICTS: Mapping[str, list[str]] = {"refused": ["refused", "deny"], "crashed": ["refused"]}
+"""Which closing rows to look among for an outcome, where the two have different names."""
 _KINDS = {prefix: table for table, prefix in ids.PREFIX.items()}
 _CALL = re.compile(r"\d{1,19}", re.ASCII)
 _LARGEST = 2**63 - 1
@@ -52,8 +56,9 @@ _SCOPE = "(%(all)s or b.user_id = %(user)s or b.draft_id is not null or e.draft_
 _FROM = """from crm.audit_log b join crm.users u on u.id = b.user_id
  left join lateral (select x.id, x.phase, x.verdict, x.outcome, x.ms, x.draft_id from crm.audit_log x where x.org_id = b.org_id
    and x.call_id = b.call_id and x.phase <> 'begun' and x.id <> b.id order by x.id limit 1) e on true
- where b.org_id = %(org)s and (b.phase = 'begun' or (b.phase = 'refused' and not exists (select from crm.audit_log y
-   where y.org_id = b.org_id and y.call_id = b.call_id and y.phase = 'begun')))"""
+ left join lateral (select true as is_there from crm.audit_log y where y.org_id = b.org_id and y.call_id = b.call_id
+   and y.phase = 'begun' limit 1) y on b.phase = 'refused'
+ where b.org_id = %(org)s and b.phase in ('begun', 'refused') and y.is_there is null"""
 _SELECT = f"""select b.call_id, b.at, b.user_id, u.name, b.agent, b.client, b.tool, coalesce(e.draft_id, b.draft_id) as draft,
    coalesce(e.outcome, b.outcome) as outcome, coalesce(e.ms, b.ms) as ms, {_ENDED} as ended"""
 _FOUND = f"""{_SELECT} {_FROM} and {_SCOPE} and b.phase <> 'ended' and b.call_id < %(before)s and b.call_id >= %(since)s
@@ -65,8 +70,13 @@ _ABOUT = f"""{_SELECT} {_FROM} and {_SCOPE} and b.call_id in (select z.call_id f
 _MORE = {
     "person": "and b.user_id = %(person)s",
     "tool": "and b.tool = %(tool)s",
-    "agent": f"and coalesce(b.agent, '{NOBODY}') = %(agent)s",
+    "agent": "and b.agent = %(agent)s and b.agent is not null",
+    "nobody": "and b.agent is null",
     "outcome": f"and {_ENDED} = %(outcome)s",
+    "newest": f"""and b.call_id >= coalesce((select min(w.call_id) from (select z.call_id from crm.audit_log z where z.org_id = %(org)s
+   and z.call_id < least(%(before)s, %(until)s::bigint) order by z.call_id desc limit {MOST}) w), 0)""",
+    "verdict": """and b.call_id in (select z.call_id from crm.audit_log z where z.org_id = %(org)s and z.phase <> 'begun'
+   and z.verdict = any(%(verdicts)s) and z.verdict <> 'run')""",
     "draft": "and b.call_id in (select z.call_id from crm.audit_log z where z.org_id = %(org)s and z.draft_id = %(number)s)",
     "change": "and b.call_id in (select z.call_id from crm.changes z where z.org_id = %(org)s and z.id = %(number)s)",
     "record": "and b.call_id in (select crm.calls_on(%(table)s, %(number)s))",
@@ -147,9 +157,16 @@ async def found(db: Database, who: Principal, asked: Asked, after: str, now: dat
         "person": asked.number("person"),
     }
     more = [name for name in ("tool", "agent", "outcome") if asked[name]]
-    given.update({name: asked[name] for name in more})
+    if asked["agent"] == NOBODY:
+        more[more.index("agent")] = "nobody"
+    given.update({name: asked[name] for name in ("tool", "agent", "outcome")})
     if asked["person"]:
         more.append("person")
+    if asked["outcome"] in ("run", "unfinished"):
+        more.append("newest")
+    elif asked["outcome"]:
+        more.append("verdict")
+        given["verdicts"] = _VERDICTS.get(asked["outcome"], [asked["outcome"]])
     if asked["record"]:
         which = _which(asked, given)
         if which is None:
