@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row
+
 from .. import ids
 from ..db import Database
 from ..principal import Principal
@@ -78,7 +80,9 @@ async def course_of(db: Database, who: Principal, row: Mapping[str, Any], now: d
         versions = (await conn.exec_driver_sql(_VERSIONS, (who.org, draft))).all()
         undone = (await conn.exec_driver_sql(_UNDOES, asked)).all()
         reminds = (await conn.exec_driver_sql(_REMINDS)).scalar_one()
-        reminded = (await conn.exec_driver_sql(_REMINDED, (who.org, draft))).all() if reminds else []
+        reminded: Sequence[Row[Any]] = ()
+        if reminds:
+            reminded = (await conn.exec_driver_sql(_REMINDED, (who.org, draft))).all()
         undoes: str | None = None
         if row["tool"] == UNDO:
             change = str(json.loads(row["args"]).get("change", ""))
@@ -102,9 +106,11 @@ async def course_of(db: Database, who: Principal, row: Mapping[str, Any], now: d
         editor = version.editor + (f" through the {agent_name(version.agent)}" if version.agent else "")
         edits.append(Edit(editor, at(version.edited_at), version.reason, lines))
         steps.append(Step(at(version.edited_at), "Edited", editor, reason=version.reason))
-    made = [(version.edited_at, step) for version, step in zip(versions, steps[1:], strict=True)]
-    told = [(one.sent_at, Step(at(one.sent_at), "Reminded", one.people)) for one in reminded]
-    steps[1:] = [step for _, step in sorted([*made, *told], key=lambda pair: pair[0])]
+    between: list[tuple[datetime, Step]] = [
+        (version.edited_at, step) for version, step in zip(versions, steps[1:], strict=True)
+    ]
+    between += [(one.sent_at, Step(at(one.sent_at), "Reminded", one.people)) for one in reminded]
+    steps[1:] = [step for _, step in sorted(between, key=lambda pair: pair[0])]
     state = str(row["state"])
     if state != "pending":
         when = row["decided_at"] or row["expires_at"]
