@@ -21,10 +21,12 @@ def rights() -> Iterator[str]:
     yield f"grant update ({EDITED}) on crm.drafts to crm_definer"
     yield "revoke execute on function crm.tell() from public"
     yield from definer("revise(bigint, jsonb)", callers=("crm_agent", "crm_approver"))
+    yield "grant select (org_id, tbl, key, call_id) on crm.changes to crm_definer"
+    yield from definer("calls_on(text, bigint)", callers=("crm_approver",))
 
 
 def upgrade() -> None:
-    run(SQL / "revisions.sql", rights())
+    run(SQL / "revisions.sql", SQL / "trail.sql", rights())
     run(iter(["update crm.schema_state set revision = '0006', oldest_client = '0006'"]))
 
 

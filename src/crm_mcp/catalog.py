@@ -54,7 +54,7 @@ class Catalog:
     """The tools of the snapshot, less what the client narrowed away."""
 
     def __init__(self, narrowing: Narrowing = Narrowing()) -> None:  # noqa: B008 a tuple of constants
-        self._rows = _rows()
+        self._rows = rows()
         self._narrowing = narrowing
         self._loaded: dict[str, Tool] = {}
 
@@ -84,9 +84,10 @@ def _may_see(row: dict[str, Any], who: Principal) -> bool:
 
 
 @functools.cache
-def _rows() -> Mapping[str, dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-    return {row["wire"]["name"]: row for row in rows}
+def rows() -> Mapping[str, dict[str, Any]]:
+    """Return the snapshot's rows by the tools' names."""
+    snapshot: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    return {row["wire"]["name"]: row for row in snapshot}
 
 
 def tool_of(name: str, version: int, requester: Principal) -> Tool:
@@ -95,7 +96,7 @@ def tool_of(name: str, version: int, requester: Principal) -> Tool:
     Raises:
         Refusal: TOOL_CHANGED, REQUESTER_LOST_ACCESS.
     """
-    row = _rows().get(name)
+    row = rows().get(name)
     if row is None or row["version"] != version:
         raise Refusal("TOOL_CHANGED", "The tool has changed since this was drafted. Draft it again.")
     if not _may_see(row, requester):

@@ -1,7 +1,6 @@
 """The page on the session's home, browsers that are signed in, and drafts to decide."""
 
 import itertools
-import json
 from decimal import Decimal
 
 import psycopg
@@ -11,6 +10,7 @@ from authenticator import Authenticator
 from browser import ORIGIN, Browser, hidden
 from crm_mcp.approvals.links import make_login_link
 from crm_mcp.approvals.web import build_page
+from stated_policy import state_policy
 
 _TURN = itertools.count(1)
 _CHEAPEST = """select 'prod_' || p.id, p.unit_price from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo'
@@ -108,25 +108,15 @@ def state(owner_asks):
 def rule(home):
     """Change what the org's policy document says, and its solo mode, for the length of a test."""
     with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
-        org = conn.execute("select id, solo from crm.orgs where slug = 'demo'").fetchone()
-        before = conn.execute(
-            "select version, document::text from crm.policies where org_id = %s", org[:1]
-        ).fetchall()
+        org, was_solo = conn.execute("select id, solo from crm.orgs where slug = 'demo'").fetchone()
 
         def change(*, solo=False, **said):
-            conn.execute("update crm.orgs set solo = %s where id = %s", (solo, org[0]))
-            conn.execute(
-                "update crm.policies set document = document || %s::jsonb where org_id = %s",
-                (json.dumps(said), org[0]),
-            )
+            conn.execute("update crm.orgs set solo = %s where id = %s", (solo, org))
+            state_policy(conn, org, said)
 
         yield change
-        conn.execute("update crm.orgs set solo = %s where id = %s", (org[1], org[0]))
-        for version, document in before:
-            conn.execute(
-                "update crm.policies set document = %s::jsonb where org_id = %s and version = %s",
-                (document, org[0], version),
-            )
+        conn.execute("update crm.orgs set solo = %s where id = %s", (was_solo, org))
+        state_policy(conn, org, None)
 
 
 class Keyed(Browser):

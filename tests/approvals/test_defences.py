@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from browser import hidden, text
-from crm_mcp.approvals.executor import Executor
+from crm_mcp.approvals import queue
 from crm_mcp.errors import DatabaseUnavailable
 
 
@@ -145,14 +145,14 @@ async def test_a_crash_is_calm_and_tells_nothing(signed_in, monkeypatch):
     async def breaks(*_args, **_named):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Executor, "queue", breaks)
+    monkeypatch.setattr(queue, "waiting", breaks)
     with capture_logs() as logs:
         answer = await browser.get("/")
     assert answer.status_code == 500
     assert "Something went wrong" in text(answer.text)
     assert "secret detail" not in answer.text
     assert "Traceback" not in answer.text
-    assert [(log["event"], log["page"]) for log in logs] == [("page crashed", "queue")]
+    assert [(log["event"], log["page"]) for log in logs] == [("page crashed", "waiting")]
 
 
 async def test_a_crash_while_signing_in_does_not_log_the_link(browsers, link, monkeypatch):
@@ -173,7 +173,7 @@ async def test_a_database_that_is_away_says_so(signed_in, monkeypatch):
     async def away(*_args, **_named):
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(Executor, "queue", away)
+    monkeypatch.setattr(queue, "waiting", away)
     answer = await browser.get("/")
     assert answer.status_code == 503
     assert "Try again in a few seconds" in text(answer.text)

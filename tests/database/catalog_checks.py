@@ -114,8 +114,9 @@ TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text)
 OTHER_POLICIES = {
     ("customers", "searched"): ("r", "crm_definer", "true"),
     ("contacts", "searched"): ("r", "crm_definer", "true"),
+    ("changes", "traced"): ("r", "crm_definer", "true"),
 }
-"""find_customers names the org itself: under RLS the trigram index would not be used."""
+"""find_customers and calls_on name the org themselves: under RLS their indexes would not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
@@ -166,6 +167,7 @@ DEFINERS = {
     "post_notices(jsonb)": ("crm_worker",),
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
+    "calls_on(text,bigint)": ("crm_approver",),
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),
@@ -360,6 +362,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("INSERT DELETE", ["free_writes"], ["crm_definer"])
     grant("UPDATE(solo)", ["orgs"], ["crm_definer"])
     grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])
+    grant("SELECT(org_id) SELECT(tbl) SELECT(key) SELECT(call_id)", ["changes"], ["crm_definer"])
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
     edited = (

@@ -1,7 +1,6 @@
 """Whoever has the approver's password, and no passkey, approves nothing that the policy wants signed."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Generator
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 from database_logins import APPROVE, APPROVE_AMOUNT, DENIED, Login, Scene, Weaken, refused
+
+from stated_policy import state_policy
 
 MIA, ADA, SAM = (f"{name}@demo.example" for name in ("mia", "ada", "sam"))
 UNSIGNED, CLONED = "CRM08", "CRM09"
@@ -68,17 +69,12 @@ class Signer:
 @pytest.fixture
 def rule(root: psycopg.Connection, scene: Scene) -> Generator[Callable[..., None]]:
     """Change what the policy document says, for the length of a test."""
-    was = root.execute("select version, document::text from crm.policies where org_id = %s", (scene.org,)).fetchall()
 
     def change(**said: object) -> None:
-        root.execute("update crm.policies set document = document || %s::jsonb", (json.dumps(said),))
+        state_policy(root, scene.org, said)
 
     yield change
-    for version, document in was:
-        root.execute(
-            "update crm.policies set document = %s::jsonb where org_id = %s and version = %s",
-            (document, scene.org, version),
-        )
+    state_policy(root, scene.org, None)
     root.execute("update crm.passkeys set revoked_at = now() where revoked_at is null")
 
 

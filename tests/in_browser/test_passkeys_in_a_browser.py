@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from stated_policy import state_policy
+
 CUSTOMER = """select 'cust_' || c.id from crm.customers c join crm.orgs o on o.id = c.org_id and o.slug = 'demo'
  order by c.id limit 1"""
 PRODUCT = """select 'prod_' || p.id from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo'
@@ -17,10 +19,10 @@ PRODUCT = """select 'prod_' || p.id from crm.products p join crm.orgs o on o.id 
 @pytest.fixture
 def signs_always(home):
     with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
-        change = "update crm.policies set document = document || %s::jsonb"
-        conn.execute(change, (json.dumps({"passkeys": "always"}),))
+        (org,) = conn.execute("select id from crm.orgs where slug = 'demo'").fetchone()
+        state_policy(conn, org, {"passkeys": "always"})
         yield
-        conn.execute(change, (json.dumps({"passkeys": "never"}),))
+        state_policy(conn, org, None)
 
 
 @pytest.fixture

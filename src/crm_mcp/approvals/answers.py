@@ -22,7 +22,9 @@ STATUS = {
     "PASSKEY_CLONED": 403,
 }
 _BOUNCED = "here"
-_LOCAL = re.compile(r"/(?:history|passkeys|drafts/draft_[1-9]\d{0,17})?", re.ASCII)
+_LOCAL = re.compile(
+    r"/(?:history|passkeys|audit|audit/calls/[1-9]\d{0,18}|drafts/draft_[1-9]\d{0,17}(?:/edit|/group)?)?", re.ASCII
+)
 _ERRORS = {
     400: ("That could not be read", "The form arrived damaged. Go back and try again."),
     404: ("Nothing here", "There is no such page or draft."),

@@ -15,8 +15,9 @@ from ..errors import Refusal
 from . import receipt
 from .answers import sign_in_first
 from .executor import Executor
-from .forms import form_of
+from .forms import SMALL, Bounds, form_of
 from .held import Shown
+from .live import Live
 from .postern import Postern
 from .render import message
 from .session import Session, session_of
@@ -30,6 +31,7 @@ class Desk:
     executor: Executor
     origin: str
     postern: Postern
+    live: Live | None = None
 
     @property
     def is_secure(self) -> bool:
@@ -74,6 +76,7 @@ class SignedIn:
     path: str
     handler: ForPeople
     method: str = "GET"
+    bounds: Bounds = SMALL
 
     def route(self, desk: Desk) -> Route:
         @wraps(self.handler)
@@ -82,7 +85,7 @@ class SignedIn:
             if found is None:
                 return sign_in_first(request, mails=desk.postern.is_open)
             if request.method == "POST":
-                form = await form_of(request)
+                form = await form_of(request, self.bounds)
                 if not found.owns(form.get("csrf", "")):
                     return message(found, 403, "That form is out of date", "Nothing was done. Open the page again.")
                 request.state.form = form

@@ -35,12 +35,6 @@ from .held import Outcome, Shown
 from .passkey import Signature
 
 _LOCK = "select from crm.drafts where org_id = %s and id = %s for update"
-_QUEUE = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
-   case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end as state,
-   d.requester, d.decided_at, d.decision_reason, u.name as requester_name, a.name as approver_name
- from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
- where d.org_id = %s and ((d.state = 'pending' and d.expires_at > clock_timestamp()) = %s)
- order by case when %s then d.amount end desc nulls first, coalesce(d.decided_at, d.expires_at) desc, d.id desc limit 100"""
 _REQUESTER = """select o.slug, o.name as org_name, o.base_currency, o.timezone, o.solo, u.name, u.email, m.*
  from crm.memberships m join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id
  where m.org_id = %s and m.user_id = %s and m.active"""
@@ -81,12 +75,6 @@ class Executor:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-
-    async def queue(self, who: Principal, *, waiting: bool = True) -> list[dict[str, Any]]:
-        """Return the drafts that wait (largest amount first), or the hundred decided last."""
-        async with self._db.begin(who, ids.new_call()) as conn:
-            rows = await conn.exec_driver_sql(_QUEUE, (who.org, waiting, waiting))
-            return [dict(row) for row in rows.mappings()]
 
     async def show(self, who: Principal, draft: int) -> Shown | None:
         """Run a held call dry and return what it would do now, or how it was decided; None where the org has no such draft."""

@@ -1,6 +1,7 @@
 """Forms as they arrive: small, urlencoded, UTF-8, and trusted with nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -8,13 +9,21 @@ from starlette.requests import Request
 
 from ..invisible import is_blank
 
-LARGEST = 16_384
-"""Bytes of a form; a reason of 500 characters takes at most 6,000."""
 LONGEST_REASON = 500
-_FIELDS = 10
 
 
-async def form_of(request: Request) -> Mapping[str, str]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a form may be, in bytes; a reason of 500 characters takes at most 6,000."""
+
+    largest: int = 16_384
+    fields: int = 10
+
+
+SMALL = Bounds()
+
+
+async def form_of(request: Request, bounds: Bounds = SMALL) -> Mapping[str, str]:
     """Read a form.
 
     Raises:
@@ -26,10 +35,10 @@ async def form_of(request: Request) -> Mapping[str, str]:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > LARGEST:
+        if len(body) > bounds.largest:
             raise HTTPException(413)
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=bounds.fields, errors="strict")
     except ValueError:
         raise HTTPException(400) from None
     if len({name for name, _ in pairs}) != len(pairs):

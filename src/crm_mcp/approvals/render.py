@@ -7,7 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from .session import Session
-from .text import visible
+from .text import has_hidden, visible
+from .trail import may_see
 
 HERE = Path(__file__).parent
 _ENVIRONMENT = Environment(
@@ -18,11 +19,14 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["visible"] = visible
+_ENVIRONMENT.filters["hides"] = has_hidden
 
 
 def page(template: str, session: Session | None, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a page for whoever is signed in."""
-    return HTMLResponse(_ENVIRONMENT.get_template(template).render(session=session, **values), status)
+    searches = session is not None and may_see(session.who)
+    shown = _ENVIRONMENT.get_template(template).render(session=session, searches=searches, **values)
+    return HTMLResponse(shown, status)
 
 
 def message(

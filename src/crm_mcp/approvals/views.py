@@ -5,27 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from .. import ids, policy
+from .. import ids
 from ..principal import Principal
+from . import risk
 from .cells import moment, money, relative, zone_of
+from .chip import Chip, Tone
 from .diff import Change, Line, changes_of, moved_of
 from .executor import Shown
 from .letter import TOOL, Sheet, sheet_of
 from .record import Record, record_of
 from .text import has_hidden, label
 
-Tone = Literal["quiet", "warn", "danger", "good"]
 TONES: Mapping[str, Tone] = {"approved": "good", "rejected": "danger", "failed": "danger", "stale": "warn"}
-_SOON = 2 * 3600
-_SURE = policy.Policy().hold_below_confidence
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    text: str
-    tone: Tone = "quiet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +97,11 @@ def item_of(row: Mapping[str, Any], who: Principal, now: datetime) -> Item:
         summary=str(row["summary"]),
         amount=None if row["amount"] is None else money(row["amount"], who.currency),
         requester=str(row["requester_name"]),
-        agent=_agent(row["agent"]),
+        agent=agent_name(row["agent"]),
         approver=row.get("approver_name"),
         state=Chip("waiting" if state == "pending" else state, TONES.get(state, "quiet")),
         reason=row.get("decision_reason"),
-        chips=_risks(row, who, now),
+        chips=risk.chips(risk.risks_of(row, who, now), row),
         created=time_of(row["created_at"], zone, now),
         expires=time_of(row["expires_at"], zone, now),
         decided=None if decided is None else time_of(decided, zone, now),
@@ -148,37 +141,15 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
     )
 
 
-def _agent(name: str | None) -> str | None:
+def agent_name(name: str | None) -> str | None:
     return None if name is None else f"{label(name)} agent"
 
 
 def _author(row: Mapping[str, Any]) -> str:
     """Return who wrote a draft's texts: the named agent, else the program that asked."""
     client = row.get("client")
-    return (_agent(row["agent"]) or "an AI client") + (f", {client}" if client else "")
+    return (agent_name(row["agent"]) or "an AI client") + (f", {client}" if client else "")
 
 
 def _percent(share: object) -> str:
     return f"{Decimal(str(share)) * 100:.0f} %"
-
-
-def _risks(row: Mapping[str, Any], who: Principal, now: datetime) -> list[Chip]:
-    if row["state"] != "pending":
-        return []
-    chips: list[Chip] = []
-    if has_hidden([row["summary"], row.get("reason")]):
-        chips.append(Chip("hidden characters", "danger"))
-    if row["verdict"] == "deletes":
-        chips.append(Chip("deletes", "danger"))
-    if "the policy" in str(row["verdict"]):
-        chips.append(Chip("changes the policy", "warn"))
-    if row["amount"] is not None and who.may_approve and row["amount"] > who.approval_limit:
-        chips.append(Chip("over your limit", "warn"))
-    if row["amount"] is None and "exchange rate" in str(row["verdict"]):
-        chips.append(Chip("amount unknown", "warn"))
-    confidence = row.get("confidence")
-    if confidence is not None and Decimal(str(confidence)) < _SURE:
-        chips.append(Chip(f"agent {_percent(confidence)} sure", "warn"))
-    if (row["expires_at"] - now).total_seconds() < _SOON:
-        chips.append(Chip("expires soon", "warn"))
-    return chips

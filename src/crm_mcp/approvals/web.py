@@ -11,7 +11,8 @@ from .answers import fell, http_error
 from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
-from .pages import deciding, listing, mailing, passkeys, signing
+from .live import Live
+from .pages import auditing, deciding, editing, listing, mailing, passkeys, signing, watching
 from .postern import Postern
 from .render import HERE
 from .sign_in_mail import Mailer
@@ -24,13 +25,14 @@ _STATIC = {
 }
 
 
-def build_page(db: Database, *, origin: str, mailer: Mailer | None = None) -> Starlette:
+def build_page(db: Database, *, origin: str, mailer: Mailer | None = None, live: Live | None = None) -> Starlette:
     """Return the page as an application.
 
-    `db` connects as crm_approver; `origin` is where browsers find it; `mailer` sends links to who asks for one.
+    `db` connects as crm_approver; `origin` is where browsers find it; `mailer` sends links to who asks for one;
+    `live` tells open pages what moved, without it they are reloaded by hand.
     """
     origin = origin.rstrip("/")
-    desk = Desk(db, Executor(db), origin, Postern(db, mailer, origin))
+    desk = Desk(db, Executor(db), origin, Postern(db, mailer, origin), live)
     app = Starlette(
         routes=[at.route(desk) for at in ROUTES],
         middleware=[Middleware(Guard, origin=desk.origin, fallback=fell)],
@@ -59,5 +61,8 @@ ROUTES: Routes = (
     *signing.ROUTES,
     *listing.ROUTES,
     *deciding.ROUTES,
+    *editing.ROUTES,
     *mailing.ROUTES,
+    *watching.ROUTES,
+    *auditing.ROUTES,
 )

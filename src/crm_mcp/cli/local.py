@@ -75,10 +75,12 @@ async def _serve_page(
 ) -> None:
     import uvicorn
 
+    from ..approvals.live import STREAM, Live
     from ..approvals.web import build_page
 
     db = Database(conninfo(known, "crm_approver"))
-    page = build_page(db, origin=here.origin, mailer=mailer_of(known))
+    live = Live(db, db.news())
+    page = build_page(db, origin=here.origin, mailer=mailer_of(known), live=live)
     touched = time.monotonic()
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
@@ -86,7 +88,8 @@ async def _serve_page(
         if scope["type"] == "http" and scope["path"] == IDENTITY:
             await PlainTextResponse(here.word)(scope, receive, send)
             return
-        touched = time.monotonic()
+        if scope.get("path") != STREAM:  # a page that is left open asks again by itself
+            touched = time.monotonic()
         await page(scope, receive, send)
 
     async def stop_when_idle(patience: float) -> None:
@@ -96,7 +99,12 @@ async def _serve_page(
             left = touched + patience - time.monotonic()
         server.should_exit = True
 
-    server = uvicorn.Server(
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: Any = None) -> None:
+            live.close()
+            await super().shutdown(sockets)
+
+    server = Server(
         uvicorn.Config(
             front,
             log_level="warning",

@@ -1,5 +1,6 @@
 """One draft: seen by the approver's own run of it, then approved, rejected, withdrawn, or undone once approved."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.exceptions import HTTPException
@@ -10,12 +11,17 @@ from ...errors import Refusal
 from .. import group, keyring, letter, receipt
 from .. import undo as undoing
 from ..answers import LATE, STATUS
+from ..cells import zone_of
+from ..course import course_of
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
+from ..diff import Change, changes_of
+from ..editing import may_edit
 from ..executor import Outcome
 from ..forms import reason_of
 from ..passkey import Signature, party_of
 from ..render import page
 from ..session import Session, digest_of
+from ..trail import may_see
 from ..views import draft_of
 
 
@@ -33,6 +39,7 @@ async def show(
     late: bool = False,
     reason: str = "",
     reason_problem: str | None = None,
+    moved: Sequence[Change] = (),
 ) -> Response:
     """Show a draft with all that a decision needs, and what was wrong with the last one."""
     shown = await desk.visible(who, draft)
@@ -43,6 +50,7 @@ async def show(
     email = letter.email_in(shown.draft)
     post = None if email is None else await letter.post_of(desk.db, who.who, email, now)
     is_mine = shown.draft["approver"] == who.who.user
+    course = await course_of(desk.db, who.who, shown.draft, now)
     together = await group.members(desk.db, who.who, draft) if seen.is_waiting and seen.letter else []
     has_passkey = shown.passkey is not None and bool((await keyring.keyring(desk.db, who.who)).own)
     return page(
@@ -60,6 +68,11 @@ async def show(
         reason=reason,
         reason_problem=reason_problem,
         is_mine=is_mine,
+        course=course,
+        moved=moved,
+        may_edit=seen.is_waiting and may_edit(who.who, shown.draft["requester"]),
+        version=shown.draft["version"],
+        call=shown.draft["decided_call"] or shown.draft["call_id"] if may_see(who.who) else None,
         late=late and not seen.is_waiting and not is_mine,
     )
 
@@ -110,7 +123,12 @@ async def undo(desk: Desk, request: Request, who: Session) -> Response:
     try:
         return RedirectResponse(address_of(await undoing.propose(desk.db, who.who, draft, reason)), 303)
     except Refusal as no:
-        return await refused(desk, who, draft, no)
+        if no.error != "CHANGED_SINCE":
+            return await refused(desk, who, draft, no)
+    rows = await undoing.moved(desk.db, who.who, draft)
+    moved = changes_of(rows, who.who.currency, zone_of(who.who.timezone))
+    problem = "What it did was changed again since. Undo that first, or change it anew; below is what moved."
+    return await show(desk, who, draft, status=409, problem=problem, reason=reason, moved=moved)
 
 
 def _signature(desk: Desk, request: Request, who: Session) -> Signature | None:

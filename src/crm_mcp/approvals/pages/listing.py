@@ -5,26 +5,44 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import receipt
+from .. import past, queue, risk
+from ..asking import Asked
 from ..desk import Desk, Routes, SignedIn
 from ..render import page
 from ..session import Session
-from ..views import item_of
 
 
-async def queue(desk: Desk, request: Request, who: Session) -> Response:
-    return await _list(desk, who, waiting=True)
+async def waiting(desk: Desk, request: Request, who: Session) -> Response:
+    asked = Asked(request.query_params, queue.FIELDS)
+    found = await queue.waiting(desk.db, who.who, asked, _after(request), datetime.now(UTC))
+    return page(
+        "queue.html",
+        who,
+        status=422 if asked.problems else 200,
+        queue=found,
+        asked=asked,
+        rules=risk.rules(who.who),
+        next=asked.link("/", after=found.after) if found.after else None,
+        start=asked.link("/"),
+    )
 
 
 async def history(desk: Desk, request: Request, who: Session) -> Response:
-    return await _list(desk, who, waiting=False)
+    asked = Asked(request.query_params, past.FIELDS)
+    found = await past.past(desk.db, who.who, asked, _after(request), datetime.now(UTC))
+    return page(
+        "history.html",
+        who,
+        status=422 if asked.problems else 200,
+        past=found,
+        asked=asked,
+        next=asked.link("/history", after=found.after) if found.after else None,
+        start=asked.link("/history"),
+    )
 
 
-async def _list(desk: Desk, who: Session, *, waiting: bool) -> Response:
-    rows, now = await desk.executor.queue(who.who, waiting=waiting), datetime.now(UTC)
-    if not receipt.sees_every_draft(who.who):
-        rows = [row for row in rows if row["requester"] == who.who.user]
-    return page("list.html", who, waiting=waiting, items=[item_of(row, who.who, now) for row in rows])
+def _after(request: Request) -> str:
+    return request.query_params.get("after", "")[:100]
 
 
-ROUTES: Routes = (SignedIn("/", queue), SignedIn("/history", history))
+ROUTES: Routes = (SignedIn("/", waiting), SignedIn("/history", history))

@@ -26,13 +26,13 @@ function once(event) {
     return;
   }
   form.dataset.sent = "yes";
-  form.querySelector("button").setAttribute("aria-busy", "true");
+  (event.submitter || form.querySelector("button")).setAttribute("aria-busy", "true");
 }
 
 function again() {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
-    form.querySelector("button").removeAttribute("aria-busy");
+    for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
   }
 }
 
@@ -40,8 +40,175 @@ function opened(event) {
   if (event.target.matches("details.reject") && event.target.open) event.target.querySelector("textarea, input:not([type='hidden'])")?.focus();
 }
 
+function say(text) {
+  const live = document.getElementById("live");
+  if (live) live.textContent = text;
+}
+
+// Filters: empty fields stay out of the address.
+function filtered(event) {
+  if (!event.target.matches("form[data-filter]")) return;
+  for (const field of event.target.elements) field.disabled = field.name !== "" && field.value === "";
+}
+
+// The queue: replaced by what it is now, with the focus where it was.
+function drafts() {
+  return new Set([...document.querySelectorAll("#queue-list [data-draft]")].map((row) => row.dataset.draft));
+}
+
+async function refreshQueue() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const before = drafts();
+  const focused = document.activeElement && document.activeElement.id;
+  for (const id of ["queue-head", "queue-list", "filters"]) {
+    const now = document.getElementById(id);
+    const next = fresh.getElementById(id);
+    if (id === "filters" && now && (now.querySelector("details").open || now.contains(document.activeElement))) continue;
+    if (now && next && !now.isEqualNode(next)) now.replaceWith(document.adoptNode(next));
+  }
+  if (!document.getElementById("filters") && fresh.getElementById("filters")) {
+    document.getElementById("queue-list").before(document.adoptNode(fresh.getElementById("filters")));
+  }
+  document.title = fresh.title;
+  tick();
+  const after = drafts();
+  if (focused && document.activeElement === document.body) {
+    const again = document.getElementById(focused) || document.querySelector("#queue-list a") || document.getElementById("main");
+    again.focus({ preventScroll: true });
+  }
+  const came = [...after].filter((draft) => !before.has(draft)).length;
+  const went = [...before].filter((draft) => !after.has(draft)).length;
+  for (const draft of after) {
+    if (!before.has(draft)) document.querySelector(`#queue-list [data-draft="${draft}"]`).classList.add("new");
+  }
+  const parts = [];
+  if (came) parts.push(`${came} new`);
+  if (went) parts.push(`${went} gone`);
+  if (parts.length) say(`The list has changed: ${parts.join(", ")}.`);
+}
+
+// An open draft or its form: told when it is not what waits any more.
+const MEANWHILE = {
+  approved: "approved", rejected: "rejected", discarded: "withdrawn", expired: "expired",
+  stale: "found to have changed", superseded: "replaced by a newer draft", failed: "given up after crashes",
+};
+
+async function lookAgain(place) {
+  const draft = place.dataset.draft;
+  const answer = await fetch(`/drafts/${draft}/standing`);
+  if (!answer.ok) return;
+  const now = await answer.json();
+  if (now.state === "pending" && String(now.version) === place.dataset.version) return;
+  const how = now.state === "pending" ? "edited" : MEANWHILE[now.state] || now.state;
+  const by = now.by && now.state !== "pending" ? ` by ${now.by}` : "";
+  const said = `This was ${how} meanwhile${by}.`;
+  if (place.matches("form")) {
+    say(`${said} What you typed is kept.`);
+    let note = document.getElementById("meanwhile");
+    if (!note) {
+      note = document.createElement("div");
+      note.id = "meanwhile";
+      note.className = "banner warn";
+      place.before(note);
+    }
+    note.textContent = `${said} What you typed is kept here.`;
+    return;
+  }
+  const banner = document.getElementById("moved");
+  if (!banner || place.dataset.moved === `${now.state}${now.version}`) return;
+  place.dataset.moved = `${now.state}${now.version}`;
+  const link = document.createElement("a");
+  link.href = `/drafts/${draft}`;
+  link.textContent = "See it as it is now";
+  const strong = document.createElement("strong");
+  strong.textContent = said;
+  banner.replaceChildren(strong, " ", link);
+  banner.hidden = false;
+  for (const button of document.querySelectorAll(".decide button, .decide textarea")) button.disabled = true;
+  for (const more of document.querySelectorAll(".decide a.button, .decide details")) more.remove();
+}
+
+function listen() {
+  const list = document.querySelector('[data-live="queue"]');
+  const place = document.querySelector('[data-live="draft"][data-state="pending"], form.editing[data-draft]');
+  if (!(list || place) || !window.EventSource) return;
+  let source = null;
+  let busy = false;
+  let more = false;
+  async function heard(event) {
+    if (place && event.data !== "all" && !event.data.split(" ").includes(place.dataset.draft)) return;
+    if (busy) {
+      more = true;
+      return;
+    }
+    busy = true;
+    try {
+      do {
+        more = false;
+        await (list ? refreshQueue() : lookAgain(place));
+      } while (more);
+    } catch {
+      // the next event tries again
+    } finally {
+      busy = false;
+    }
+  }
+  function follow() {
+    if (document.hidden) {
+      if (source) source.close();
+      source = null;
+    } else if (!source) {
+      source = new EventSource("/news");
+      source.addEventListener("drafts", heard);
+    }
+  }
+  follow();
+  document.addEventListener("visibilitychange", follow);
+  window.addEventListener("pagehide", () => source && source.close());
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    source = null;
+    follow();
+  });
+}
+
+// Rows of a form: one more without a round trip, one less at once.
+function rows(event) {
+  const more = event.target.closest("button.more");
+  if (!more) return;
+  const group = more.closest("[data-rows]");
+  const all = group.querySelectorAll("[data-row]");
+  if (!all.length) return;
+  event.preventDefault();
+  const last = all[all.length - 1];
+  const row = last.cloneNode(true);
+  const name = group.dataset.rows;
+  const number = all.length;
+  const moved = (text) => text.replace(new RegExp(`^((?:a\\.)?${name}\\.)\\d+`), `$1${number}`);
+  for (const part of row.querySelectorAll("[id], [name], [for]")) {
+    for (const attribute of ["id", "name", "for"]) {
+      if (part.hasAttribute(attribute)) part.setAttribute(attribute, moved(part.getAttribute(attribute)));
+    }
+  }
+  for (const field of row.querySelectorAll("input, select, textarea")) {
+    if (field.type === "checkbox") field.checked = false;
+    else field.value = "";
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+  for (const note of row.querySelectorAll(".hint.named, .hint.hides, .wrong")) note.remove();
+  for (const said of row.querySelectorAll(".sr")) said.textContent = said.textContent.replace(/\d+/, number + 1);
+  last.after(row);
+  row.querySelector("input, select, textarea").focus();
+}
+
 tick();
 setInterval(tick, 20000);
+listen();
 document.addEventListener("submit", once);
+document.addEventListener("submit", filtered);
+document.addEventListener("click", rows);
 document.addEventListener("toggle", opened, true);
 window.addEventListener("pageshow", again);
