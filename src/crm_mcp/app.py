@@ -43,8 +43,9 @@ class App:
     """Called with a draft's number once it waits: the local home opens its page."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
+    flusher: Flusher | None = None
+    """Of the process, where it serves several clients; else made with the first read."""
     _db: Database | None = None
-    _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -83,13 +84,13 @@ class App:
         if self.sync_reads:
             await db.alone(call.principal.org, statement)
             return
-        if self._flusher is None:
-            self._flusher = Flusher(db)
-        self._flusher.add(statement)
+        if self.flusher is None:
+            self.flusher = Flusher(db)
+        self.flusher.add(statement)
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
-        if self._flusher is not None:
-            await self._flusher.flush()
+        if self.flusher is not None:
+            await self.flusher.flush()
         if self._db is not None:
             await self._db.close()

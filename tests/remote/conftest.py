@@ -1,0 +1,26 @@
+"""One HTTP server for the session, and keys of people of both orgs."""
+
+from collections.abc import AsyncGenerator, Callable, Generator
+
+import httpx2
+import pytest
+from remote_server import Remote, make_key, remote
+
+from crm_mcp.embedded import Home
+
+
+@pytest.fixture(scope="session")
+def server(home: Home) -> Generator[Remote]:
+    with remote(home, "--requests-per-minute", "100000") as running:
+        yield running
+
+
+@pytest.fixture
+def key_of(home: Home) -> Callable[..., str]:
+    return lambda email="sam@demo.example", org="demo", **options: make_key(home, email, org, **options)
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+        yield client
