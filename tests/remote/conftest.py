@@ -1,6 +1,7 @@
 """One HTTP server for the session, and keys of people of both orgs."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
 
 import httpx2
 import pytest
@@ -24,3 +25,15 @@ def key_of(home: Home) -> Callable[..., str]:
 async def http() -> AsyncGenerator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def order(owner_asks: Callable[..., Any]) -> dict[str, Any]:
+    """Return arguments of an order that is held."""
+    demo = "select id from crm.orgs where slug = 'demo'"
+    customer = owner_asks(f"select min(id) from crm.customers where org_id = ({demo}) and archived_at is null")
+    product = owner_asks(
+        f"select min(id) from crm.products where org_id = ({demo}) and not discontinued and currency = 'EUR'"
+    )
+    lines = [{"product": f"prod_{product}", "quantity": 1}]
+    return {"customer": f"cust_{customer}", "lines": lines, "reason": "they asked"}

@@ -8,7 +8,8 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
+import uuid
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -105,6 +106,27 @@ def revoke(home: Home, key: str) -> None:
     digest = hashlib.sha256(hashlib.sha256(key.encode()).digest()).digest()
     with psycopg.connect(home.conninfo("crm_owner")) as conn:
         conn.execute("update crm.api_keys set revoked_at = now() where digest = %s", (digest,))
+
+
+def member(home: Home, role: str) -> tuple[str, Callable[[str, object], None]]:
+    """Make a person of the demo org; return their address, and what changes a column of their membership."""
+    email = f"{uuid.uuid4().hex}@demo.example"
+
+    def tell(sql: str, value: object = None) -> None:
+        with psycopg.connect(home.conninfo("crm_owner")) as conn:
+            conn.execute(sql, {"email": email, "value": value})  # type: ignore[arg-type]
+
+    def change(column: str, value: object) -> None:
+        whose = "user_id = (select id from crm.users where email = %(email)s)"
+        tell(f"update crm.memberships set {column} = %(value)s where {whose}", value)
+
+    tell("insert into crm.users(email, name) values (%(email)s, 'Chan Ging')")
+    tell(
+        "insert into crm.memberships(org_id, user_id, role) select o.id, u.id, %(value)s"
+        " from crm.orgs o, crm.users u where o.slug = 'demo' and u.email = %(email)s",
+        role,
+    )
+    return email, change
 
 
 @asynccontextmanager

@@ -36,9 +36,10 @@ Proven = tuple[Served, Principal]
 class _Answered(Exception):
     """The request is answered here."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, *, is_read: bool = False) -> None:
+        """`is_read`: nothing of the request is left to be read."""
         super().__init__(response.status_code)
-        self.response = response
+        self.response, self.is_read = response, is_read
 
 
 class Front:
@@ -87,6 +88,8 @@ class Front:
             try:
                 await self._answer(scope, receive, sent)
             except _Answered as answered:
+                if not answered.is_read and not _has_no_body(scope):
+                    await _read(receive, Headers(scope=scope), limits.BODY)
                 await answered.response(scope, receive, sent)
         except Exception as problem:
             logger().error("request crashed", path=scope["path"][:100], exc_info=problem)
@@ -112,9 +115,9 @@ class Front:
             raise _Answered(unavailable("The server is stopping. Try again in a few seconds."))
         served = await self._served(headers, peer_of(scope, headers, self._behind_proxy))
         with self._admitted(served, scope, headers):
-            body = await _body(scope, receive, headers)
+            body = await _body(receive, headers)
             if served.is_over:
-                raise _Answered(unauthorized(True))
+                raise _Answered(unauthorized(True), is_read=True)
             await served.answer(scope, body, send)
 
     @contextmanager
@@ -253,38 +256,49 @@ def _has_no_body(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
-async def _body(scope: Scope, receive: Receive, headers: Headers) -> Receive:
+async def _body(receive: Receive, headers: Headers) -> Receive:
     """Read a request whole, within its size and time; return what gives it out again."""
+    body, is_whole = await _read(receive, headers, limits.WASTE)
+    if body is None:
+        raise _Answered(said(413, _TOO_LARGE), is_read=True)
+    if not is_whole:
+        raise _Answered(said(408, "The request did not arrive in time."), is_read=True)
+    left = deque[Message]([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def again() -> Message:
+        return left.popleft() if left else await receive()
+
+    return again
+
+
+async def _read(receive: Receive, headers: Headers, most: int) -> tuple[bytes | None, bool]:
+    """Read a request's body, up to `most` bytes; return it, None where it is too large, and whether it is whole.
+
+    What is too large is read on and thrown away: a client that is still sending would lose the answer. One that asks
+    before it sends is not told to go on.
+    """
     declared = headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limits.BODY and "expect" in headers:
-        raise _Answered(said(413, _TOO_LARGE))  # the client waits for a word before it sends
+    if "expect" in headers and (not declared.isdecimal() or int(declared) > limits.BODY):
+        return None, False
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(limits.BODY_SECONDS):
-            while True:
+            while size <= most:
                 message = await receive()
                 if message["type"] != "http.request":
-                    break
+                    return None if size > limits.BODY else b"", False
                 part: bytes = message.get("body", b"")
                 size += len(part)
                 if size <= limits.BODY:
                     parts.append(part)
                 else:
                     parts.clear()
-                if size > limits.WASTE or not message.get("more_body", False):
-                    break
+                if not message.get("more_body", False):
+                    return None if size > limits.BODY else b"".join(parts), True
     except TimeoutError:
-        if size <= limits.BODY:
-            raise _Answered(said(408, "The request did not arrive in time.")) from None
-    if size > limits.BODY:
-        raise _Answered(said(413, _TOO_LARGE))
-    left = deque[Message]([{"type": "http.request", "body": b"".join(parts), "more_body": False}])
-
-    async def again() -> Message:
-        return left.popleft() if left else await receive()
-
-    return again
+        pass
+    return None if size > limits.BODY else b"", False
 
 
 _TOO_LARGE = f"A request may have {limits.BODY >> 20} MB."
