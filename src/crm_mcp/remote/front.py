@@ -18,13 +18,13 @@ from ..errors import DatabaseUnavailable, NobodyThere, refusal_for
 from ..log import logger
 from ..principal import Agent, Principal
 from . import limits
+from .address import PATH
 from .answers import said, too_many, unauthorized, unavailable
 from .bearer import key_in, peer_of
 from .guard import Guard
 from .limits import Failures
 from .served import Served
 
-PATH = "/mcp"
 PROBE_SECONDS = 2
 """How long /readyz waits for the database."""
 ROUND = 30

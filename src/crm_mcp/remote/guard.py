@@ -1,6 +1,5 @@
 """The names that this server answers to: a page of another site, or a name rebound to this address, gets nothing."""
 
-import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -8,26 +7,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
+from .address import LOOPBACK, netloc
 from .answers import said
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _USUAL = (80, 443)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a name or an address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def netloc(host: str, port: int | None = None) -> str:
-    """Return a host as it stands in a URL."""
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port is None else f"{shown}:{port}"
 
 
 class Guard:

@@ -19,8 +19,9 @@ from ..db import Database
 from ..log import logger
 from ..principal import Agent
 from . import limits
-from .front import PATH, Front
-from .guard import Guard, is_loopback, netloc
+from .address import PATH, is_loopback, netloc
+from .front import Front
+from .guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
