@@ -16,6 +16,14 @@ def server(home: Home) -> Generator[Remote]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def strict(home: Home) -> Generator[Remote]:
+    """A server that narrows its clients, is reached through a proxy, and allows a key five requests a minute."""
+    words = ["--read-only", "--agent", "analytics", "--requests-per-minute", "5"]
+    with remote(home, *words, "--behind-proxy", "--allowed-host", "crm.example.com") as running:
+        yield running
+
+
 @pytest.fixture
 def key_of(home: Home) -> Callable[..., str]:
     return lambda email="sam@demo.example", org="demo", **options: make_key(home, email, org, **options)

@@ -20,7 +20,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from crm_mcp.embedded import Home
 
-PATIENCE = 30
+PATIENCE = 60
+CONNECT = ["-m", "crm_mcp", "connect"]
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},

@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager
 import mcp.types as t
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from remote_server import PATIENCE, Remote, environment, make_key, member, remote, revoke, until
+from remote_server import CONNECT, PATIENCE, Remote, environment, make_key, member, remote, revoke, until
 
 from crm_mcp.remote.bridge import UrlInvalid, checked
 
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"])
-CONNECT = ["-m", "crm_mcp", "connect"]
 
 
 @asynccontextmanager
@@ -72,8 +71,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server(home, server, key_of,
 
 
 @BOTH
-async def test_a_server_that_was_killed_and_started_again_is_found_again(home, key_of, mode):
-    key = key_of()
+async def test_a_server_that_was_killed_and_started_again_is_found_again(home, mode):
     first = Remote(home)
     address = f"127.0.0.1:{first.port}"
     heard = []
@@ -176,7 +174,7 @@ def test_answers_are_waited_for_when_the_client_closes_its_end(home, server, key
 
 def test_without_a_key_nothing_is_started(home, server):
     assert "set CRM_API_KEY" in run(home, server.url, None)[1]
-    assert "does not hold a key" in run(home, server.url, "", CRM_API_KEY="crm_ä\n")[1]
+    assert "does not hold a key" in run(home, server.url, "crm_ä")[1]
 
 
 def test_a_url_that_would_give_the_key_away_is_refused_without_being_repeated():

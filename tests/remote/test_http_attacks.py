@@ -5,7 +5,7 @@ import json
 import socket
 
 import pytest
-from remote_server import ACCEPT, asked, headed, remote, revoke, whoami
+from remote_server import ACCEPT, asked, headed, revoke, whoami
 
 from crm_mcp.remote import limits
 
@@ -78,13 +78,11 @@ async def test_pages_of_other_origins_are_refused_and_clients_without_one_are_no
     assert (await whoami(http, server, key)).status_code == 200
 
 
-async def test_a_name_behind_a_proxy_is_answered_once_it_is_allowed(home, key_of, http):
-    with remote(home, "--allowed-host", "crm.example.com", "--behind-proxy") as proxied:
-        key = key_of()
-        for host, status in {"crm.example.com": 200, "CRM.example.com:443": 200, "crm.example.com:9": 421}.items():
-            assert (await whoami(http, proxied, key, host=host)).status_code == status
-        told = await whoami(http, proxied, key, host="crm.example.com", origin="https://crm.example.com")
-        assert told.status_code == 200
+async def test_a_name_behind_a_proxy_is_answered_once_it_is_allowed(strict, key_of, http):
+    for host, status in {"crm.example.com": 200, "CRM.example.com:443": 200, "crm.example.com:9": 421}.items():
+        assert (await whoami(http, strict, key_of(), host=host)).status_code == status
+    told = await whoami(http, strict, key_of(), host="crm.example.com", origin="https://crm.example.com")
+    assert told.status_code == 200
 
 
 async def test_ten_megabytes_are_refused_and_the_next_request_is_answered(server, key_of, http):
@@ -166,24 +164,24 @@ async def test_only_mcp_and_health_are_there(server, key_of, http):
     assert (await http.put(server.url, headers={"authorization": f"Bearer {key_of()}"})).status_code == 405
 
 
-async def test_a_key_that_asks_too_often_waits_and_others_do_not(home, key_of, http):
-    with remote(home, "--requests-per-minute", "5") as strict:
-        greedy, other = key_of(), key_of("fin@demo.example")
-        told = [await whoami(http, strict, greedy) for _ in range(7)]
-        assert [one.status_code for one in told[:5]] == [200] * 5
-        assert told[6].status_code == 429 and 1 <= int(told[6].headers["retry-after"]) <= 60
-        assert (await whoami(http, strict, other)).status_code == 200
+async def test_a_key_that_asks_too_often_waits_and_others_do_not(strict, key_of, http):
+    greedy, other = key_of(), key_of("fin@demo.example")
+    told = [await whoami(http, strict, greedy) for _ in range(7)]
+    assert [one.status_code for one in told[:5]] == [200] * 5
+    assert told[6].status_code == 429 and 1 <= int(told[6].headers["retry-after"]) <= 60
+    assert (await whoami(http, strict, other)).status_code == 200
 
 
-async def test_a_peer_that_tries_keys_waits_and_a_key_in_use_goes_on(home, key_of, http):
-    with remote(home) as fresh:
-        good = key_of()
-        assert (await whoami(http, fresh, good)).status_code == 200
-        told = [await whoami(http, fresh, f"crm_{n:043d}") for n in range(22)]
-        assert [one.status_code for one in told[:20]] == [401] * 20
-        assert told[21].status_code == 429 and int(told[21].headers["retry-after"]) >= 1
-        assert (await whoami(http, fresh, good)).status_code == 200
-        assert (await whoami(http, fresh, key_of())).status_code == 429
+async def test_a_peer_that_tries_keys_waits_and_a_key_in_use_goes_on(strict, key_of, http):
+    peer = {"x-forwarded-for": "8.8.8.8, 192.0.2.7"}
+    good = key_of()
+    assert (await whoami(http, strict, good, **peer)).status_code == 200
+    told = [await whoami(http, strict, f"crm_{n:043d}", **peer) for n in range(30)]
+    assert [one.status_code for one in told[:20]] == [401] * 20
+    assert told[29].status_code == 429 and int(told[29].headers["retry-after"]) >= 1
+    assert (await whoami(http, strict, good, **peer)).status_code == 200
+    assert (await whoami(http, strict, key_of(), **peer)).status_code == 429
+    assert (await whoami(http, strict, key_of(), **{"x-forwarded-for": "192.0.2.8"})).status_code == 200
 
 
 async def test_a_key_has_so_many_requests_answered_at_once(server, key_of, order, http):

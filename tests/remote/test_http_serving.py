@@ -6,7 +6,7 @@ import uuid
 import pytest
 from mcp import MCPError
 from mcp.types import Implementation
-from remote_server import asked, client_of, headed, make_key, member, remote, revoke, until, whoami
+from remote_server import asked, client_of, headed, make_key, member, revoke, until, whoami
 
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"])
 OTTO = ("otto@other.example", "other")
@@ -43,13 +43,12 @@ async def test_a_key_sees_the_tools_of_its_role_and_of_its_agent(server, key_of,
     assert seen["agent"] < seen["sales"] | {"run_report"} and "create_order_draft" not in seen["agent"]
 
 
-async def test_the_flags_narrow_every_client_and_no_key_widens_them(home, key_of, http):
-    with remote(home, "--read-only", "--agent", "analytics") as narrow:
-        async with client_of(narrow, key_of("ada@demo.example")) as client:
-            tools = (await client.list_tools()).tools
-            assert tools and all(tool.annotations.read_only_hint for tool in tools)
-            assert (await called(client, "whoami"))["me"]["agent"] == "analytics"
-        assert (await whoami(http, narrow, key_of("ada@demo.example", agent="order"))).status_code == 401
+async def test_the_flags_narrow_every_client_and_no_key_widens_them(strict, key_of, http):
+    async with client_of(strict, key_of("ada@demo.example")) as client:
+        tools = (await client.list_tools()).tools
+        assert tools and all(tool.annotations.read_only_hint for tool in tools)
+        assert (await called(client, "whoami"))["me"]["agent"] == "analytics"
+    assert (await whoami(http, strict, key_of("ada@demo.example", agent="order"))).status_code == 401
 
 
 @BOTH
