@@ -193,6 +193,7 @@ class Http(httpx2.AsyncClient):
         super().__init__(
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30, read=300),
+            verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE counts, for a certificate of one's own
             trust_env=not is_near,  # a proxy of the environment is no way to this machine
             limits=httpx2.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=30),
         )
