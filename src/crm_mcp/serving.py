@@ -84,13 +84,13 @@ def page_url(settings: Settings) -> Callable[[], str]:
     return lambda: (configured or follow().origin).rstrip("/")
 
 
-def server_entry(words: Sequence[str], chosen_home: str | None) -> dict[str, Any]:
+def server_entry(words: Sequence[str], chosen_home: str | None, command: str = "serve") -> dict[str, Any]:
     """Return how a client starts this very installation; the home is named only where it was chosen.
 
     It names this interpreter, since a client's PATH is not a shell's, and -P keeps modules from being found in the
     folder that the client starts it in, which is whatever project is open.
     """
-    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", "serve", *words]}
+    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", command, *words]}
     if chosen_home:
         entry["env"] = {"CRM_HOME": chosen_home}
     return entry

@@ -14,7 +14,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from remote_server import CONNECT, PATIENCE, Remote, environment, make_key, member, remote, revoke, until
 
-from crm_mcp.remote.bridge import UrlInvalid, checked
+from crm_mcp.remote.address import UrlInvalid, checked
 
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"])
 

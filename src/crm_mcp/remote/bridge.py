@@ -31,7 +31,7 @@ from ..config import Settings
 from ..jsonvalue import is_object
 from ..log import logger
 from ..stdio import stdio
-from .address import PATH, is_loopback
+from .address import PATH, UrlInvalid, checked, is_loopback
 
 RETURNS = 20
 """Seconds for which a request waits for a server that was there before."""
@@ -50,31 +50,6 @@ _ASKS_ONLY = frozenset(
     }
 )
 """Methods that may be sent twice: where the connection breaks, whether a call was carried out is not known."""
-
-
-class UrlInvalid(Exception):
-    """A URL that cannot be, or must not be, connected to; the text says why, without the URL."""
-
-
-def checked(url: str) -> str:
-    """Return the URL of a server's MCP endpoint.
-
-    Raises:
-        UrlInvalid: it is none, holds a secret, or would carry the key in the clear.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise UrlInvalid("That is not a URL; it looks like https://crm.example.com/mcp.") from None
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise UrlInvalid("That is not a URL of http or https; it looks like https://crm.example.com/mcp.")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise UrlInvalid("Leave user, password, query and fragment out of the URL; the key comes from CRM_API_KEY.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise UrlInvalid(f"The key would travel to {host} in the clear. Use https; http is for this machine alone.")
-    return parts._replace(path=PATH if parts.path in ("", "/") else parts.path).geturl()
 
 
 def main(words: Sequence[str]) -> None:
