@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -30,7 +30,6 @@ PROBE_SECONDS = 2
 ROUND = 30
 """Seconds between two looks at keys that only listen."""
 _HEADERS = {"X-Content-Type-Options": "nosniff"}
-Proven = tuple[Served, Principal]
 
 
 class _Answered(Exception):
@@ -60,7 +59,8 @@ class Front:
     ) -> None:
         self._db, self._app_for, self._guard, self._agent = db, app_for, guard, agent
         self._per_minute, self._behind_proxy = per_minute, behind_proxy
-        self._keys: OrderedDict[bytes, Served] = OrderedDict()
+        self.keys: dict[bytes, Served] = {}
+        """The servers of keys that signed somebody in, by their SHA-256."""
         self._proofs: dict[bytes, auth.Proof] = {}
         self._failures = Failures()
         self._probe: asyncio.Task[str | None] | None = None
@@ -146,7 +146,7 @@ class Front:
         """Return the server of the key that a request bears, made for a key that signs somebody in."""
         key = key_in(headers)
         digest = hashlib.sha256(key.encode()).digest() if key else b""
-        known = self._keys.get(digest)
+        known = self.keys.get(digest)
         if known is None and (wait := self._failures.wait(peer, time.monotonic())):
             raise _Answered(too_many("Too many requests without a valid key. Wait a little.", wait))
         if key is None:
@@ -168,17 +168,17 @@ class Front:
             if refusal is None:
                 raise
             raise _Answered(unavailable(f"{refusal.error}: {refusal.hint}")) from None
-        return self._keys.get(digest) or self._remember(digest, proof, who)
+        return self.keys.get(digest) or self._remember(digest, proof, who)
 
     def _remember(self, digest: bytes, proof: auth.Proof, who: Principal) -> Served:
         served = Served(
             lambda: self._app_for(Client(proof, principal=who, org=who.org)), self._per_minute, time.monotonic()
         )
-        self._keys[digest], self._proofs[digest] = served, proof
+        self.keys[digest], self._proofs[digest] = served, proof
         return served
 
     async def _forget(self, digest: bytes) -> None:
-        served = self._keys.pop(digest, None)
+        served = self.keys.pop(digest, None)
         self._proofs.pop(digest, None)
         if served is not None:
             await served.close()
@@ -194,13 +194,13 @@ class Front:
 
     async def look_once(self, now: float) -> None:
         """Do one round."""
-        idle = [(served.used, digest) for digest, served in self._keys.items() if not served.active + served.streams]
+        idle = [(served.used, digest) for digest, served in self.keys.items() if not served.active + served.streams]
         idle.sort()
-        surplus = len(self._keys) - limits.KEYS
+        surplus = len(self.keys) - limits.KEYS
         for number, (used, digest) in enumerate(idle):
             if number < surplus or now - used > limits.KEY_IDLE:
                 await self._forget(digest)
-        for digest in [digest for digest, served in self._keys.items() if served.streams]:
+        for digest in [digest for digest, served in self.keys.items() if served.streams]:
             try:
                 await self._db.sign_in(self._proofs[digest])
             except NobodyThere:
@@ -236,7 +236,7 @@ class Front:
     @property
     def active(self) -> int:
         """How many requests are being answered, without those that listen."""
-        return sum(served.active for served in self._keys.values())
+        return sum(served.active for served in self.keys.values())
 
     async def drain(self) -> None:
         """Take nothing new, and wait for what is being answered."""
@@ -246,7 +246,7 @@ class Front:
 
     async def close(self) -> None:
         """End every session, and whatever still runs in one."""
-        for digest in list(self._keys):
+        for digest in list(self.keys):
             await self._forget(digest)
         if self._probe is not None:
             self._probe.cancel()

@@ -86,7 +86,7 @@ def listen(where: Place) -> socket.socket:
     return listener
 
 
-class _Patient(H11Protocol):
+class Patient(H11Protocol):
     """HTTP/1.1 whose headers have to arrive in time: uvicorn would wait for ever."""
 
     _deadline: asyncio.TimerHandle | None = None
@@ -155,7 +155,7 @@ async def serve(
     server = _Listening(
         uvicorn.Config(
             front,
-            http=_Patient,
+            http=Patient,
             ws="none",
             lifespan="off",
             log_config=None,
