@@ -54,7 +54,7 @@ def table(measured: dict[str, Any]) -> str:
 def _row(name: str, subjects: dict[str, dict[str, float]]) -> tuple[str, ...]:
     found, rate = subjects[name], name.endswith("at once")
     who, _, what = name.partition(" ")
-    target = Target() if who in ("bare", "Executor.show", "Executor.approve") else TARGETS.get(what, Target())
+    target = Target() if who in ("bare", "http", "Executor.show", "Executor.approve") else TARGETS.get(what, Target())
     floor = sum(subjects[part]["p50"] for part in target.floor) if all(f in subjects for f in target.floor) else 0
     ratio = found["p50"] / floor if floor else None
     said, met = "", ""

@@ -22,6 +22,7 @@ from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
 
 from .floor import BareQuery
+from .over_http import OverHttp
 from .place import demo_home, environment
 from .report import table
 from .subjects import APPROVER, Bare, Crm, Sheet, approvals, material, queries, spawn
@@ -58,6 +59,7 @@ def measure(rounds: int, only: set[str], beside: Path | None, folder: Path | Non
         floor = Bare(environments["crm-mcp"])
         for served in [floor.served, *(server.served for server in servers)]:
             stack.enter_context(served)
+        remote = stack.enter_context(OverHttp(home, environments["crm-mcp"], stuff)) if "calls" in only else None
         query = stack.enter_context(BareQuery(home.conninfo("crm_agent"), stuff.org, "EUR"))
         warm: Sheet = defaultdict(list)
         for server in servers:
@@ -65,6 +67,8 @@ def measure(rounds: int, only: set[str], beside: Path | None, folder: Path | Non
             server.holds(warm, 10)
             server.notes(warm, 5)
             server.at_once(warm, 200)
+        if remote is not None:
+            remote.reads(warm, 50)
         queries(warm, query, stuff, 50)
         floor.echoes(warm, 200)
         with asyncio.Runner() as runner:
@@ -83,6 +87,8 @@ def measure(rounds: int, only: set[str], beside: Path | None, folder: Path | Non
                     queries(here, query, stuff, 30)
                     for server in turned:
                         server.reads(here, 30)
+                    if remote is not None:
+                        remote.reads(here, 30)
                     floor.at_once(here, 400)
                     for server in turned:
                         server.at_once(here, 400)

@@ -70,8 +70,9 @@ class App:
     """Set once the client's list of tools is on its way."""
     updates: "Updates | None" = None
     """What the client follows, from its first subscription on."""
+    flusher: Flusher | None = None
+    """Of the process, where it serves several clients; else made with the first read."""
     _db: Database | None = None
-    _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
     _beside: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -111,9 +112,9 @@ class App:
         if self.sync_reads:
             await db.alone(call.principal.org, statement)
             return
-        if self._flusher is None:
-            self._flusher = Flusher(db)
-        self._flusher.add(statement)
+        if self.flusher is None:
+            self.flusher = Flusher(db)
+        self.flusher.add(statement)
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the calls; what goes wrong with it is logged, and it ends with the app."""
@@ -126,13 +127,17 @@ class App:
         if not task.cancelled() and (problem := task.exception()) is not None:
             logger().info("beside the calls", problem=type(problem).__name__)
 
-    async def close(self) -> None:
-        """Write what waits and let go of the database."""
+    async def leave(self) -> None:
+        """End what is done for the client beside its calls."""
         if self.updates is not None:
             await self.updates.close()
-        for task in self._beside:
+        for task in self._beside - {asyncio.current_task()}:
             task.cancel()
-        if self._flusher is not None:
-            await self._flusher.flush()
+
+    async def close(self) -> None:
+        """Write what waits and let go of the database."""
+        await self.leave()
+        if self.flusher is not None:
+            await self.flusher.flush()
         if self._db is not None:
             await self._db.close()

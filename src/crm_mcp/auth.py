@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import Refusal, SignInFailed
+from .errors import NobodyThere, Refusal
 from .principal import Agent, Principal, Proof, Role
 
 
@@ -28,11 +28,11 @@ def principal_of(row: Sequence[Any] | None, proof: Proof, revision: str) -> Prin
     """Make a Principal of a `crm.signed_in` row.
 
     Raises:
-        SignInFailed: no such person, or not in that org.
+        NobodyThere: no such person, or not in that org.
         Refusal: CLIENT_TOO_OLD, when the database has moved past `revision`, this program's schema.
     """
     if row is None:
-        raise SignInFailed(
+        raise NobodyThere(
             "No such person in this database, or the API key is wrong, expired or revoked. `crm-mcp users list` shows "
             "who there is; `crm-mcp demo` loads a demo org with ada@demo.example; `crm-mcp init` makes your own."
         )

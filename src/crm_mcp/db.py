@@ -321,6 +321,18 @@ class Database:
             row = await (await conn.execute("select crm.call_ended(%s)", (call,))).fetchone()
             return bool(row and row[0])
 
+    async def schema(self) -> tuple[str, str]:
+        """Return the revision of the schema and the oldest program that may use it."""
+
+        async def ask() -> tuple[str, str]:
+            pool = await self._readers()
+            async with pool.connection() as conn:
+                row = await (await conn.execute("select revision, oldest_client from crm.schema_state")).fetchone()
+            assert row is not None
+            return row[0], row[1]
+
+        return await self._again(ask)
+
     async def orgs(self) -> list[int]:
         """Return the orgs there are: for work that nobody asked for."""
         pool = await self._readers()

@@ -32,6 +32,10 @@ class SignInFailed(Refusal):
         super().__init__("SIGN_IN_FAILED", hint)
 
 
+class NobodyThere(SignInFailed):
+    """The database answered that the proof proves nobody: not that it could not be asked."""
+
+
 class DatabaseUnavailable(Refusal):
     """The database could not be reached; nothing was changed by this call."""
 

@@ -1,12 +1,15 @@
 """The protocol surface: what a client can list, call, read and complete, for both protocol eras."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions
+from mcp.server.models import InitializationOptions
 
 from . import __version__
 from .app import App
@@ -27,8 +30,14 @@ Context = ServerRequestContext[dict[str, Any]]
 
 def build_server(app: App) -> Server[dict[str, Any]]:
     """Return the MCP server of one served client."""
+    return build_server_of(lambda ctx: app)
+
+
+def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
+    """Return an MCP server that finds the app of each request: several clients of one key are heard apart."""
 
     async def list_tools(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
+        app = app_of(ctx)
         _one_page(params)
         principal = await _signed_in(app, ctx)
         app.listed.set()
@@ -37,6 +46,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
     async def call_tool(ctx: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         from .call import call
 
+        app = app_of(ctx)
         _name_client(app, ctx)
         before = app.client.principal
         try:
@@ -60,7 +70,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         from .resources.registry import RESOURCES
 
         _one_page(params)
-        await _signed_in(app, ctx)
+        await _signed_in(app_of(ctx), ctx)
         found = [
             t.Resource(uri=r.uri, name=r.name, description=r.description, mime_type="application/json")
             for r in RESOURCES
@@ -79,7 +89,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         from .resources.registry import RESOURCES
 
         _one_page(params)
-        await _signed_in(app, ctx)
+        await _signed_in(app_of(ctx), ctx)
         found = [
             t.ResourceTemplate(
                 uri_template=r.uri, name=r.name, description=r.description, mime_type="application/json"
@@ -93,7 +103,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         from .call import read_resource as read
         from .resources import registry
 
-        uri = str(params.uri)
+        app, uri = app_of(ctx), str(params.uri)
         if uri == card.URI:
             return _card()
         text = await _or_error(read(app, uri, {}, lambda reads: registry.read(reads, uri), _progress(ctx)))
@@ -103,6 +113,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
     async def subscribe(ctx: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
         from . import subscribing
 
+        app = app_of(ctx)
         _name_client(app, ctx)
         await _or_error(subscribing.subscribe(app, ctx, str(params.uri)))
         return t.EmptyResult()
@@ -110,12 +121,14 @@ def build_server(app: App) -> Server[dict[str, Any]]:
     async def unsubscribe(ctx: Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
         from . import subscribing
 
+        app = app_of(ctx)
         subscribing.unsubscribe(app, ctx, str(params.uri))
         return t.EmptyResult()
 
     async def listen(ctx: Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
         from . import subscribing
 
+        app = app_of(ctx)
         _name_client(app, ctx)
         asked = await _or_error(subscribing.honored(app, params.notifications))
         return await subscribing.listen(app, ctx, asked)
@@ -132,7 +145,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
             return t.CompleteResult(completion=t.Completion(values=[]))
         values = await _or_error(
             read(
-                app,
+                app_of(ctx),
                 "completion",
                 {"ref": uri, "argument": argument.name},
                 lambda reads: registry.complete(reads, argument.name, argument.value, given),
@@ -141,7 +154,7 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         )
         return t.CompleteResult(completion=t.Completion(values=values, total=len(values)))
 
-    server = Server(
+    server = _Announcing(
         "crm-mcp",
         title="CRM",
         version=__version__,
@@ -171,6 +184,16 @@ def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dic
         return result
 
     return declare
+
+
+class _Announcing(Server[dict[str, Any]]):
+    """Says on every transport that it tells of a changed list of tools; the SDK's HTTP asks nobody."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
+    ) -> InitializationOptions:
+        options = notification_options or NotificationOptions(tools_changed=True)
+        return super().create_initialization_options(options, *more, **named)
 
 
 async def _signed_in(app: App, ctx: Context) -> Any:

@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import gc
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import auth, ids, log, revision
@@ -13,18 +15,22 @@ from .app import App, Client
 from .approvals.whereabouts import Whereabouts
 from .catalog import CORE, Catalog, Narrowing
 from .config import Settings
+from .cursor import Cursors
 from .db import Database
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .warming import warm
 
 if TYPE_CHECKING:
+    from .audit import Flusher
     from .embedded import Lease
 
 
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(
-        prog="crm-mcp serve", allow_abbrev=False, description="Serve the CRM to one MCP client over stdio."
+        prog="crm-mcp serve",
+        allow_abbrev=False,
+        description="Serve the CRM to one MCP client over stdio; with --http to many over HTTP, each by its API key.",
     )
     known.add_argument("--user", metavar="EMAIL", help="who is served (embedded database only)")
     known.add_argument("--org", metavar="SLUG", help="which org, for a person in several")
@@ -38,6 +44,17 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--exclude-tools", metavar="A,B", default="", help="not these tools")
     known.add_argument("--read-only", action="store_true", help="no tool that writes; wins over everything")
     known.add_argument("--no-doorbell", action="store_true", help="never ask the client to open a draft's page")
+    over = known.add_argument_group("over HTTP", "The options above narrow what every client is served.")
+    over.add_argument("--http", metavar="HOST:PORT", help="streamable HTTP at /mcp; keys as Authorization: Bearer")
+    over.add_argument(
+        "--allowed-host", metavar="NAME", action="append", default=[], help="another name it is reached by"
+    )
+    over.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate chain, PEM")
+    over.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+    over.add_argument(
+        "--behind-proxy", action="store_true", help="only a proxy of yours, which speaks TLS, reaches it"
+    )
+    over.add_argument("--requests-per-minute", metavar="N", type=int, help="per key")
     return known
 
 
@@ -68,13 +85,13 @@ def page_url(settings: Settings) -> Callable[[], str]:
     return lambda: (configured or follow().origin).rstrip("/")
 
 
-def server_entry(words: Sequence[str], chosen_home: str | None) -> dict[str, Any]:
+def server_entry(words: Sequence[str], chosen_home: str | None, command: str = "serve") -> dict[str, Any]:
     """Return how a client starts this very installation; the home is named only where it was chosen.
 
     It names this interpreter, since a client's PATH is not a shell's, and -P keeps modules from being found in the
     folder that the client starts it in, which is whatever project is open.
     """
-    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", "serve", *words]}
+    entry: dict[str, Any] = {"command": sys.executable, "args": ["-P", "-m", "crm_mcp", command, *words]}
     if chosen_home:
         entry["env"] = {"CRM_HOME": chosen_home}
     return entry
@@ -83,26 +100,30 @@ def server_entry(words: Sequence[str], chosen_home: str | None) -> dict[str, Any
 class Connector:
     """Connects to the configured database; holds the lease while the embedded one is used."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, size: int = 4) -> None:
+        """`size` is how many connections reads may have, and writes."""
+        self._settings, self._size = settings, size
         self._lease: Lease | None = None
+        self._rejoining = asyncio.Lock()
 
     async def __call__(self) -> Database:
         if self._settings.database_url is not None:
-            return Database(self._settings.database_url.get_secret_value())
+            return Database(self._settings.database_url.get_secret_value(), size=self._size)
         from .embedded import Home
 
         home = Home(self._settings.home)
         self._lease = await asyncio.to_thread(_join, home, self._settings)
-        return Database(home.conninfo("crm_agent"), revive=self._rejoin)
+        return Database(home.conninfo("crm_agent"), size=self._size, revive=self._rejoin)
 
     async def _rejoin(self) -> None:
         """Have the embedded server run again, whatever ended it."""
         from .embedded import Home
 
-        before, self._lease = self._lease, await asyncio.to_thread(_join, Home(self._settings.home), self._settings)
-        if before is not None:
-            before.close()
+        async with self._rejoining:
+            home = Home(self._settings.home)
+            before, self._lease = self._lease, await asyncio.to_thread(_join, home, self._settings)
+            if before is not None:
+                before.close()
 
     def release(self) -> None:
         if self._lease is not None:
@@ -152,8 +173,20 @@ def _join(home: object, settings: Settings) -> "Lease":
 
 def main(words: Sequence[str]) -> None:
     """Serve until the client closes its end."""
-    given, settings = parser().parse_args(words), Settings()
+    known = parser()
+    if {"-h", "--help"} & set(words):
+        from .remote.limits import STATED
+
+        known.epilog = STATED
+    given, settings = known.parse_args(words), Settings()
     agent = Agent(given.agent) if given.agent else None
+    if given.http is not None:
+        _main_over_http(given, settings, agent)
+        return
+    if given.allowed_host or given.tls_cert or given.tls_key or given.behind_proxy or given.requests_per_minute:
+        parser().error(
+            "--allowed-host, --tls-cert, --tls-key, --behind-proxy and --requests-per-minute go with --http"
+        )
     if (given.user or given.org) and (settings.api_key is not None or not settings.is_embedded):
         parser().error(
             "CRM_API_KEY says who is served; --user and --org work only on the embedded database without it "
@@ -177,11 +210,59 @@ def main(words: Sequence[str]) -> None:
         Client(proof),
         page,
         sync_reads=settings.audit_reads == "sync",
-        rings=settings.doorbell != "never" and not given.no_doorbell,
+        rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
     )
     try:
         asyncio.run(_serve(app, settings))
+    finally:
+        connector.release()
+
+
+def _rings(given: argparse.Namespace, settings: Settings) -> bool:
+    return settings.doorbell != "never" and not given.no_doorbell
+
+
+def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent | None) -> None:
+    """Serve many clients over HTTP until told to stop; what only they need is imported here."""
+    from .remote import limits, listening
+
+    if given.user or given.org:
+        parser().error("over HTTP every client is known by its API key; leave --user and --org away")
+    per_minute: int = limits.PER_MINUTE if given.requests_per_minute is None else given.requests_per_minute
+    if per_minute < 1:
+        parser().error("--requests-per-minute wants a number above zero")
+    try:
+        where = listening.place(
+            given.http, tuple(given.allowed_host), given.tls_cert, given.tls_key, given.behind_proxy
+        )
+        listener = listening.listen(where)
+    except listening.PlaceInvalid as problem:
+        parser().error(str(problem))
+    log.configure(settings.log_level)
+    connector = Connector(settings, size=limits.AT_ONCE)
+    catalog = Catalog(narrowing(given.toolsets, given.tools, given.exclude_tools, given.read_only))
+    page, cursors = page_url(settings), Cursors(secrets.token_bytes(32))
+    rings = _rings(given, settings)
+
+    async def run() -> None:
+        db = await connector()
+
+        async def connect() -> Database:
+            return db
+
+        def app_for(client: Client, flusher: "Flusher") -> App:
+            is_sync = settings.audit_reads == "sync"
+            return App(
+                connect, catalog, client, page, cursors=cursors, sync_reads=is_sync, rings=rings, flusher=flusher
+            )
+
+        gc.freeze()
+        gc.enable()
+        await listening.serve(where, listener, db, app_for, agent, per_minute)
+
+    try:
+        asyncio.run(run())
     finally:
         connector.release()
 

@@ -475,3 +475,29 @@ def test_the_command_works_from_a_bare_environment_in_a_hostile_folder(crm, tmp_
     assert told.returncode == 0, told.stderr
     assert "usage: crm-mcp serve" in told.stdout
     assert Path(entry["command"]).is_absolute()
+
+
+def test_a_server_over_http_is_connected_to_by_a_key_that_is_not_in_the_file(crm, tmp_path, monkeypatch):
+    monkeypatch.setenv("CRM_API_KEY", "crm_secret")
+    done = crm("install", "claude-code", "--url", "https://crm.example.com", "--api-key")
+    assert done.exit_code == 0 and "Set CRM_API_KEY" in done.output
+    file = tmp_path / "project" / ".mcp.json"
+    entry = json.loads(file.read_text())["mcpServers"]["crm"]
+    assert entry["args"] == ["-P", "-m", "crm_mcp", "connect", "https://crm.example.com/mcp"]
+    assert entry["env"] == {"CRM_API_KEY": "${CRM_API_KEY}"} and "crm_secret" not in file.read_text()
+    assert crm("install", "claude-code", "--remove").exit_code == 0
+    assert "crm" not in json.loads(file.read_text()).get("mcpServers", {})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--url", "http://crm.example.com"], "in the clear"),
+        (["--url", "https://a:hunter2@crm.example.com"], "out of the URL"),
+        (["--url", "https://crm.example.com", "--user", SAM], "decides what is served"),
+    ],
+)
+def test_a_url_that_could_not_be_connected_to_is_not_written(crm, tmp_path, words, said):
+    done = crm("install", "claude-desktop", *words)
+    assert done.exit_code == 2 and said in done.output and "hunter2" not in done.output
+    assert not list((tmp_path / "me").rglob("*.json"))

@@ -9,7 +9,8 @@ from . import access, doctor, exporting, importing, inspect, installing, keys, l
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crm-mcp")
 def main() -> None:
-    """A CRM for AI agents. `crm-mcp serve --user EMAIL` serves it to an MCP client; see serve --help."""
+    """A CRM for AI agents. `crm-mcp serve --user EMAIL` serves it to an MCP client, `serve --http HOST:PORT` to many;
+    `connect URL` bridges a client of stdio to such a server. See serve --help and connect --help."""
 
 
 for command in (

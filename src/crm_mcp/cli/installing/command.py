@@ -7,6 +7,7 @@ import click
 
 from ...config import Settings
 from ...principal import Agent
+from ...remote.address import UrlInvalid, checked
 from .clients import CLIENTS, Client, Scope, usual_file
 from .entry import Wanted, with_entry, without_entry
 from .jsontext import BadJson
@@ -23,6 +24,9 @@ from .placing import edited
 @click.option(
     "--api-key", is_flag=True, help="Refer to CRM_API_KEY the client's own way; its value is never written."
 )
+@click.option(
+    "--url", metavar="URL", help="Connect to a server over HTTP there, by an API key; no database is needed."
+)
 @click.option("--name", default="crm", show_default=True, help="The server's name in the client.")
 @click.option("--scope", type=click.Choice(["project", "user"]), help="Whose configuration: this folder's, or yours.")
 @click.option(
@@ -38,6 +42,7 @@ def install(
     toolsets: str | None,
     read_only: bool,
     api_key: bool,
+    url: str | None,
     name: str,
     scope: Scope | None,
     config: Path | None,
@@ -50,7 +55,12 @@ def install(
     if remove:
         _remove(chosen, file, name, known.home)
         return
-    wanted = _wanted(known, user, org, agent, toolsets, read_only, api_key)
+    if url is not None:
+        if user or org or agent or toolsets or read_only:
+            raise click.UsageError("The server at --url decides what is served; give --url alone, or with --api-key.")
+        wanted = _over_http(url, api_key)
+    else:
+        wanted = _wanted(known, user, org, agent, toolsets, read_only, api_key)
     snippet = json.dumps({chosen.key: {name: wanted.entry(chosen)}}, indent=2, ensure_ascii=False)
     if only_print:
         click.echo(f"To be put into {file}:", err=True)
@@ -67,8 +77,8 @@ def install(
         click.echo(f"{file} has it already.")
         return
     click.echo(f"Wrote {name!r} into {file}." + _copy_kept(kept))
-    if not known.is_embedded or known.api_key is not None or api_key:
-        click.echo(_key_hint(chosen, api_key))
+    if url is not None or not known.is_embedded or known.api_key is not None or api_key:
+        click.echo(_key_hint(chosen, api_key, over_http=url is not None))
     click.echo(f"Restart {chosen.title} to see its tools.")
 
 
@@ -104,13 +114,23 @@ def _wanted(
     return Wanted((*words, *(["--read-only"] if read_only else [])), home, tuple(referred))
 
 
+def _over_http(url: str, api_key: bool) -> Wanted:
+    """Check the URL as `connect` will."""
+    try:
+        return Wanted((checked(url),), referred=("CRM_API_KEY",) if api_key else (), command="connect")
+    except UrlInvalid as problem:
+        raise click.UsageError(str(problem)) from None
+
+
 def _copy_kept(kept: Path) -> str:
     return f" As it was: {kept}." if kept.suffix == ".bak" else ""
 
 
-def _key_hint(client: Client, api_key: bool) -> str:
+def _key_hint(client: Client, api_key: bool, *, over_http: bool) -> str:
     if api_key and client.key == "servers":
         return "VS Code asks for the key once and keeps it among its secrets; it is not in the file."
+    if over_http:
+        return f"Set CRM_API_KEY to your key in the environment that {client.title} starts in; it is not in the file."
     return (
         f"Set CRM_API_KEY (crm-mcp keys create) and, for a real server, CRM_DATABASE_URL in the environment that "
         f"{client.title} starts in; neither is in the file."

@@ -24,16 +24,18 @@ _ASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the person asked for: the words behind `serve`, the home if one was chosen, variables by reference."""
+    """What the person asked for: the words behind a command, the home if one was chosen, variables by reference."""
 
     words: tuple[str, ...]
     home: str | None = None
     referred: tuple[str, ...] = ()
+    command: str = "serve"
+    """Or `connect`, to a server over HTTP."""
 
     def entry(self, client: Client) -> dict[str, Any]:
         """Return the entry as the client wants it."""
         made: dict[str, Any] = {"type": "stdio"} if client.typed else {}
-        made |= server_entry(self.words, self.home)
+        made |= server_entry(self.words, self.home, self.command)
         env: dict[str, str] = made.pop("env", {})
         for name in self.referred:
             if client.reference is None:
@@ -52,7 +54,7 @@ def is_ours(entry: object) -> bool:
     args = entry.get("args")
     words = [str(word) for word in args] if is_array(args) else []
     program = re.split(r"[\\/]", str(entry.get("command", "")))[-1].removesuffix(".exe")
-    return "serve" in words and (program == "crm-mcp" or "crm_mcp" in words)
+    return ("serve" in words or "connect" in words) and (program == "crm-mcp" or "crm_mcp" in words)
 
 
 def with_entry(text: str, client: Client, name: str, wanted: Wanted) -> str:
