@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -82,3 +83,8 @@ def claude_code_folder() -> Path:
 def quiet_environment(home: Path) -> dict[str, str]:
     """Return this process's environment for a server that it starts on a home, which shall open no browser."""
     return {**os.environ, "CRM_HOME": str(home), "CRM_OPEN_BROWSER": "never"}
+
+
+def environment_with(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with some more in it, for a program that it starts."""
+    return {**os.environ, **more}

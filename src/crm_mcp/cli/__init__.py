@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import doctor, exporting, importing, inspect, installing, keys, local, people
+from . import doctor, exporting, importing, inspect, installing, keys, local, people, recovery
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +25,8 @@ for command in (
     keys.keys,
     importing.import_file,
     exporting.export_file,
+    recovery.backup,
+    recovery.restore,
     inspect.matrix,
     inspect.drafts,
     inspect.audit,
