@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,10 @@ def backup(file: Path, force: bool, check: bool, as_json: bool) -> None:
         if check:
             manifest, wrong = _checked(known, file)
         else:
-            held = lease(known)
-            with _progress() as bars:
-                manifest = back_up(
-                    conninfo(known, "crm_owner"), _folders(known), file, force=force, told=bars("backing up")
-                )
+            with lease(known) or nullcontext(), _progress() as bars:
+                owner = conninfo(known, "crm_owner")
+                manifest = back_up(owner, _folders(known), file, force=force, told=bars("backing up"))
             wrong = []
-            if held is not None:
-                held.close()
     if as_json:
         click.echo(json.dumps(manifest.model_dump(mode="json") | {"problems": wrong}, indent=1))
     else:
@@ -93,16 +89,13 @@ def restore(file: Path, replace: bool, force: bool, keep_keys: bool, deliver: bo
                 f"Other crm-mcp processes use the database in {home.root}. Close them (or the programs that started "
                 "them) first, or restore all the same with --force: what they have under way fails."
             )
-        held = lease(known)
-        evict = (lambda: _evict(home)) if known.is_embedded else None
-        target = Target(conninfo(known, "crm_owner"), _folders(known), known.is_embedded, evict)
-        with _progress() as bars:
+        with lease(known) or nullcontext(), _progress() as bars:
+            evict = (lambda: _evict(home)) if known.is_embedded else None
+            target = Target(conninfo(known, "crm_owner"), _folders(known), known.is_embedded, evict)
             done = restore_from(
                 target, file, replace=replace, force=force, keeps_keys=keep_keys, delivers=deliver, told=bars
             )
         _keep_heads(known.audit_sink, file, done)
-        if held is not None:
-            held.close()
     click.echo(json.dumps(_as_json(file, done), indent=1) if as_json else "\n".join(_said(known, file, done)))
     if any(row["problems"] for row in done.audit):
         raise click.exceptions.Exit(1)

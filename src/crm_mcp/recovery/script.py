@@ -22,6 +22,11 @@ HEADROOM = 10_000
 _ENTRY = re.compile(r"\d+; \d+ \d+ (?P<kind>ACL|[A-Z].*?) .* (?P<owner>\S+)$")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
+_CLEAR = """do $$ declare s name; begin
+ for s in select nspname from pg_namespace where nspowner = 'crm_owner'::regrole and nspname !~ '^pg_' and nspname <> 'public' loop
+  execute format('drop schema %I cascade', s);
+ end loop;
+end $$;"""
 _SESSIONS = "delete from crm.web_sessions; delete from crm.login_links;"
 _KEYS = "update crm.api_keys set revoked_at = now() where revoked_at is null;"
 _MAIL = """do $$ begin
@@ -87,15 +92,13 @@ def _is_owners(kind: str, owner: str) -> bool:
 
 def _prologue(known: Manifest) -> str:
     schemas = "".join(
-        f"drop schema if exists {name} cascade;\ncreate schema {name};\n"
-        f"grant create on schema {name} to {', '.join(DEFINERS)};\n"
-        for name in known.schemas
+        f"create schema {name};\ngrant create on schema {name} to {', '.join(DEFINERS)};\n" for name in known.schemas
     )
     # Only a session that has loaded it knows its settings, which functions here have.
     loaded = "select public.similarity('', '');\n" if "pg_trgm" in known.extensions else ""
     return (
         "begin;\nset local statement_timeout = 0;\nset local lock_timeout = '30s';\nset local client_min_messages = warning;\n"
-        f"select pg_advisory_xact_lock({LOCK});\n{loaded}{schemas}"
+        f"select pg_advisory_xact_lock({LOCK});\n{loaded}{_CLEAR}\n{schemas}"
     )
 
 
