@@ -26,6 +26,7 @@ create table crm.drafts(
   created_at timestamptz not null default clock_timestamp(), expires_at timestamptz not null,
   decided_at timestamptz, approver bigint references crm.users, decided_call bigint, decision_reason text,
   executed_xact xid8, result text, rerun text, failures int not null default 0,
+  editors bigint[] not null default '{}',   -- people, not agents, who edited it: whoever edits is a drafter too
   primary key (org_id, id));
 create unique index drafts_joined on crm.drafts(org_id, requester, tool, args_key) where state = 'pending';
 create index drafts_mine on crm.drafts(org_id, requester, id);
@@ -81,16 +82,22 @@ create constraint trigger guard after insert on crm.changes deferrable initially
 
 -- A draft is born pending, decided once, by somebody who may, in the transaction that executes it.
 create function crm.decide() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $f$
-declare b crm.bound_principal; m crm.memberships; r crm.memberships; spent numeric; alone boolean;
+declare b crm.bound_principal; m crm.memberships; spent numeric; alone boolean;
 begin
   if tg_op = 'INSERT' then
     new.state := 'pending'; new.executed_xact := null; new.approver := null; new.decided_at := null;
     new.result := null; new.failures := 0; new.version := 1; new.created_at := clock_timestamp();
     return new;
   end if;
-  if (new.org_id, new.id, new.tool, new.args, new.requester, new.clock, new.call_id)
-     is distinct from (old.org_id, old.id, old.tool, old.args, old.requester, old.clock, old.call_id) then
+  if (new.org_id, new.id, new.tool, new.requester, new.agent, new.call_id)
+     is distinct from (old.org_id, old.id, old.tool, old.requester, old.agent, old.call_id) then
     raise exception 'a held call does not change' using errcode = '42501';
+  end if;
+  -- whole, in a version of its own, by crm.revise
+  if (new.version, new.args, new.clock, new.editors)
+     is distinct from (old.version, old.args, old.clock, old.editors)
+     and (current_user <> 'crm_definer' or new.version <> old.version + 1 or new.state <> 'pending') then
+    raise exception 'a held call changes by an edit alone' using errcode = '42501';
   end if;
   if old.state <> 'pending' then raise exception 'draft % is %', old.id, old.state using errcode = '42501'; end if;
   if new.state = 'pending' then return new; end if;
@@ -113,10 +120,9 @@ begin
     if new.amount + spent > m.approval_limit then
       raise exception 'over the limit of the approver' using errcode = '42501';
     end if;
-    if new.approver = new.requester then
+    if (new.approver = new.requester and new.agent is null) or new.approver = any (new.editors) then
       select solo into alone from crm.orgs where id = new.org_id;
-      select * into r from crm.memberships where org_id = new.org_id and user_id = new.requester and active;
-      if not alone and new.agent is null and not (r.may_approve and coalesce(new.amount, 0) <= r.approval_limit) then
+      if not alone and coalesce(new.amount, 0) > m.approval_limit then
         raise exception 'another person must approve' using errcode = '42501';
       end if;
     end if;
@@ -134,7 +140,8 @@ begin
   select * into d from crm.drafts x where x.org_id = b.org_id and x.requester = b.user_id and x.tool = held ->> 'tool'
      and x.args_key = held ->> 'args_key' and x.state = 'pending' for update;
   if d.id is not null then
-    if d.effects_key = held ->> 'effects_key' then return query select d.id, true, d.expires_at; return; end if;
+    -- under a key of its own, a call is the same however it was edited since
+    if d.effects_key = held ->> 'effects_key' or (d.version > 1 and (held ->> 'keyed')::boolean) then return query select d.id, true, d.expires_at; return; end if;
     update crm.drafts x set state = 'superseded', decision_reason = 'the same call would now do something else' where x.org_id = b.org_id and x.id = d.id;
   end if;
   return query insert into crm.drafts(org_id, tool, tool_version, args, args_key, effects_key, call_id, requester, agent, client, reason, confidence,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from .audit import Call, Statement
 from .changes import MOST, READ, ChangeSet
-from .context import Write
+from .context import Revises, Write
 from .crm.models import references
 from .envelope import plain
 from .pipelined import together
@@ -48,14 +48,20 @@ class Attempt:
 
 @asynccontextmanager
 async def attempt(
-    conn: AsyncConnection, call: Call, tool: Tool, args: Args, now: datetime, *asking: Statement
+    conn: AsyncConnection,
+    call: Call,
+    tool: Tool,
+    args: Args,
+    now: datetime,
+    *asking: Statement,
+    revise: Revises | None = None,
 ) -> AsyncGenerator[Attempt]:
     """Run a handler; left without `keep`, its effects are undone.
 
     `asking` is asked in the round trip that reads the effects.
     """
     async with AsyncSession(bind=conn, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-        answer = await tool.handler(Write(call.principal, now, session), args)
+        answer = await tool.handler(Write(call.principal, now, session, revise), args)
         await session.flush()
         read = READ, (call.principal.org, call.id, MOST + 1)
         ((recorded,),), *asked = await together(await session.connection(), read, *asking)

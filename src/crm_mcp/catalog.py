@@ -1,12 +1,13 @@
 """The tools there are, from their snapshot; a tool's module is imported on its first call."""
 
+import functools
 import importlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import UnknownTool
+from .errors import Refusal, UnknownTool
 from .jsonvalue import is_array, is_object
 from .principal import Principal, Role
 from .tool import Effect, Tool
@@ -53,8 +54,7 @@ class Catalog:
     """The tools of the snapshot, less what the client narrowed away."""
 
     def __init__(self, narrowing: Narrowing = Narrowing()) -> None:  # noqa: B008 a tuple of constants
-        rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-        self._rows = {row["wire"]["name"]: row for row in rows}
+        self._rows = _rows()
         self._narrowing = narrowing
         self._loaded: dict[str, Tool] = {}
 
@@ -81,6 +81,26 @@ class Catalog:
 
 def _may_see(row: dict[str, Any], who: Principal) -> bool:
     return who.role in row["roles"] and (who.agent is None or who.agent in row["agents"])
+
+
+@functools.cache
+def _rows() -> Mapping[str, dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    return {row["wire"]["name"]: row for row in rows}
+
+
+def tool_of(name: str, version: int, requester: Principal) -> Tool:
+    """Return the tool of a held call, for whoever asked for it.
+
+    Raises:
+        Refusal: TOOL_CHANGED, REQUESTER_LOST_ACCESS.
+    """
+    row = _rows().get(name)
+    if row is None or row["version"] != version:
+        raise Refusal("TOOL_CHANGED", "The tool has changed since this was drafted. Draft it again.")
+    if not _may_see(row, requester):
+        raise Refusal("REQUESTER_LOST_ACCESS", "Whoever drafted this may no longer do it.")
+    return load(name, row["toolset"])
 
 
 def load(name: str, toolset: str) -> Tool:
@@ -160,9 +180,10 @@ def _output(tool: Tool) -> dict[str, Any]:
 
 
 def _slim(schema: Any) -> Any:
-    """Drop what costs a model tokens and tells it nothing: titles, lengths, null defaults, a null alternative of an optional.
+    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, null
+    defaults, a null alternative of an optional, that an object is open.
 
-    A text that is too long is refused with the length it may have.
+    A text that is too long is refused with the length it may have, a number out of bounds with the bound.
     """
     if is_array(schema):
         return [_slim(part) for part in schema]
@@ -173,6 +194,10 @@ def _slim(schema: Any) -> Any:
         if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
             continue
         if key in ("maxLength", "minLength", "maxItems", "minItems") and isinstance(value, int):
+            continue
+        if key in ("minimum", "maximum") and schema.get("type") == "number":
+            continue
+        if key == "additionalProperties" and value is True:
             continue
         if key in ("properties", "$defs"):
             slim[key] = {name: _slim(part) for name, part in value.items()}

@@ -1,9 +1,9 @@
 """What a handler gets: a way to read, or a unit of work; nothing ambient, no commit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .cursor import Cursors
 from .principal import Principal
@@ -35,10 +35,27 @@ class Read:
         return await self.ask(sql, {**params, "org": self.principal.org, "user": self.principal.user})
 
 
+class Revision(NamedTuple):
+    """A held call after an edit: what it would do now, in which version, until when."""
+
+    version: int
+    expires: datetime
+    did: str
+    warnings: Sequence[str]
+
+
+class Revises(Protocol):
+    async def __call__(self, draft: int, arguments: Mapping[str, object], reason: str) -> Revision: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write's context: a session without commit or rollback, and the clock of the call (UTC)."""
+    """A write's context: a session without commit or rollback, and the clock of the call (UTC).
+
+    `revise` edits a held call of the principal's; None where a held call is run again.
+    """
 
     principal: Principal
     now: datetime
     session: "AsyncSession"
+    revise: Revises | None = None

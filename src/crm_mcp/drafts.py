@@ -14,6 +14,19 @@ from .policy import Policy, Stakes, Verdict
 from .tool import Tool, WriteArgs
 
 _HOLD = "select draft, joined, expiry from crm.hold(%s::jsonb)"
+_REVISE = "select revised, expiry from crm.revise(%s, %s::jsonb)"
+
+
+class Proposal(NamedTuple):
+    """A call to be held: what it asks for, what its try did, and how that was judged."""
+
+    tool: Tool
+    args: WriteArgs
+    now: datetime
+    tried: Attempt
+    verdict: Verdict
+    stake: Stakes
+    policy: Policy
 
 
 class Held(NamedTuple):
@@ -28,40 +41,50 @@ def key_of(args: WriteArgs) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-async def hold(
-    conn: AsyncConnection,
-    call: Call,
-    tool: Tool,
-    args: WriteArgs,
-    tried: Attempt,
-    now: datetime,
-    verdict: Verdict,
-    stake: Stakes,
-    policy: Policy,
-) -> Held:
+async def hold(conn: AsyncConnection, call: Call, it: Proposal) -> Held:
     """Keep a call for a person to decide, or join the identical one that waits already.
 
     Requester, org, state and expiry come from the principal bound to the connection, not from here.
     """
-    shown = tried.shown
     row = {
-        "tool": tool.name,
-        "tool_version": tool.version,
-        "args": args.model_dump_json(),
-        "args_key": key_of(args),
-        "effects_key": effects_key(tried.changes, shown),
-        "call_id": call.id,
+        **_kept(call, it),
         "client": call.client,
-        "reason": args.reason,
-        "confidence": args.confidence,
-        "changes": tried.changes.text,
-        "shown": json.dumps(shown, ensure_ascii=False),
-        "summary": shown["did"],
-        "verdict": verdict.reason,
-        "amount": None if stake.amount is None else str(stake.amount),
-        "subject": stake.subject,
-        "policy_version": policy.version,
-        "clock": now.isoformat(),
+        "reason": it.args.reason,
+        "confidence": it.args.confidence,
+        "keyed": it.args.idempotency_key is not None,
     }
     made = (await conn.exec_driver_sql(_HOLD, (json.dumps(row, ensure_ascii=False),))).one()
     return Held(made.draft, made.joined, made.expiry)
+
+
+async def revise(
+    conn: AsyncConnection, call: Call, draft: int, version: int, reason: str, it: Proposal
+) -> tuple[int, datetime] | None:
+    """Hold another call in a held one's place, as its next version; return that and its expiry.
+
+    None where the draft does not wait any more, is in another version than `version`, or is not for the principal
+    bound to the connection to edit.
+    """
+    row = {**_kept(call, it), "version": version, "why": reason}
+    made = (await conn.exec_driver_sql(_REVISE, (draft, json.dumps(row, ensure_ascii=False)))).one_or_none()
+    return None if made is None else (made.revised, made.expiry)
+
+
+def _kept(call: Call, it: Proposal) -> dict[str, object]:
+    shown = it.tried.shown
+    return {
+        "tool": it.tool.name,
+        "tool_version": it.tool.version,
+        "args": it.args.model_dump_json(),
+        "args_key": key_of(it.args),
+        "effects_key": effects_key(it.tried.changes, shown),
+        "call_id": call.id,
+        "changes": it.tried.changes.text,
+        "shown": json.dumps(shown, ensure_ascii=False),
+        "summary": shown["did"],
+        "verdict": it.verdict.reason,
+        "amount": None if it.stake.amount is None else str(it.stake.amount),
+        "subject": it.stake.subject,
+        "policy_version": it.policy.version,
+        "clock": it.now.isoformat(),
+    }

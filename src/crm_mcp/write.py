@@ -2,17 +2,20 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
 from .db import STANDING, MembershipChanged, Standing
+from .drafts import Proposal
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
 from .log import logger
 from .pipelined import later
 from .policy import Decision, Facts, Policy
+from .revising import revise_own
 from .tool import Args, Tool, WriteArgs
 
 ATTEMPTS = 3
@@ -50,7 +53,8 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
         if (before := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
-        async with attempt(conn, this, tool, args, now, _recent(this, args)) as tried:
+        edit = partial(revise_own, conn, this, now)
+        async with attempt(conn, this, tool, args, now, _recent(this, args), revise=edit) as tried:
             stake = policy.stakes(tried.changes)
             (recent,) = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
@@ -65,7 +69,8 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
                     await repeats.keep(conn, this, tool, args, said.body)
                 case Decision.HOLD:
                     await tried.undo()
-                    held = await drafts.hold(conn, this, tool, args, tried, now, verdict, stake, facts.policy)
+                    proposal = Proposal(tool, args, now, tried, verdict, stake, facts.policy)
+                    held = await drafts.hold(conn, this, proposal)
                     draft, returned = held.id, None
                     waits = standing._replace(waiting=standing.waiting + (0 if held.joined else 1))
                     said = envelope.held(

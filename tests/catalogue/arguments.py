@@ -24,6 +24,7 @@ EXAMPLES: Mapping[str, Any] = {
     "to": ["somebody@elsewhere.example"],
     "cc": [],
     "attachments": [{"name": "a.txt", "text": "a test"}],
+    "arguments": {"comment": "a test revises"},
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(

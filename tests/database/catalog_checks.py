@@ -33,6 +33,7 @@ UNRECORDED = {
     "number_series": "drawn inside recorded inserts by a definer",
     "changes": "the record itself",
     "drafts": "held calls; a trigger of their own keeps them",
+    "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
 }
@@ -85,6 +86,7 @@ HELD = {
 UNRECORDED_COLUMNS = {"blobs": ["content"]}
 """Large, and held to their recorded digest by a constraint."""
 NO_COMPOSITE_KEY = {
+    ("draft_versions", "call_id"): "calls are numbered by the server, and in the audit alone",
     ("idempotency_keys", "user_id"): "a user, and users are global",
     ("customers", "owner_id"): "a user, and users are global",
     ("issues", "assignee_id"): "a user, and users are global",
@@ -110,10 +112,14 @@ OTHER_POLICIES = {
 """find_customers names the org itself: under RLS the trigram index would not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
-READ_BY_CLIENTS = ("changes", "drafts", "policies", "memberships", "reasoning", "orgs", "users", "schema_state")
+READ_BY_CLIENTS = (
+    *("changes", "drafts", "draft_versions", "policies"),
+    *("memberships", "reasoning", "orgs", "users", "schema_state"),
+)
 DEFINED_BY_OWNER = {
     "touch_membership()": (),
     "decide()": (),
+    "tell()": (),
     "seal_on_arrival()": (),
     "stamp()": (),
     "books_are_open()": (),
@@ -141,6 +147,7 @@ DEFINERS = {
     "defer_delivery()": (),
     "enqueue(text,jsonb)": ("crm_approver",),
     "hold(jsonb)": CLIENTS,
+    "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),
@@ -171,6 +178,13 @@ OTHER_TRIGGERS = {
         "drafts",
         "decide",
     ): "CREATE TRIGGER decide BEFORE INSERT OR UPDATE ON crm.drafts FOR EACH ROW EXECUTE FUNCTION crm.decide()",
+    (
+        "drafts",
+        "tell_new",
+    ): "CREATE TRIGGER tell_new AFTER INSERT ON crm.drafts FOR EACH ROW EXECUTE FUNCTION crm.tell()",
+    ("drafts", "tell"): "CREATE TRIGGER tell AFTER UPDATE ON crm.drafts FOR EACH ROW "
+    "WHEN (((old.state IS DISTINCT FROM new.state) OR (old.version IS DISTINCT FROM new.version))) "
+    "EXECUTE FUNCTION crm.tell()",
     (
         "audit_log",
         "arrival",
@@ -277,9 +291,14 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
     grant("SELECT", (*read, "number_series"), ["crm_definer"])
-    grant("INSERT", ["changes", "drafts", "number_series"], ["crm_definer"])
+    grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
+    edited = (
+        "version args args_key effects_key tool_version changes shown summary verdict amount subject policy_version "
+        "clock failures expires_at editors"
+    )
+    grant(" ".join(f"UPDATE({c})" for c in edited.split()), ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])

@@ -342,7 +342,7 @@ def test_a_held_call_does_not_change_even_for_who_may_update_it(
         "grant update (args) on crm.drafts to crm_approver",
         "revoke update (args) on crm.drafts from crm_approver",
     )
-    with refused(DENIED, "a held call does not change"), weakened(grant, restore=(revoke,)):
+    with refused(DENIED, "a held call changes by an edit alone"), weakened(grant, restore=(revoke,)):
         attack()
     with refused(DENIED, "a held call does not change"):
         root.execute("update crm.drafts set requester = %s where id = %s", (scene.users["ada"], number))

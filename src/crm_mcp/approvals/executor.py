@@ -4,9 +4,10 @@ A held call is run again by the same handler in one transaction. Committed is on
 """
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,14 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import audit, ids, policy
 from ..attempt import Attempt, attempt
 from ..audit import Call
-from ..catalog import SNAPSHOT, load
+from ..catalog import tool_of
+from ..context import Revision
 from ..db import Database
 from ..envelope import plain
 from ..errors import CONFLICTS, Refusal, is_lost, refusal_for, sqlstate
 from ..log import logger
 from ..policy import Decision, Facts, Policy, Stakes, Verdict
 from ..principal import Agent, Principal, Role
-from ..tool import Args, Tool
+from ..revising import revise
 from . import held as held_calls
 from .held import Outcome, Shown
 
@@ -152,17 +154,21 @@ class Executor:
 
     async def _settled(self, who: Principal, draft: int, call: Call) -> Outcome | None:
         """Return how a decision stands whose COMMIT got no answer; None where it did not arrive."""
+        held = await self._now(who, draft, call)
+        return None if held is None else replace(held_calls.decided(held), won=held.decided_call == call.id)
+
+    async def _now(self, who: Principal, draft: int, call: Call) -> Row[Any] | None:
+        """Return a draft as it stands after a call whose COMMIT got no answer; None where that did not arrive."""
         try:
             await self._db.renew()
             if not await self._db.is_settled(who.org, call.id):
                 return None
             async with self._db.begin(who, ids.new_call()) as conn:
-                held = await held_calls.read(conn, who.org, draft)
+                return await held_calls.read(conn, who.org, draft)
         except Exception:
             logger().error("could not settle a decision", call=call.id, draft=draft)
             hint = "The database went away while this was being decided. Look at the draft before you try again."
             raise Unapprovable("UNSETTLED", hint) from None
-        return None if held is None else replace(held_calls.decided(held), won=held.decided_call == call.id)
 
     async def _approve(self, who: Principal, draft: int, seen: str, call: Call) -> Outcome:
         """One transaction: the draft locked, the effects, the audit row, and the decision last."""
@@ -230,6 +236,46 @@ class Executor:
             await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok"))
         return Outcome("rejected", reason, None, True)
 
+    async def edit(
+        self, who: Principal, draft: int, version: int, arguments: Mapping[str, object], reason: str
+    ) -> Revision:
+        """Put other arguments in place of a held call's (None: left out), by its requester or an approver.
+
+        Whoever edits is a drafter from then on, and what was shown before can no longer be approved. `version` is the
+        one that the editor saw.
+
+        Raises:
+            Refusal: NOT_FOUND, NOT_AN_APPROVER, DRAFT_CHANGED, NOTHING_CHANGED, and what the call itself refuses.
+        """
+        told = {"draft": ids.show("drafts", draft), "arguments": dict(arguments), "reason": reason}
+        call, now = Call(who, "edit_draft", told, draft=draft), datetime.now(UTC)
+        await self._db.alone(who.org, audit.begun(call))
+        try:
+            async with self._db.begin(who, call.id) as conn:
+                held = await held_calls.read(conn, who.org, draft)
+                if held is None or not (who.may_approve or held.requester == who.user):
+                    raise Refusal("NOT_FOUND", "There is no such draft.")
+                if held_calls.is_decided(held) or held.version != version:
+                    hint = "It was decided or edited meanwhile. Look at it again."
+                    raise Refusal("DRAFT_CHANGED", hint)
+                requester, _ = await _requester(conn, held)
+                made = await revise(conn, call, held, requester, arguments, reason, now)
+                await conn.exec_driver_sql(*audit.ended(call, "edited", "ok"))
+        except Exception as problem:
+            if is_lost(problem) and (settled := await self._edited(who, draft, call)) is not None:
+                return settled
+            refusal = refusal_for(problem)
+            if refusal is None:
+                logger().error("edit crashed", call=call.id, draft=draft, exc_info=problem)
+            await self._note(call, refusal.error if refusal else "INTERNAL")
+            raise
+        return made
+
+    async def _edited(self, who: Principal, draft: int, call: Call) -> Revision | None:
+        """Return an edit whose COMMIT got no answer as it stands; None where it did not arrive."""
+        held = await self._now(who, draft, call)
+        return None if held is None else Revision(held.version, held.expires_at, held.summary, ())
+
     async def discard(self, who: Principal, draft: int) -> bool:
         """Withdraw one's own draft; False where it is not theirs or no longer waits."""
         call = Call(who, "discard_draft", {"draft": ids.show("drafts", draft)}, draft=draft)
@@ -245,11 +291,9 @@ class Executor:
         Raises:
             Refusal: the requester may no longer do it, the tool has changed, the handler or the policy refuses.
         """
-        row = (await conn.exec_driver_sql(_REQUESTER, (held.org_id, held.requester))).mappings().one_or_none()
-        if row is None:
-            raise Refusal("REQUESTER_LEFT", "Whoever drafted this is no longer in the org.")
-        requester = _principal(row, held.agent)
-        tool, args = _parse(held, requester)
+        requester, row = await _requester(conn, held)
+        tool = tool_of(held.tool, held.tool_version, requester)
+        args = tool.parse(json.loads(held.args))
         known = (await conn.exec_driver_sql(policy.IN_FORCE, (held.org_id,))).one_or_none()
         again = Call(requester, held.tool, json.loads(held.args), parent=held.call_id, id=call.id)
         await self._db.bear(conn, requester)
@@ -264,13 +308,19 @@ class Executor:
     async def _fell(self, who: Principal, draft: int, call: Call, problem: Exception) -> None:
         """Leave the audit row of a decision that did not come about; count a crash against the draft."""
         refusal = refusal_for(problem)
-        outcome = refusal.error if refusal else "INTERNAL"
-        try:
-            if refusal is None:
-                logger().error("approval crashed", call=call.id, draft=draft, exc_info=problem)
+        if refusal is None:
+            logger().error("approval crashed", call=call.id, draft=draft, exc_info=problem)
+            try:
                 async with self._db.begin(who, call.id) as conn:
                     await conn.exec_driver_sql(_FAILED, (who.org, draft))
-            await self._db.alone(who.org, audit.refused(call, outcome))
+            except Exception:
+                logger().error("a crash could not be counted", call=call.id, draft=draft)
+        await self._note(call, refusal.error if refusal else "INTERNAL")
+
+    async def _note(self, call: Call, outcome: str) -> None:
+        """Leave the audit row of a call that was refused or crashed; where even that fails, say so in the log."""
+        try:
+            await self._db.alone(call.principal.org, audit.refused(call, outcome))
         except Exception:
             logger().error("audit row lost", call=call.id, outcome=outcome)
 
@@ -282,8 +332,16 @@ async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str,
     return Outcome("stale", reason, None, True)
 
 
-def _principal(row: Any, agent: str | None) -> Principal:
-    return Principal(
+async def _requester(conn: AsyncConnection, held: Row[Any]) -> tuple[Principal, RowMapping]:
+    """Return whoever asked for a held call, with their rights of now, and their membership.
+
+    Raises:
+        Refusal: REQUESTER_LEFT.
+    """
+    row = (await conn.exec_driver_sql(_REQUESTER, (held.org_id, held.requester))).mappings().one_or_none()
+    if row is None:
+        raise Refusal("REQUESTER_LEFT", "Whoever drafted this is no longer in the org.")
+    requester = Principal(
         row["org_id"],
         row["slug"],
         row["org_name"],
@@ -297,24 +355,9 @@ def _principal(row: Any, agent: str | None) -> Principal:
         row["approval_limit"],
         row["may_send_email"],
         row["version"],
-        Agent(agent) if agent else None,
+        Agent(held.agent) if held.agent else None,
     )
-
-
-def _parse(held: Row[Any], requester: Principal) -> tuple[Tool, Args]:
-    """Return the tool and the re-validated arguments of a held call.
-
-    Raises:
-        Refusal: TOOL_CHANGED, REQUESTER_LOST_ACCESS, INVALID_ARGUMENT.
-    """
-    rows = {row["wire"]["name"]: row for row in json.loads(SNAPSHOT.read_text(encoding="utf-8"))}
-    row = rows.get(held.tool)
-    if row is None or row["version"] != held.tool_version:
-        raise Refusal("TOOL_CHANGED", "The tool has changed since this was drafted. Draft it again.")
-    tool = load(held.tool, row["toolset"])
-    if requester.role not in tool.roles or (requester.agent is not None and requester.agent not in tool.agents):
-        raise Refusal("REQUESTER_LOST_ACCESS", "Whoever drafted this may no longer do it.")
-    return tool, tool.parse(json.loads(held.args))
+    return requester, row
 
 
 async def _may_not(
@@ -336,7 +379,7 @@ async def _may_not(
         earlier = " with what was approved for this customer in 24 hours" if exposed > amount else ""
         limit = f"{who.currency} {who.approval_limit:,.2f}"
         return f"{who.currency} {exposed:,.2f}{earlier} is over your limit of {limit}"
-    within_own = requester["may_approve"] and amount <= requester["approval_limit"]
-    if held.requester == who.user and held.agent is None and not requester["solo"] and not within_own:
+    is_drafter = (held.requester == who.user and held.agent is None) or who.user in held.editors
+    if is_drafter and not requester["solo"] and amount > who.approval_limit:
         return "another person must approve what you drafted yourself"
     return None

@@ -7,6 +7,7 @@ from ..attempt import attempt
 from ..audit import Call
 from ..catalog import load
 from ..db import Database
+from ..drafts import Proposal
 from ..errors import refusal_for
 from ..policy import Decision, Policy, Verdict
 from ..principal import Principal
@@ -33,7 +34,8 @@ async def propose(db: Database, who: Principal, draft: int, reason: str) -> int:
                 stake = policy.stakes(tried.changes)
                 await tried.undo()
                 verdict = Verdict(Decision.HOLD, "an undo from the page is seen before it is done")
-                held = await drafts.hold(conn, call, tool, args, tried, now, verdict, stake, Policy.in_force(known))
+                made = Proposal(tool, args, now, tried, verdict, stake, Policy.in_force(known))
+                held = await drafts.hold(conn, call, made)
             await conn.exec_driver_sql(*audit.ended(call, Decision.HOLD, "ok", None, held.id))
     except Exception as problem:
         refusal = refusal_for(problem)

@@ -8,7 +8,7 @@ from ..tool import View
 
 MINE = "d.org_id = %(org)s and (d.requester = %(user)s or %(all)s)"
 STATE = "case when d.state = 'pending' and d.expires_at <= clock_timestamp() then 'expired' else d.state end"
-ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', {STATE}, 'action', d.tool,
+ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', {STATE}, 'version', case when d.version > 1 then d.version end, 'action', d.tool,
    'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then crm.money(d.amount, %(currency)s::text) end,
    'requestedBy', r.name, 'viaAgent', d.agent, 'createdAt', d.created_at, 'expiresAt', d.expires_at,
    'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
@@ -25,6 +25,7 @@ class DraftView(View):
 
     id: str
     state: str
+    version: int | None = None
     action: str | None = None
     summary: str | None = None
     amount: dict[str, Any] | None = None
