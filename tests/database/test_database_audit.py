@@ -49,9 +49,10 @@ class Audited:
     def tamper(self, statement: str) -> None:
         """Edit as the owner, who may; nothing is disabled."""
         self.root.execute("set role crm_owner")
-        assert self.root.execute(statement.replace("{here}", "org_id = {org}").replace("{org}", str(self.org))).rowcount > 0, (
-            "the edit hit nothing"
-        )
+        assert (
+            self.root.execute(statement.replace("{here}", "org_id = {org}").replace("{org}", str(self.org))).rowcount
+            > 0
+        ), "the edit hit nothing"
         self.root.execute("reset role")
 
 
@@ -114,17 +115,20 @@ WITH_DIGESTS = SALTS.replace("set salt = b.salt", "set salt = b.salt, digest = b
         ("update crm.audit_log set payload = null, digest = sha256(salt) where {here} and seq = 3", [(MOVED, 3)]),
         ("update crm.audit_log set org_id = -org_id where {here} and seq = 3", [(GAP, 4), (MOVED, 4)]),
         ("update crm.audit_log set org_id = -org_id where {here} and seq = 1", [(GAP, 2), (MOVED, 2)]),
-        ("update crm.audit_log set hash = null where {here} and seq = 3", [(MOVED, 3)]),
+        ("update crm.audit_log set hash = null where {here} and seq = 3", [(MOVED, 3), (MOVED, 4)]),
+        ("update crm.audit_log set hash = null where {here} and seq >= 3", [(MOVED, 3)]),
     ],
     ids=["salts swapped", "payloads swapped with salts and digests", "a salt edited", "a digest edited",
-         "a digest made for a blanked payload", "a row moved out", "the first row moved out", "a hash blanked"],
+         "a digest made for a blanked payload", "a row moved out", "the first row moved out", "a hash blanked", "every hash blanked from there on"],
 )  # fmt: skip
 def test_what_is_made_to_fit_elsewhere_is_found_too(audited: Audited, edit: str, found: list[tuple[str, int]]):
     audited.tamper(edit)
     assert audited.verify() == found
 
 
-def test_a_row_of_another_org_does_not_fit_in(audited: Audited, root: psycopg.Connection, login: Callable[[str], Login]):
+def test_a_row_of_another_org_does_not_fit_in(
+    audited: Audited, root: psycopg.Connection, login: Callable[[str], Login]
+):
     (org,) = root.execute(
         "insert into crm.orgs(slug, name) values ('c-' || left(gen_random_uuid()::text, 8), 'C') returning id"
     ).fetchone() or (0,)

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..recovery.errors import RecoveryFailed
 from ..recovery.manifest import Manifest
 from ..recovery.restore import Restored, Target
 from ..recovery.restore import restore as restore_from
+from ..sink import Sink
 from .session import conninfo, lease
 
 _EVICT = """select pg_terminate_backend(pid) from pg_stat_activity where datname = 'crm' and pid <> pg_backend_pid()
@@ -122,13 +122,13 @@ def _keep_heads(sink: Path | None, file: Path, done: Restored) -> None:
     """Say outside the database that the audit goes on from the backup's heads; the heads before it stay on record."""
     if sink is None:
         return
-    at = datetime.now(UTC).isoformat()
-    rows = [
-        {"at": at, "org": row["org"], "seq": row["seq"], "head": row["head"], "restored": str(file)}
-        for row in done.audit
-    ]
-    with sink.open("a", encoding="utf-8") as out:
-        out.write("".join(json.dumps(row) + "\n" for row in rows))
+    try:
+        for row in done.audit:
+            Sink(sink).keep(row["org"], (row["seq"], row["head"]), restored=str(file))
+    except OSError as problem:
+        click.echo(
+            f"Warning: {sink} cannot be written ({problem.strerror}): keep the heads below yourself.", err=True
+        )
 
 
 def _as_json(file: Path, done: Restored) -> dict[str, Any]:
