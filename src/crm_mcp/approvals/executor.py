@@ -205,9 +205,8 @@ class Executor:
                 return await _stale(conn, call, held, BROKEN, None)
             amount = None if run.stake.amount is None else str(run.stake.amount)
             await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", result))
-            await conn.exec_driver_sql(
-                _APPROVE, (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
-            )
+            decision = (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
+            await _put_down(conn, _APPROVE, decision)
             await conn.exec_driver_sql("set constraints all immediate")
         return Outcome("approved", None, result, True)
 
@@ -232,7 +231,7 @@ class Executor:
             if held_calls.is_decided(held):
                 await conn.exec_driver_sql(*audit.ended(call, "lost", held_calls.state_of(held)))
                 return held_calls.decided(held)
-            await conn.exec_driver_sql(_REJECT, (call.id, reason, who.org, draft))
+            await _put_down(conn, _REJECT, (call.id, reason, who.org, draft))
             await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok"))
         return Outcome("rejected", reason, None, True)
 
@@ -323,6 +322,21 @@ class Executor:
             await self._db.alone(call.principal.org, audit.refused(call, outcome))
         except Exception:
             logger().error("audit row lost", call=call.id, outcome=outcome)
+
+
+async def _put_down(conn: AsyncConnection, decision: str, params: tuple[object, ...]) -> None:
+    """Put a decision down; Postgres has the last word on who may make it.
+
+    Raises:
+        Unapprovable: their rights are no longer those with which they opened the page. The draft waits on.
+    """
+    try:
+        await conn.exec_driver_sql(decision, params)
+    except DBAPIError as problem:
+        if sqlstate(problem) != "42501":
+            raise
+        hint = "You may no longer decide this, or it has expired. Look at it again."
+        raise Unapprovable("NOT_AN_APPROVER", hint) from None
 
 
 async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str, shown: Any) -> Outcome:
