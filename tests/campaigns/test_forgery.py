@@ -4,6 +4,7 @@ What came of it is counted in Postgres, not believed from answers: every draft s
 row is there without the draft that was approved for it.
 """
 
+import asyncio
 import hashlib
 import secrets
 import sys
@@ -34,6 +35,7 @@ from crm_mcp.principal import Agent
 
 OWNER = "mia@demo.example"
 """Whose drafts are attacked; nobody asks as her, so that no call may rightly touch them."""
+REASON = "a forgery"
 ERAS = ("auto", "legacy")
 GUARDED = """select c.op::text || ' on ' || c.tbl from crm.changes c where c.id > %s
  and not exists (select from crm.free_writes f where f.org_id in (0, c.org_id) and f.tbl = c.tbl and f.op = c.op
@@ -75,10 +77,10 @@ class Ledger:
 
 
 @pytest.fixture(scope="module")
-def victims(home, desk) -> list[int]:
-    import asyncio
-
-    return [asyncio.run(hold(home, "create_order_draft", desk.order(), OWNER)) for _ in range(3)]
+def victims(home, desk) -> Generator[list[int]]:
+    orders = [desk.order() | {"reason": REASON} for _ in range(3)]
+    yield [asyncio.run(hold(home, "create_order_draft", order, OWNER)) for order in orders]
+    desk.owner.execute("update crm.drafts set state = 'discarded' where state = 'pending' and reason = %s", (REASON,))
 
 
 @pytest.fixture
@@ -145,14 +147,13 @@ async def send(client: Any, tool: str, arguments: dict[str, Any], **more: Any) -
 async def attack(client: Any, tools: list[str], known: dict[str, str], draft: int, seen: str, *, wide: bool) -> int:
     """Call tools with all that is forged; return how many calls that made."""
     sent = 0
-    for name in tools:
+    for at, name in enumerate(tools):
         schema = WIRE[name]["inputSchema"]
-        honest = valid(schema, known)
-        calls: list[tuple[dict[str, Any], dict[str, Any]]] = [
-            ({**honest, **more}, {}) for more in forged(draft, seen)
-        ]
-        given = answers(draft, seen)
-        calls += [(honest, more) for more in (given if wide else given[1::5])]
+        honest, inventions, given = valid(schema, known), forged(draft, seen), answers(draft, seen)
+        if not wide:  # each tool some of it, all of it some tool
+            inventions, given = inventions[at % 2 :: 2], given[at % len(given) :][:1]
+        calls: list[tuple[dict[str, Any], dict[str, Any]]] = [({**honest, **more}, {}) for more in inventions]
+        calls += [(honest, more) for more in given]
         calls += [
             (valid_with(schema, known, argument.path, f"draft_{draft}"), {})
             for argument in id_arguments(schema)
@@ -174,7 +175,7 @@ async def test_no_tool_of_any_role_approves_whatever_it_is_given(
         sent = await attack(client, tools, known, victims[0], seen, wide=is_long)
         for invented in ("approve_draft", "approve", "decide", "reject_draft", "expire_drafts"):
             await send(client, invented, {"draft": f"draft_{victims[0]}", "hash": seen, "reason": "x"})
-    assert sent > 4 * len(tools)
+    assert sent >= 3 * len(tools)
     assert ledger.problems() == []
     print(f"\n{role} in {mode}: {sent} forged calls, 0 approvals")
 
@@ -187,22 +188,6 @@ async def test_no_tool_of_any_agent_approves_whatever_it_is_given(
     async with connect(PEOPLE["admin"], agent=agent) as client:
         await attack(client, tools, known, victims[0], seen, wide=is_long)
     assert ledger.problems() == []
-
-
-async def test_the_oracle_sees_a_function_of_the_agents_login_that_approves(
-    connect, home, ledger, known, victims, seen
-):
-    """Planted: `discard` takes anybody's draft and approves it, and the trigger no longer asks who decides."""
-    planted = {
-        "crm.discard(bigint)": ("state = 'discarded'", "state = 'approved'", "and x.requester = b.user_id ", ""),
-        "crm.decide()": ("if new.state in ('approved', 'rejected') then", "if false then"),
-    }
-    with weaken(ledger.conn)(functions=planted):
-        async with connect(PEOPLE["sales"]) as client:
-            await attack(client, ["discard_draft"], known, victims[2], seen, wide=False)
-    found = ledger.problems()
-    assert "1 approved" in found, found
-    assert f"draft {victims[2]} was pending and is approved" in found, found
 
 
 async def test_the_oracle_sees_a_guarded_row_that_nobody_approved(home, ledger, desk):
@@ -344,3 +329,21 @@ async def test_the_oracle_sees_a_page_that_takes_any_hash(page, db, ledger, vict
     monkeypatch.setattr(executing.held_calls, "hash_of", lambda *_: "0" * 64)
     await browser.post(f"/drafts/draft_{victims[1]}/approve", {**fields, "hash": "0" * 64})
     assert "1 approved" in ledger.problems()
+
+
+async def test_the_oracle_sees_a_function_of_the_agents_login_that_approves(
+    connect, home, ledger, known, victims, seen
+):
+    """Planted: `discard` takes anybody's draft and approves it, and the trigger no longer asks who decides."""
+    planted = {
+        "crm.discard(bigint)": ("state = 'discarded'", "state = 'approved'", "and x.requester = b.user_id ", ""),
+        "crm.decide()": ("if new.state in ('approved', 'rejected') then", "if false then"),
+    }
+    with weaken(ledger.conn)(functions=planted):
+        async with connect(PEOPLE["sales"]) as client:
+            await attack(
+                client, ["discard_draft"], known | {"draft": f"draft_{victims[2]}"}, victims[2], seen, wide=False
+            )
+    found = ledger.problems()
+    assert "1 approved" in found, found
+    assert f"draft {victims[2]} was pending and is approved" in found, found
