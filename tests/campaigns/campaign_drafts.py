@@ -199,7 +199,7 @@ def problems(evidence: Evidence, said: list[tuple[str, str, bool]]) -> list[str]
         found.append(f"{evidence.orders} orders for a draft that is {evidence.state}")
     if evidence.moved != due * evidence.wanted:
         found.append(f"{evidence.moved} units moved, {due * evidence.wanted} due")
-    winners = [state for _, state, won in said if won]
+    winners = [state for action, state, won in said if won and action != "edit"]
     if len(winners) != (0 if evidence.state == "expired" else 1):
         found.append(f"{len(winners)} winners of a draft that is {evidence.state}")
     told = {state for _, state, _ in said if state != "silent"}

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from campaign_drafts import Evidence, problems
 
-OTHERS = ("approve", "reject", "discard", "expire")
+OTHERS = ("approve", "reject", "discard", "expire", "edit")
 
 
 def naive_table(home) -> None:

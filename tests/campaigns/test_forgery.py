@@ -96,6 +96,12 @@ def seen(desk, victims) -> str:
     return desk.shown(victims[:1])[0]
 
 
+@pytest.fixture
+def other(desk, victims) -> str:
+    """The hash of another draft."""
+    return desk.shown(victims[1:2])[0]
+
+
 @pytest.fixture(scope="module")
 def known(home, victims) -> dict[str, str]:
     """An id of each kind that exists; of drafts, one of somebody else's."""
@@ -254,8 +260,7 @@ async def test_a_stolen_or_reused_login_link_approves_nothing(page, db, ledger, 
     "how",
     ["no hash", "another hash", "another draft's", "a hash in capitals", "the stored effects' key", "two of them"],
 )
-async def test_a_forged_hash_approves_nothing(page, db, ledger, victims, seen, desk, how):
-    (other,) = desk.shown(victims[1:2])
+async def test_a_forged_hash_approves_nothing(page, db, ledger, victims, seen, other, how):
     key = ledger.conn.execute("select effects_key from crm.drafts where id = %s", (victims[0],)).fetchone()[0]
     hashes = {
         "no hash": "",
