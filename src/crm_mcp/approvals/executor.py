@@ -84,6 +84,14 @@ class Executor:
 
     async def show(self, who: Principal, draft: int) -> Shown | None:
         """Run a held call dry and return what it would do now, or how it was decided; None where the org has no such draft."""
+        try:
+            return await self._show(who, draft)
+        except DBAPIError as problem:
+            if sqlstate(problem) != "42501":
+                raise
+            return await self._show(who, draft)  # it was decided while it ran, and the recorder refused the rest
+
+    async def _show(self, who: Principal, draft: int) -> Shown | None:
         call = Call(who, "show_draft", {}, draft=draft)
         async with self._db.begin(who, call.id, draft=draft) as conn:
             held = await held_calls.read(conn, who.org, draft)
