@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test check lint smoke bench catalog lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
+.PHONY: help setup demo test check lint smoke bench catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ campaign-forgery: setup  ## Every tool and role with forged approvals; everythin
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog
+
+verdicts: setup  ## Write the golden table of verdicts after the policy's rules have changed
+	CRM_VERDICTS=write $(BIN)/python -m pytest -q tests/policy/test_verdicts.py
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock

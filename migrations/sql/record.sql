@@ -190,11 +190,6 @@ begin
   return n;
 end $f$;
 
-create table crm.policies(
-  org_id bigint not null references crm.orgs on delete cascade, version int not null, document jsonb not null,
-  created_at timestamptz not null default now(), created_by bigint references crm.users,
-  primary key (org_id, version));
-
 create table crm.audit_log(
   org_id bigint not null, id bigint generated always as identity, call_id bigint not null, parent_call bigint,
   phase text not null check (phase in ('begun', 'ended', 'refused')), at timestamptz not null,

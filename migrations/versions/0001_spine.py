@@ -277,7 +277,7 @@ def numbers() -> Iterator[str]:
 
 
 def rights() -> Iterator[str]:
-    for name in ("changes", "drafts", "policies", "audit_log", "idempotency_keys"):
+    for name in ("changes", "drafts", "audit_log", "idempotency_keys"):
         yield from isolate(name)
     yield "grant usage on schema crm to " + ", ".join((*CLIENTS, "crm_definer", "crm_signin"))
     yield "grant select on crm.free_writes, crm.drafts, crm.signing_key, crm.memberships, crm.orgs, crm.customers, crm.contacts to crm_definer"
@@ -289,7 +289,7 @@ def rights() -> Iterator[str]:
     yield "grant select, insert, update, delete on crm.login_links, crm.web_sessions to crm_signin"
     yield "grant select on crm.api_keys to crm_signin"
     for login in CLIENTS:
-        yield f"grant select on crm.changes, crm.drafts, crm.policies, crm.memberships, crm.reasoning, crm.orgs, crm.users, crm.schema_state to {login}"
+        yield f"grant select on crm.changes, crm.drafts, crm.memberships, crm.reasoning, crm.orgs, crm.users, crm.schema_state to {login}"
         yield (
             "grant insert (org_id, call_id, parent_call, phase, user_id, agent, client, tool, verdict, outcome, ms, draft_id, payload) "
             f"on crm.audit_log to {login}"

@@ -4,7 +4,8 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from .audit import Call, Flusher, Statement
 from .catalog import Catalog
@@ -12,6 +13,14 @@ from .cursor import Cursors
 from .db import Database, Standing
 from .errors import SignInFailed
 from .principal import Principal, Proof
+
+if TYPE_CHECKING:
+    from .updates import Updates
+
+COMMITTING = timedelta(minutes=1)
+"""The longest that a decision may take from its time to its commit."""
+MOST_REMEMBERED = 1000
+"""Decisions remembered as told."""
 
 
 @dataclass(slots=True)
@@ -21,12 +30,25 @@ class Client:
     proof: Proof
     principal: Principal | None = None
     org: int | None = None
-    seen: object = field(default_factory=lambda: datetime.now(UTC))
+    seen: datetime = field(default_factory=lambda: datetime.now(UTC))
     name: str | None = None
+    _told: dict[str, None] = field(default_factory=dict[str, None])
+
+    def fresh(self, standing: Standing) -> Standing:
+        """Return where the principal stands, without decisions that this client was told of before."""
+        untold = [one for one in standing.decided or () if one["draft"] not in self._told]
+        return standing._replace(decided=untold or None)
 
     def heard(self, standing: Standing) -> None:
-        """Remember that decisions up to now were told."""
-        self.seen = standing.at
+        """Remember that decisions up to now were told.
+
+        A decision bears the time at which it was made, and is seen once it is committed: so what lies a little back
+        is asked again, and left out where it was told.
+        """
+        self.seen = max(self.seen, standing.at - COMMITTING)
+        self._told |= dict.fromkeys(one["draft"] for one in standing.decided or ())
+        for draft in list(self._told)[:-MOST_REMEMBERED]:
+            del self._told[draft]
 
 
 @dataclass(slots=True)
@@ -43,6 +65,8 @@ class App:
     """Called with a draft's number once it waits: the local home opens its page."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
+    updates: "Updates | None" = None
+    """What the client follows, from its first subscription on."""
     _db: Database | None = None
     _flusher: Flusher | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -89,6 +113,8 @@ class App:
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
+        if self.updates is not None:
+            await self.updates.close()
         if self._flusher is not None:
             await self._flusher.flush()
         if self._db is not None:

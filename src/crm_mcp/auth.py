@@ -15,7 +15,8 @@ def by_email(email: str, org: str | None = None, agent: Agent | None = None) -> 
 
 def by_key(key: str, agent: Agent | None = None) -> Proof:
     """Prove by an API key; its SHA-256 is what travels."""
-    return Proof("select * from crm.sign_in_key(%s, %s)", (hashlib.sha256(key.encode()).digest(), agent))
+    digest = hashlib.sha256(key.encode()).digest()
+    return Proof("select * from crm.sign_in_key(%s, %s)", (digest, agent), digest)
 
 
 def by_session(digest: bytes) -> Proof:

@@ -74,6 +74,8 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
 
 async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
     answer, standing = await reading(app, this, progress, lambda ctx: tool.handler(ctx, args))
+    standing = app.client.fresh(standing)
+    app.client.heard(standing)
     await app.audit_ended(this, audit.ended(this, "run", "ok", audit.ids_of(answer.record)))
     return envelope.result(tool, answer, standing.meta())
 
@@ -100,7 +102,6 @@ async def reading(
     if standing is None:
         await ask("select 1", {})
     assert standing is not None
-    app.client.heard(standing)
     return found, standing
 
 

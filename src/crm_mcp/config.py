@@ -31,8 +31,21 @@ class Settings(BaseSettings):
     """The same server as crm_worker, for `worker`."""
     approvals_url: str | None = None
     """Where people reach the approvals page, if not where `up` listens."""
+    tls_cert: Path | None = None
+    """The certificate with its chain, in PEM, that `up` serves the page with; unset: a proxy does that, or nobody."""
+    tls_key: Path | None = None
+    """The key of that certificate, in PEM, without a password."""
     smtp_url: SecretStr | None = None
-    """The mail server, for `worker`: smtp://user:password@host:587 or smtps://…; unset: e-mails stay unsent."""
+    """The mail server, for `worker`, the page and invitations: smtp://user:password@host:587 or
+    smtps://…; unset: e-mails stay unsent."""
+    notice_from: str | None = None
+    """The address that notices to approvers come from; unset: each org's own sender."""
+    notice_webhook: SecretStr | None = None
+    """Where `worker` posts what waits for approval: https://…, or http:// on this machine; Slack's will do."""
+    notice_secret: SecretStr | None = None
+    """The key that these posts are signed with, for receivers that check it."""
+    notice_decided: bool = False
+    """Whether requesters are written to when their draft is decided; the chat tells them anyway."""
     audit_reads: Literal["batch", "sync"] = "batch"
     """Whether a read waits until its last audit row is on disk."""
     audit_sink: Path | None = None
@@ -60,6 +73,11 @@ def has_desktop() -> bool:
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def environment_with(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment for a program that it starts, and what else that one needs."""
+    return {**os.environ, **more}
+
+
 def programs_folder() -> Path:
     """Return where the programs of this person keep their settings."""
     home = Path.home()
@@ -83,8 +101,3 @@ def claude_code_folder() -> Path:
 def quiet_environment(home: Path) -> dict[str, str]:
     """Return this process's environment for a server that it starts on a home, which shall open no browser."""
     return {**os.environ, "CRM_HOME": str(home), "CRM_OPEN_BROWSER": "never"}
-
-
-def environment_with(more: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with some more in it, for a program that it starts."""
-    return {**os.environ, **more}

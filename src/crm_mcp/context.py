@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .cursor import Cursors
+from .cursor import Cursors, Page
 from .principal import Principal
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Read:
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""
         return await self.ask(sql, {**params, "org": self.principal.org, "user": self.principal.user})
+
+    def page(self, question: object, positions: list[Any]) -> Page:
+        """Return where the list that answers a question goes on, by the positions of the rows found."""
+        return Page(self.cursors, self.principal, question, positions)
 
 
 class Revision(NamedTuple):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import Refusal
@@ -39,3 +40,19 @@ class Cursors:
     def _mac(self, who: Principal, question: object, body: bytes) -> bytes:
         bound = json.dumps([who.org, who.user, who.agent, question], sort_keys=True, default=str).encode()
         return hmac.digest(self._key, hashlib.sha256(bound).digest() + body, "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: the position of each row found, one more than fits the page where the list goes on."""
+
+    cursors: Cursors
+    who: Principal
+    question: object
+    positions: list[Any]
+
+    def after(self, shown: int) -> str | None:
+        """Return the cursor behind the rows shown, however few; None where these are all."""
+        if shown >= len(self.positions) or not shown:
+            return None
+        return self.cursors.seal(self.who, self.question, self.positions[shown - 1])

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar, cast
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from . import audit, revision
 from .auth import principal_of
 from .errors import SignInFailed, is_lost
+from .news import News
 from .principal import Principal, Proof
 
 if TYPE_CHECKING:
@@ -21,12 +23,25 @@ T = TypeVar("T")
 Rows = Callable[[Principal], Iterable[audit.Statement]]
 """Makes the audit rows of a person who is known only within the transaction."""
 _TOKEN = re.compile(r"[0-9a-z.]+")
-STANDING = """select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
+_DECIDED = """select d.id, d.state, d.decision_reason, d.approver, d.editors from crm.drafts d
+  where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s
+   and d.state in ('approved', 'rejected', 'stale', 'failed', 'expired')
+ union all select d.id, 'expired', null, null, d.editors from crm.drafts d
+  where d.org_id = m.org_id and d.requester = m.user_id and d.state = 'pending'
+   and d.expires_at > %s and d.expires_at <= clock_timestamp()"""
+"""Not what the requester withdrew, nor what a call of their own superseded. Nobody may have looked since it expired."""
+_STANDING = f"""select m.version, (select count(*) from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id
    and d.state = 'pending' and d.expires_at > clock_timestamp()),
- (select jsonb_agg(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state, 'reason', d.decision_reason) order by d.id)
-   from crm.drafts d where d.org_id = m.org_id and d.requester = m.user_id and d.decided_at > %s and d.state in ('approved', 'rejected', 'stale', 'failed')),
+ (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('draft', 'draft_' || d.id, 'state', d.state,
+    'by', (select a.name from crm.users a where a.id = d.approver), 'reason', left(d.decision_reason, 500),
+    'editedBy', case when d.editors <> '{{}}' then
+     (select jsonb_agg(e.name order by e.id) from crm.users e where e.id = any (d.editors) and e.id <> m.user_id) end)) order by d.id)
+   from ({_DECIDED}) d),
  clock_timestamp()
  from crm.memberships m where m.org_id = %s and m.user_id = %s and m.active"""
+_WHILE_THE_KEY_LIVES = " and crm.key_lives(%s)"
+MOST_TOLD = 20
+"""Decisions that one result tells of."""
 
 
 class Standing(NamedTuple):
@@ -35,16 +50,28 @@ class Standing(NamedTuple):
     stamp: int
     waiting: int
     decided: list[dict[str, Any]] | None
-    at: object
+    at: datetime
 
     def meta(self) -> dict[str, Any]:
         """Return what a result's `_meta` says of it: nothing where nothing waits."""
         said: dict[str, Any] = {"waiting": self.waiting} if self.waiting else {}
-        return said | ({"decided": self.decided} if self.decided else {})
+        if self.decided:
+            said["decided"] = self.decided[:MOST_TOLD]
+            if (more := len(self.decided) - MOST_TOLD) > 0:
+                said["decidedBesides"] = more
+        return said
 
 
 class MembershipChanged(Exception):
-    """The principal's role or rights are no longer what the call was judged by; what was read is thrown away."""
+    """The principal's role, rights or key are no longer what the call was judged by; what was read is thrown away."""
+
+
+def standing_of(who: Principal, since: object) -> audit.Statement:
+    """Return the statement of where a principal stands, with decisions since `since`; no row: nowhere any more."""
+    asked = (since, since, who.org, who.user)
+    if who.proof is None or who.proof.key is None:
+        return _STANDING, asked
+    return _STANDING + _WHILE_THE_KEY_LIVES, (*asked, who.proof.key)
 
 
 class Database:
@@ -56,6 +83,7 @@ class Database:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
         self._engine: AsyncEngine | None = None
         self._opening = asyncio.Lock()
+        self._news: News | None = None
 
     async def _readers(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
         if self._pool is None:
@@ -120,7 +148,7 @@ class Database:
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         pool = await self._readers()
         async with pool.connection() as conn:
-            bind = _sql(f"set local crm.org_id = '{int(who.org)}'")
+            bind, asked = _sql(f"set local crm.org_id = '{int(who.org)}'"), standing_of(who, since)
             try:
                 async with conn.pipeline():
                     if begun is not None:
@@ -131,7 +159,7 @@ class Database:
                         await conn.execute("commit")
                     await conn.execute("begin read only")
                     await conn.execute(bind)
-                    standing = await conn.execute(STANDING, (since, who.org, who.user))
+                    standing = await conn.execute(_sql(asked[0]), asked[1])
                     found = await conn.execute(_sql(sql), params)
                     await conn.execute("commit")
                 stands = await standing.fetchone()
@@ -159,7 +187,8 @@ class Database:
             # a statement reads on for as long as somebody takes the rows
             await conn.execute("set local statement_timeout = 0")
             await conn.execute("set local idle_in_transaction_session_timeout = '10min'")
-            stands = await (await conn.execute(STANDING, (None, who.org, who.user))).fetchone()
+            asked = standing_of(who, None)
+            stands = await (await conn.execute(_sql(asked[0]), asked[1])).fetchone()
             if stands is None or stands[0] != who.stamp:
                 raise MembershipChanged
             async with conn.cursor("stream") as cursor:
@@ -353,7 +382,15 @@ class Database:
         pool = await self._readers()
         await pool.check()
 
+    def news(self) -> News:
+        """Return what listens for news of drafts, on one connection of its own from the first follower on."""
+        if self._news is None:
+            self._news = News(self._conninfo)
+        return self._news
+
     async def close(self) -> None:
+        if self._news is not None:
+            await self._news.close()
         if self._engine is not None:
             await self._engine.dispose()
         if self._pool is not None:

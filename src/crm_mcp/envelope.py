@@ -19,8 +19,8 @@ BUDGET = 2000
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-SAYING = 300
-"""Characters kept free to say what was left out."""
+SAYING = 500
+"""Characters kept free to say what was left out, and where the list goes on."""
 LONG_TEXT = 1200
 """Characters of one text that are kept before anything else is left out."""
 
@@ -44,7 +44,10 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
         body["warnings"] = list(answer.warnings)
     if answer.did:
         body["summary"] = f"Done: {answer.did}."
-    return Envelope(_within_budget(body, tool.noun))
+    body = _within_budget(body, tool.noun)
+    if answer.after is not None and (goes_on := answer.after(len(body[tool.noun]))) is not None:
+        body["_meta"] = {**body["_meta"], "nextCursor": goes_on}
+    return Envelope(body)
 
 
 def held(
@@ -127,8 +130,6 @@ def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
     if left_out:
         how = "Ask for less at once: a smaller limit, fewer includes, a narrower filter."
         body["_meta"] = {**body["_meta"], "leftOut": left_out, "leftOutHint": how}
-        if noun in left_out:
-            body["_meta"].pop("nextCursor", None)
     return body
 
 

@@ -54,6 +54,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "22008": ("OUT_OF_RANGE", "A date lies outside what can be stored. Use a nearer one."),
     "54000": ("OUT_OF_RANGE", "A value is larger than can be stored. Use a smaller one."),
     "CRM01": ("BOOKS_CLOSED", "The books are closed through that day; date it later."),
+    "28000": ("SIGN_IN_FAILED", "You are no longer signed in: the key or the membership has ended. Connect again."),
     "53300": ("BUSY", "Too many clients are connected. Try again in a moment."),
 }
 

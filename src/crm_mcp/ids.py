@@ -36,6 +36,7 @@ PREFIX = {
     "email_attachments": "att",
     "blobs": "blob",
     "outbox": "out",
+    "policies": "pol",
 }
 NOUN = {
     "customers": "customer",
@@ -67,6 +68,7 @@ NOUN = {
     "email_attachments": "attachment",
     "blobs": "file",
     "outbox": "delivery",
+    "policies": "edition of the policy",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

@@ -1,17 +1,33 @@
-"""Judge what a call actually did. Pure: the facts come in, RUN, HOLD or DENY goes out, with its reason."""
+"""Judge what a call actually did. Pure: the facts come in, RUN, HOLD or DENY goes out, with its reason.
 
-from collections.abc import Mapping, Sequence
+`RULES` is DESIGN 5's table, the strictest rule first; what `crm://policy` and the command line tell of a policy is
+said by the same rules.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
 from .changes import ChangeSet
+from .policy_document import IN_FORCE, Mode, Policy, Progress, Switch, Table
 from .principal import Principal
 from .tool import Effect, Tool
 
-IN_FORCE = "select version, document from crm.policies where org_id = %s order by version desc limit 1"
-"""The statement whose row, if there is one, `Policy.in_force` reads."""
+__all__ = [
+    "IN_FORCE",
+    "RULES",
+    "Decision",
+    "Facts",
+    "Policy",
+    "StageMove",
+    "Stakes",
+    "Verdict",
+    "approving_in_words",
+    "decide",
+    "in_words",
+]
 
 
 class Decision(StrEnum):
@@ -27,50 +43,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """An org's policy document. Amounts are gross, in the org's base currency."""
+class StageMove:
+    """What is known of one move into a stage, or one adding to a pipeline. `value` is gross, in base currency."""
 
-    version: int = 1
-    learning_mode: bool = False
-    hold_below_confidence: Decimal = Decimal("0.85")
-    deny_agents_above: Decimal = Decimal(50_000)
-    run_tables: frozenset[str] = frozenset({"notes", "tasks", "activities", "preferences"})
-
-    @classmethod
-    def of(cls, version: int, document: Mapping[str, Any]) -> "Policy":
-        """Read a stored document; what it does not say is as by default."""
-        default = cls()
-        return cls(
-            version,
-            bool(document.get("learning_mode", default.learning_mode)),
-            Decimal(str(document.get("hold_below_confidence", default.hold_below_confidence))),
-            Decimal(str(document.get("deny_agents_above", default.deny_agents_above))),
-            frozenset(document.get("run_tables", default.run_tables)),
-        )
-
-    @classmethod
-    def in_force(cls, row: Sequence[Any] | None) -> "Policy":
-        """Return an org's policy, by default where it has stored none."""
-        return cls() if row is None else cls.of(row[0], row[1])
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "learning_mode": self.learning_mode,
-            "hold_below_confidence": str(self.hold_below_confidence),
-            "deny_agents_above": str(self.deny_agents_above),
-            "run_tables": sorted(self.run_tables),
-        }
+    pipeline: str
+    stage: str
+    value: Decimal | None
+    criteria_met: bool
+    allows_automation: bool
+    into_won: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a judgement needs to know besides the call: the policy, and what the requester did lately.
+    """What a judgement needs to know besides the call: the policy, what the requester did lately, where it moves to.
 
     `recent` is the sum of the requester's orders for the same customer in 24 hours, base currency, gross.
     """
 
     policy: Policy
     recent: Decimal = Decimal(0)
+    moves: tuple[StageMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +87,12 @@ AGGREGATE = {
     "email_attachments": "emails",
     "blobs": "emails",
     "outbox": "emails",
+    "stage_transitions": "pipeline_positions",
 }
 """Rows that belong to another record and do not count as one of their own."""
+MOVES = frozenset({"pipeline_positions", "stage_transitions"})
+UNCOUNTED = frozenset({"stage_transitions", "activities"})
+"""What tells of a change to another record, and is none itself."""
 MONEY = {
     "orders": ("base_total", "customer_id"),
     "quotes": ("base_total", "customer_id"),
@@ -117,6 +114,7 @@ NAMES = {
     "notes": "a note",
     "org_settings": "the org's settings",
     "emails": "an e-mail",
+    "policies": "the policy",
 }
 
 
@@ -139,30 +137,237 @@ def stakes(changes: ChangeSet) -> Stakes:
     return Stakes(amount, subject, no_rate, "emails" in changes.tables())
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A call and what it did: what a rule looks at."""
+
+    tool: Tool
+    who: Principal
+    confidence: float | None
+    changes: ChangeSet
+    facts: Facts
+    stake: Stakes
+
+    @property
+    def policy(self) -> Policy:
+        return self.facts.policy
+
+    @property
+    def switch(self) -> Switch:
+        return Switch.NORMAL if self.who.agent is None else self.policy.agents[self.who.agent]
+
+    @property
+    def exposed(self) -> Decimal:
+        """The amount at stake with that of the last 24 hours; nothing where the call moves no money."""
+        return Decimal(0) if self.stake.amount is None else self.stake.amount + self.facts.recent
+
+    @property
+    def records(self) -> set[str]:
+        """The tables of the records it changed, parts under what they belong to; where a move leads is judged apart."""
+        return {AGGREGATE.get(table, table) for table in self.changes.tables()} - MOVES
+
+
+def aggregates(changes: ChangeSet) -> int:
+    """Count the records a call changed: an order with its lines is one; transitions and activities are none."""
+    heads = {(row["tbl"], row["key"]["id"]) for row in changes.rows if row["tbl"] not in AGGREGATE}
+    kinds = {table for table, _ in heads}
+    alone = {AGGREGATE[table] for table in changes.tables() - UNCOUNTED if table in AGGREGATE} - kinds
+    return sum(table not in UNCOUNTED for table, _ in heads) + len(alone)
+
+
+def _agent_off(case: Case) -> Verdict | None:
+    if case.switch is Switch.OFF:
+        return Verdict(Decision.DENY, f"The {case.who.agent} agent is switched off; a person may do it.")
+    return None
+
+
+def _too_much_for_an_agent(case: Case) -> Verdict | None:
+    most = case.policy.deny_agents_above
+    if case.who.agent is not None and case.exposed > most:
+        return Verdict(Decision.DENY, f"Above {most:,} {case.who.currency} an agent may not; a person may.")
+    return None
+
+
+def _nothing(case: Case) -> Verdict | None:
+    return None if case.changes.rows else Verdict(Decision.RUN, "changes nothing")
+
+
+def _learning(case: Case) -> Verdict | None:
+    return _held("learning mode holds every write") if case.policy.learning_mode else None
+
+
+def _agent_held(case: Case) -> Verdict | None:
+    return _held(f"every write of the {case.who.agent} agent is held") if case.switch is Switch.HOLD else None
+
+
+def _deletes(case: Case) -> Verdict | None:
+    gone = any(table not in AGGREGATE for table in case.changes.tables("D"))
+    return _held("deletes") if gone or case.tool.effect is Effect.DELETE else None
+
+
+def _unsure(case: Case) -> Verdict | None:
+    least = case.policy.hold_below_confidence
+    if case.confidence is not None and Decimal(str(case.confidence)) < least:
+        return _held(f"the agent's own confidence is below {least}")
+    return None
+
+
+def _unknown_amount(case: Case) -> Verdict | None:
+    if case.stake.no_rate:
+        return _held(f"no exchange rate to {case.who.currency}, so the amount is unknown")
+    return None
+
+
+def _draft_tool(case: Case) -> Verdict | None:
+    return _held("a person approves it before it exists") if case.tool.name.endswith("_draft") else None
+
+
+def _consequential(case: Case) -> Verdict | None:
+    held = case.records - case.policy.runs
+    if not held:
+        return None
+    return _held(f"creates or changes {', '.join(sorted(NAMES.get(table, table) for table in held))}")
+
+
+def _stage_move(case: Case) -> Verdict | None:
+    if not MOVES & case.changes.tables():
+        return None
+    if not case.facts.moves:
+        return _held("what is known of the stage is missing")
+    return next((held for move in case.facts.moves if (held := _into_stage(case, move)) is not None), None)
+
+
+def _into_stage(case: Case, move: StageMove) -> Verdict | None:
+    limits = case.policy.stage_moves
+    if limits.pipelines.get(move.pipeline) is Progress.HOLD:
+        return _held(f"every move in the pipeline {move.pipeline} is held")
+    if not limits.stages.get(move.stage, move.allows_automation):
+        return _held(f"the stage {move.stage} does not allow automation")
+    if move.into_won:
+        return _held(f"{move.stage} is a won stage")
+    if not move.criteria_met:
+        return _held(f"the criteria of {move.stage} are not met")
+    if move.value is None:
+        return _held("its value is unknown")
+    if move.value > limits.max_value:
+        return _held(f"its value is above {limits.max_value:,} {case.who.currency}")
+    return None
+
+
+def _several(case: Case) -> Verdict | None:
+    many = aggregates(case.changes)
+    return _held(f"changes {many} records, decided as one group") if many > 1 else None
+
+
+def _held(reason: str) -> Verdict:
+    return Verdict(Decision.HOLD, reason)
+
+
+class Said(NamedTuple):
+    """A rule in words: which writes, and what becomes of them under a policy; `verdict` off where it applies to none."""
+
+    writes: str
+    verdict: str
+
+
+OFF = "no rule now"
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+def _agents(policy: Policy, switch: Switch) -> str:
+    return _listed([agent.value for agent, now in policy.agents.items() if now is switch])
+
+
+def _tables(policy: Policy, mode: Mode) -> str:
+    return _listed([table.value for table in Table if policy.run_tables[table] is mode])
+
+
+def _switched(policy: Policy) -> str:
+    limits = policy.stage_moves
+    held = [f"pipeline {name}" for name, now in limits.pipelines.items() if now is Progress.HOLD]
+    held += [f"stage {name}" for name, allowed in limits.stages.items() if not allowed]
+    free = [f"stage {name}" for name, allowed in limits.stages.items() if allowed]
+    return (f" Held: {_listed(held)}." if held else "") + (f" Automated: {_listed(free)}." if free else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: how it judges, and how it says so under a policy and its currency."""
+
+    judge: Callable[[Case], Verdict | None]
+    says: Callable[[Policy, str], Said]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(_agent_off, lambda p, _: Said(f"any write of an agent switched off ({_agents(p, Switch.OFF)})", "DENY")),
+    Rule(
+        _too_much_for_an_agent,
+        lambda p, c: Said(
+            f"more than {p.deny_agents_above:,} {c} with what was asked for the customer in 24 hours",
+            "DENY to agents; people may",
+        ),
+    ),
+    Rule(_nothing, lambda _, __: Said("a call that changes nothing; withdrawing one's own draft", "RUN")),
+    Rule(_learning, lambda p, _: Said("any write, in learning mode", "HOLD" if p.learning_mode else OFF)),
+    Rule(_agent_held, lambda p, _: Said(f"any write of an agent on hold ({_agents(p, Switch.HOLD)})", "HOLD")),
+    Rule(_deletes, lambda _, __: Said("any deletion", "HOLD")),
+    Rule(
+        _unsure,
+        lambda p, _: Said(
+            f"stated confidence below {p.hold_below_confidence}", "HOLD; a stated confidence never loosens anything"
+        ),
+    ),
+    Rule(_unknown_amount, lambda _, c: Said(f"an amount without an exchange rate to {c}", "HOLD")),
+    Rule(_draft_tool, lambda _, __: Said("a tool named *_draft", "HOLD, always")),
+    Rule(
+        _consequential,
+        lambda p, _: Said(
+            f"orders, quotes, invoices, payments, e-mails, settings and all else but {_tables(p, Mode.RUN)}",
+            f"HOLD; an org may set RUN for {_tables(p, Mode.HOLD)}",
+        ),
+    ),
+    Rule(
+        _stage_move,
+        lambda p, c: Said(
+            "a stage move or adding to a pipeline",
+            "RUN if the stage allows automation, its criteria are met, the value is at most "
+            f"{p.stage_moves.max_value:,} {c} and it is no won stage; else HOLD.{_switched(p)}",
+        ),
+    ),
+    Rule(_several, lambda _, __: Said("more than one record (an order with its lines is one)", "HOLD as one group")),
+    Rule(
+        lambda _: Verdict(Decision.RUN, "reversible and of low risk"),
+        lambda p, _: Said(f"one record of {_tables(p, Mode.RUN)}", "RUN"),
+    ),
+)
+
+
 def decide(tool: Tool, who: Principal, confidence: float | None, changes: ChangeSet, facts: Facts) -> Verdict:
-    """Judge the effects of a call, the strictest rule first (DESIGN 5)."""
-    policy, stake = facts.policy, stakes(changes)
-    exposed = (stake.amount or Decimal(0)) + (facts.recent if stake.amount is not None else Decimal(0))
-    if who.agent is not None and exposed > policy.deny_agents_above:
-        return Verdict(
-            Decision.DENY, f"Above {policy.deny_agents_above:,} {who.currency} an agent may not; a person may."
-        )
-    if not changes.rows:
-        return Verdict(Decision.RUN, "changes nothing")
-    if policy.learning_mode:
-        return Verdict(Decision.HOLD, "learning mode holds every write")
-    if any(table not in AGGREGATE for table in changes.tables("D")) or tool.effect is Effect.DELETE:
-        return Verdict(Decision.HOLD, "deletes")
-    if confidence is not None and Decimal(str(confidence)) < policy.hold_below_confidence:
-        return Verdict(Decision.HOLD, f"the agent's own confidence is below {policy.hold_below_confidence}")
-    if stake.no_rate:
-        return Verdict(Decision.HOLD, f"no exchange rate to {who.currency}, so the amount is unknown")
-    if tool.name.endswith("_draft"):
-        return Verdict(Decision.HOLD, "a person approves it before it exists")
-    consequential = {AGGREGATE.get(table, table) for table in changes.tables()} - policy.run_tables
-    if consequential:
-        named = ", ".join(sorted(NAMES.get(table, table) for table in consequential))
-        return Verdict(Decision.HOLD, f"creates or changes {named}")
-    if len(changes.rows) > 1:
-        return Verdict(Decision.HOLD, "changes more than one record")
-    return Verdict(Decision.RUN, "reversible and of low risk")
+    """Judge the effects of a call by the first rule that has something to say (DESIGN 5)."""
+    case = Case(tool, who, confidence, changes, facts, stakes(changes))
+    return next(verdict for rule in RULES if (verdict := rule.judge(case)) is not None)
+
+
+def in_words(policy: Policy, currency: str) -> list[Said]:
+    """Return the policy as its rules say it, the strictest first."""
+    return [Said("any read", "RUN"), *(rule.says(policy, currency) for rule in RULES)]
+
+
+def approving_in_words(policy: Policy, currency: str) -> list[str]:
+    """Return who may approve what is held; Postgres judges it (`crm.decide`, `crm.decide_policy`)."""
+    said = [
+        "Amounts count with what was approved for the same requester and customer in 24 hours.",
+        f"Over an approver's own limit (standard {policy.approval_limit:,} {currency}): an approver with a higher one.",
+        "Without an exchange rate, and for the policy itself: an administrator.",
+        "E-mail: an approver who may send e-mail.",
+    ]
+    if policy.solo:
+        return [*said, "Solo mode: one person approves alone what they drafted."]
+    return [
+        *said,
+        "What a person drafted above their own limit: another person.",
+        "What loosens the policy: another administrator than who proposed it.",
+    ]

@@ -28,10 +28,14 @@ class Agent(StrEnum):
 
 
 class Proof(NamedTuple):
-    """The statement by which a database connection learns who is asking; it returns a `crm.signed_in`."""
+    """The statement by which a database connection learns who is asking; it returns a `crm.signed_in`.
+
+    `key` is the SHA-256 of the API key it rests on, if it does: what it proved ends with the key.
+    """
 
     statement: str
     arguments: tuple[object, ...]
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

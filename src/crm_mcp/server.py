@@ -43,6 +43,8 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         finally:
             if before is not None and app.client.principal not in (None, before):
                 await ctx.session.send_tool_list_changed()
+                if app.updates is not None:
+                    await app.updates.tools_changed()
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
             structured_content=answer.body,
@@ -84,6 +86,26 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         content = t.TextResourceContents(uri=uri, mime_type="application/json", text=text)
         return t.ReadResourceResult(contents=[content])
 
+    async def subscribe(ctx: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
+        from . import subscribing
+
+        _name_client(app, ctx)
+        await _or_error(subscribing.subscribe(app, ctx, str(params.uri)))
+        return t.EmptyResult()
+
+    async def unsubscribe(ctx: Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
+        from . import subscribing
+
+        subscribing.unsubscribe(app, ctx, str(params.uri))
+        return t.EmptyResult()
+
+    async def listen(ctx: Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
+        from . import subscribing
+
+        _name_client(app, ctx)
+        asked = await _or_error(subscribing.honored(app, params.notifications))
+        return await subscribing.listen(app, ctx, asked)
+
     async def complete(ctx: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
         from .call import read_resource as read
         from .resources import registry
@@ -116,6 +138,9 @@ def build_server(app: App) -> Server[dict[str, Any]]:
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
         on_completion=complete,
+        on_subscribe_resource=subscribe,
+        on_unsubscribe_resource=unsubscribe,
+        on_subscriptions_listen=listen,
     )
 
 

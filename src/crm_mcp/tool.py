@@ -82,7 +82,8 @@ class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
-    should know, as of now: they may change while it waits without making it another call.
+    should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
+    behind so many rows of a list, None where it ends there.
     """
 
     record: Any
@@ -90,6 +91,7 @@ class Answer(Generic[V]):
     meta: Mapping[str, Any] | None = None
     did: str = ""
     warnings: Sequence[str] = ()
+    after: Callable[[int], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

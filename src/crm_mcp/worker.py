@@ -1,10 +1,11 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from .db import Database
@@ -13,6 +14,9 @@ from .delivery.deliver import Post
 from .delivery.server import Server
 from .log import logger
 from .sink import Head, Sink
+from .telling.channels import Office
+from .telling.due import post_due
+from .telling.send import send
 
 TICK = 15
 """Seconds between two rounds."""
@@ -21,15 +25,21 @@ _SEAL = """select sealed, encode(head, 'hex'), (select max(seq) from crm.audit_l
 
 
 async def work(
-    db: Database, conninfo: str, server: Server | None, home: Path, sink: Path | None, is_over: Callable[[], bool]
+    db: Database,
+    conninfo: str,
+    server: Server | None,
+    home: Path,
+    sink: Path | None,
+    is_over: Callable[[], bool],
+    office: Office,
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
-    queue = jobs.queue(conninfo, Post(db, server))
+    queue = jobs.queue(conninfo, Post(db, server), partial(send, office))
     kept = Sink(sink) if sink is not None else None
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, kept)
+            await round_of_work(db, kept, office)
             await jobs.run(queue, wait=False)
             mark(home)
             return
@@ -40,7 +50,7 @@ async def work(
                     if running is not None and (fell := running.exception()) is not None:
                         logger().error("the queue stopped", exc_info=fell)
                     running = asyncio.create_task(jobs.run(queue))
-                await round_of_work(db, kept)
+                await round_of_work(db, kept, office)
                 await jobs.rescue(queue)
                 mark(home)
                 for _ in range(TICK):
@@ -54,11 +64,13 @@ async def work(
                     await running
 
 
-async def round_of_work(db: Database, sink: Sink | None) -> None:
+async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
         await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins()")
+        if office is not None:
+            await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))
         if sink is not None and sealed is not None and sealed[2] is not None:
             await _keep(sink, org, (sealed[2], sealed[1]))

@@ -8,7 +8,7 @@ from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
-from .db import STANDING, MembershipChanged, Standing
+from .db import MembershipChanged, Standing, standing_of
 from .drafts import Proposal
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
@@ -45,13 +45,14 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
 
 async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statement | None) -> Envelope:
     db, who, now = await app.db(), this.principal, datetime.now(UTC)
-    standing_of = STANDING, (app.client.seen, who.org, who.user)
-    first = standing_of, repeats.sought(this, tool, args), (policy.IN_FORCE, (who.org,))
+    first = standing_of(who, app.client.seen), repeats.sought(this, tool, args), (policy.IN_FORCE, (who.org,))
     async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
         if not stands or (standing := Standing(*stands[0])).stamp != who.stamp:
             raise MembershipChanged
+        standing = app.client.fresh(standing)
         if (before := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
+            app.client.heard(standing)
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
         async with attempt(conn, this, tool, args, now, _recent(this, args), revise=edit) as tried:

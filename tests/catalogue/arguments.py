@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, Any] = {
     "through": "2020-01-31",
     "to": ["somebody@elsewhere.example"],
     "cc": [],
+    "settings": {"learning_mode": True},
     "attachments": [{"name": "a.txt", "text": "a test"}],
     "arguments": {"comment": "a test revises"},
 }

@@ -96,6 +96,23 @@ async def test_a_broad_question_stays_within_the_budget_and_says_what_it_left_ou
                 assert body["_meta"]["leftOut"] and body["_meta"]["leftOutHint"]
 
 
+@pytest.mark.parametrize("name", ["get_orders", "get_invoices"])
+async def test_a_list_cut_short_goes_on_behind_the_last_row_shown(connect, name):
+    async with connect(ADMIN) as client:
+        seen, cursor, cut = [], None, False
+        while True:
+            asked = {"limit": 100, **({"cursor": cursor} if cursor else {})}
+            body = (await client.call_tool(name, asked)).structured_content
+            seen += [row["id"] for row in next(value for value in body.values() if isinstance(value, list))]
+            cut = cut or "leftOut" in body["_meta"]
+            total, cursor = body["_meta"]["total"], body["_meta"].get("nextCursor")
+            if cursor is None or len(seen) > 400:
+                break
+    assert cut
+    assert len(seen) == len(set(seen))
+    assert len(seen) == total or (cursor and len(seen) < total)
+
+
 async def test_long_notes_stay_within_the_budget(connect, world):
     async with connect(ADMIN) as client:
         for number in range(3):

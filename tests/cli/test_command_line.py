@@ -3,16 +3,6 @@
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from crm_mcp.cli import main
-
-
-@pytest.fixture
-def crm(home, monkeypatch):
-    monkeypatch.setenv("CRM_HOME", str(home.root))
-    monkeypatch.setenv("CRM_OPEN_BROWSER", "never")
-    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
 def test_people_are_listed_with_their_roles(crm):
@@ -78,7 +68,7 @@ async def test_an_api_key_signs_in_until_it_is_revoked(crm, home):
     made = await to_thread(
         crm, "keys", "create", "--org", "demo", "--user", "sam@demo.example", "--agent", "order", "ci"
     )
-    key = made.output.strip()
+    key = made.stdout.strip()
     db = Database(home.conninfo("crm_agent"))
     try:
         who = await db.sign_in(auth.by_key(key))

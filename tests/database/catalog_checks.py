@@ -24,18 +24,20 @@ GLOBAL = {
     "api_keys": "read before an org is known, by crm_signin alone",
     "login_links": "read before an org is known, by crm_signin alone",
     "web_sessions": "read before an org is known, by crm_signin alone",
+    "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
     "reasoning": "describes the schema, the same for every org",
 }
 UNRECORDED = {
-    "memberships": "who may do what: written by the owner, audited apart",
-    "policies": "written by the owner, versioned",
+    "memberships": "who may do what: written by the owner, recorded in access_log",
+    "access_log": "the record of what has no recorder",
     "number_series": "drawn inside recorded inserts by a definer",
     "changes": "the record itself",
     "drafts": "held calls; a trigger of their own keeps them",
     "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
+    "notices": "who was told of which draft; a trigger keeps what came to an end",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None, "U": ("subject", "body", "archived_at")},
@@ -78,6 +80,7 @@ HELD = {
     "credit_notes": "binds the org",
     "payments": "money",
     "payment_allocations": "part of a payment",
+    "policies": "decides what runs without a person",
     "warranties": "binds the org",
     "emails": "leaves the house",
     "email_attachments": "part of an e-mail",
@@ -113,7 +116,7 @@ OTHER_POLICIES = {
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
-    *("changes", "drafts", "draft_versions", "policies"),
+    *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
@@ -122,20 +125,30 @@ DEFINED_BY_OWNER = {
     "tell()": (),
     "seal_on_arrival()": (),
     "stamp()": (),
+    "keep_access_log()": (),
     "books_are_open()": (),
     "books_move()": (),
     "name_subject()": (),
     "subject_exists()": (),
     "may_send()": (),
     "step_outbox()": (),
+    "step_notice()": (),
     "xor_pad(bytea,integer)": (),
-    "mint(bigint,bigint,text)": ("crm_signin",),
+    "mint(bigint,bigint,text,bigint)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
     "name_key(text)": (*CLIENTS, "crm_definer"),
     "digits(text)": (*CLIENTS, "crm_definer"),
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
+    "policy_standard()": CLIENTS,
+    "policy_before(bigint,integer)": CLIENTS,
+    "policy_freedom(text,jsonb)": CLIENTS,
+    "policy_settings(jsonb)": CLIENTS,
+    "policy_loosened(jsonb,jsonb)": CLIENTS,
+    "policy_objection(bigint,integer,jsonb,bigint,bigint)": CLIENTS,
+    "policy_tables()": ("crm_definer",),
+    "decide_policy()": (),
 }
 DEFINERS = {
     "sign(text)": ("crm_signin",),
@@ -146,6 +159,7 @@ DEFINERS = {
     "draw_message_id()": (),
     "defer_delivery()": (),
     "enqueue(text,jsonb)": ("crm_approver",),
+    "post_notices(jsonb)": ("crm_worker",),
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
     "discard(bigint)": CLIENTS,
@@ -155,6 +169,7 @@ DEFINERS = {
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
     "call_ended(bigint)": CLIENTS,
+    "apply_policy()": (),
 }
 SIGN_IN = {
     "sign_in_as(text,text,text)": (),
@@ -165,6 +180,9 @@ SIGN_IN = {
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
+    "record_access()": (),
+    "key_lives(bytea)": CLIENTS,
+    "mail_login_links(text,bytea[])": ("crm_approver",),
 }
 OTHER_TRIGGERS = {
     (
@@ -189,8 +207,27 @@ OTHER_TRIGGERS = {
         "audit_log",
         "arrival",
     ): "CREATE TRIGGER arrival BEFORE INSERT ON crm.audit_log FOR EACH ROW EXECUTE FUNCTION crm.seal_on_arrival()",
+    ("drafts", "decide_policy"): "CREATE TRIGGER decide_policy BEFORE UPDATE OF state ON crm.drafts FOR EACH ROW "
+    "WHEN (((new.state = 'approved'::text) AND (old.state = 'pending'::text))) EXECUTE FUNCTION crm.decide_policy()",
+    (
+        "policies",
+        "apply",
+    ): "CREATE CONSTRAINT TRIGGER apply AFTER INSERT ON crm.policies DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION crm.apply_policy()",
     ("memberships", "touch"): "CREATE TRIGGER touch BEFORE UPDATE ON crm.memberships FOR EACH ROW "
     "WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION crm.touch_membership()",
+    ("access_log", "kept"): "CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON crm.access_log "
+    "FOR EACH STATEMENT EXECUTE FUNCTION crm.keep_access_log()",
+    **{
+        (table, "record_access"): "CREATE TRIGGER record_access AFTER INSERT OR DELETE OR UPDATE "
+        f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.record_access('{called}', '{org}')"
+        for table, called, org in (
+            ("orgs", "org", "id"),
+            ("memberships", "membership", "org_id"),
+            ("api_keys", "key", "org_id"),
+            ("invitations", "invitation", "org_id"),
+        )
+    },
     **{
         (table, "draw_number"): f"CREATE TRIGGER draw_number BEFORE INSERT ON crm.{table} FOR EACH ROW "
         f"EXECUTE FUNCTION crm.draw_number('{kind}', '{prefix}')"
@@ -218,6 +255,10 @@ OTHER_TRIGGERS = {
     "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION crm.may_send()",
     ("outbox", "step"): "CREATE TRIGGER step BEFORE INSERT OR UPDATE ON crm.outbox FOR EACH ROW "
     "EXECUTE FUNCTION crm.step_outbox()",
+    (
+        "notices",
+        "step",
+    ): "CREATE TRIGGER step BEFORE UPDATE ON crm.notices FOR EACH ROW EXECUTE FUNCTION crm.step_notice()",
     ("outbox", "defer_delivery"): "CREATE TRIGGER defer_delivery AFTER INSERT OR UPDATE OF state ON crm.outbox "
     "FOR EACH ROW EXECUTE FUNCTION crm.defer_delivery()",
     **{
@@ -282,6 +323,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
 
     grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
     granted["outbox", "crm_agent"] = {"SELECT", "INSERT"}
+    granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -290,7 +332,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     decided = "state approver decided_call decision_reason result rerun failures amount subject"
     grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
-    grant("SELECT", (*read, "number_series"), ["crm_definer"])
+    grant("SELECT", (*read, "number_series", "policies"), ["crm_definer"])
+    grant("INSERT DELETE", ["free_writes"], ["crm_definer"])
+    grant("UPDATE(solo)", ["orgs"], ["crm_definer"])
     grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])
     grant("UPDATE", ["number_series"], ["crm_definer"])
     grant("UPDATE(state) UPDATE(decision_reason)", ["drafts"], ["crm_definer"])
@@ -301,8 +345,16 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant(" ".join(f"UPDATE({c})" for c in edited.split()), ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
+    grant("SELECT INSERT", ["notices"], ["crm_definer"])
+    steps = "state attempts unclear next_attempt_at last_error sent_at"
+    grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions"], ["crm_signin"])
+    grant("INSERT", ["access_log"], ["crm_signin"])
+    grant("SELECT UPDATE(used_at)", ["invitations"], ["crm_signin"])
+    grant("UPDATE(active)", ["memberships"], ["crm_signin"])
+    grant("UPDATE(last_used_at)", ["api_keys"], ["crm_signin"])
+    grant("SELECT(id) SELECT(expires_at) SELECT(revoked_at)", ["api_keys"], ["crm_definer"])
     return granted
 
 

@@ -16,8 +16,8 @@ def asks(who: Login, org: object, token: object) -> object:
 
 
 def forged(token: str, **parts: object) -> str:
-    """Change parts of a token: org, user, agent, pid, expiry, mac."""
-    names = ("org", "user", "agent", "pid", "expiry", "mac")
+    """Change parts of a token: org, user, agent, pid, expiry, key, mac."""
+    names = ("org", "user", "agent", "pid", "expiry", "key", "mac")
     return ".".join(str(parts.get(name, part)) for name, part in zip(names, token.split("."), strict=True))
 
 
@@ -32,7 +32,8 @@ def test_every_part_of_a_token_is_signed(agent: Login, scene: Scene, weakened: W
         forged(token, agent=""),
         forged(token, agent="support"),
         forged(token, expiry="99999999999"),
-        forged(token, mac=token.split(".")[5][:-1] + "0x"),
+        forged(token, key="1"),
+        forged(token, mac=token.split(".")[6][:-1] + "0x"),
         forged(token, mac=""),
         forged(token, mac="0" * 64),
         f"{token}.x",
@@ -44,7 +45,7 @@ def test_every_part_of_a_token_is_signed(agent: Login, scene: Scene, weakened: W
         with refused(UNBOUND, "no principal is bound"):
             asks(agent, scene.org, forgery)
     unsigned = {
-        "crm.bound()": ("crm.sign(concat_ws('.', t[1], t[2], t[3], t[4], t[5])) is distinct from t[6]", "false")
+        "crm.bound()": ("crm.sign(concat_ws('.', t[1], t[2], t[3], t[4], t[5], t[6])) is distinct from t[7]", "false")
     }
     with weakened(functions=unsigned):
         assert asks(agent, scene.org, forgeries[0]) == scene.users["ada"]
@@ -82,7 +83,7 @@ def test_a_token_is_no_good_on_another_connection(login: Callable[[str], Login],
 
 def test_a_token_ends_after_an_hour(agent: Login, root: psycopg.Connection, scene: Scene, weakened: Weaken):
     (body,) = root.execute(
-        "select concat_ws('.', %s::bigint, %s::bigint, '', %s::int, extract(epoch from now() - interval '1 second')::bigint)",
+        "select concat_ws('.', %s::bigint, %s::bigint, '', %s::int, extract(epoch from now() - interval '1 second')::bigint, '')",
         (scene.org, scene.users["sam"], agent.conn.info.backend_pid),
     ).fetchone() or ("",)
     (mac,) = root.execute("select crm.sign(%s)", (body,)).fetchone() or ("",)
@@ -155,7 +156,7 @@ def test_the_key_and_what_signs_with_it_are_out_of_reach(login: Callable[[str], 
 
 
 def test_whoever_may_sign_is_anybody(agent: Login, scene: Scene, weakened: Weaken):
-    body = f"{scene.org}.{scene.users['ada']}..{agent.conn.info.backend_pid}.99999999999"
+    body = f"{scene.org}.{scene.users['ada']}..{agent.conn.info.backend_pid}.99999999999."
     with weakened(
         "grant execute on function crm.sign(text) to crm_agent",
         restore=("revoke execute on function crm.sign(text) from crm_agent",),

@@ -17,7 +17,7 @@ from crm_mcp.recovery import archive, programs
 LATER = {"at": "2026-01-01T00:00:00+00:00", "org": 1, "seq": 1_000_000, "head": "ab" * 32}
 """A head that was kept of a row which came after the backup."""
 ENDED = {"crm.web_sessions", "crm.login_links"}
-HELD_BACK = {"crm.outbox"}
+HELD_BACK = {"crm.outbox"}  # and invitations end, of which there are none
 TABLES = """select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind = 'r' and n.nspname in ('crm', 'jobs') order by 1"""
 SEQUENCES = """select t.oid::regclass::text, a.attname, q.oid::regclass::text from pg_class q

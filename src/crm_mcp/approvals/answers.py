@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import Refusal
-from .render import message
+from .render import message, page
 
+FOR_PEOPLE = "This page is for people who approve what agents draft."
 LATE = "late"
 """Query parameter: the draft had been decided when this person answered."""
 STATUS = {"CHANGED_SINCE_SHOWN": 409, "NOT_AN_APPROVER": 403, "BUSY": 503, "DATABASE_UNAVAILABLE": 503}
@@ -28,19 +29,22 @@ def local(path: str | None) -> str:
     return path if path is not None and _LOCAL.fullmatch(path) else "/"
 
 
-def sign_in_first(request: Request) -> Response:
+def sign_in_first(request: Request, *, mails: bool) -> Response:
     """Say how to sign in, or come back once: after a link on another site, browsers hold a Strict cookie back."""
     came_from_elsewhere = request.headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
     if request.method == "GET" and came_from_elsewhere and _BOUNCED not in request.query_params:
         again = f"{local(request.url.path)}?{_BOUNCED}=1"
         return message(None, 200, "One moment", "The page is opening.", refresh=again)
-    text = "This page is for people who approve what agents draft. For a link that signs you in, run"
-    return message(None, 401, "Sign in first", text, command="crm-mcp open")
+    return door("Sign in first", FOR_PEOPLE, mails=mails, status=401, then=local(request.url.path))
 
 
-def link_is_spent() -> Response:
-    text = "It was used before, or is older than five minutes. For a new one, run"
-    return message(None, 403, "This link no longer works", text, command="crm-mcp open")
+def link_is_spent(*, mails: bool) -> Response:
+    return door("This link no longer works", "It was used before, or is too old.", mails=mails, status=403)
+
+
+def door(title: str, text: str, *, mails: bool, status: int = 200, then: str = "/", asked: bool = False) -> Response:
+    """Return the page on which somebody asks for a link, or reads where one comes from."""
+    return page("door.html", None, status=status, title=title, text=text, mails=mails, next=then, asked=asked)
 
 
 async def http_error(request: Request, problem: Exception) -> Response:

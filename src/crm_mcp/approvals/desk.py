@@ -17,6 +17,7 @@ from .answers import sign_in_first
 from .executor import Executor
 from .forms import form_of
 from .held import Shown
+from .postern import Postern
 from .render import message
 from .session import Session, session_of
 
@@ -28,6 +29,7 @@ class Desk:
     db: Database
     executor: Executor
     origin: str
+    postern: Postern
 
     @property
     def is_secure(self) -> bool:
@@ -78,7 +80,7 @@ class SignedIn:
         async def endpoint(request: Request) -> Response:
             found = await session_of(desk.db, request)
             if found is None:
-                return sign_in_first(request)
+                return sign_in_first(request, mails=desk.postern.is_open)
             if request.method == "POST":
                 form = await form_of(request)
                 if not found.owns(form.get("csrf", "")):

@@ -23,6 +23,7 @@ _HIDDEN = (VOLATILE | {"id"}) - {"number"}
 _NAMES = ("name", "number", "title", "subject", "description", "sku")
 _PARTS = frozenset({"order_lines", "stock_movements", "email_attachments", "blobs", "outbox"})
 """Tables whose new records are parts of another: a receipt does not name them."""
+LOOSENS = "loosens: more without a person, or with fewer"
 _VERBS: Mapping[str, str] = {"I": "New", "U": "Change to", "D": "Delete"}
 
 
@@ -116,6 +117,8 @@ def _change(run: _Run, row: Row) -> Change:
         for name in _ordered(table, {**before, **after})
         if name not in hidden and (op == "U" or {**before, **after}[name] not in (None, "", {}, []))
     ]
+    if table == "policies":
+        lines = [_setting(one) for one in after.get("changes", [])]
     noun = ids.NOUN.get(table, table.replace("_", " "))
     named = next((str(s[n]) for n in _NAMES if n not in hidden for s in sides if s.get(n)), None)
     says_id = table in ids.PREFIX and (run.is_done or not is_new)
@@ -145,6 +148,14 @@ def _cell(run: _Run, row: Row, name: str, value: Any) -> Cell:
     if when is not None:
         return time_cell(when, run.zone)
     return Cell(str(value), "written" if name in FREE and name != "description" else "text")
+
+
+def _setting(one: Mapping[str, Any]) -> Line:
+    """Return a setting of the policy, old and new, with a warning where it loosens: an edition holds all of them."""
+    before, after = (EMPTY if one[side] is None else Cell(str(one[side])) for side in ("before", "after"))
+    return Line(
+        str(one["setting"]), before, Cell(after.text, after.kind, warning=LOOSENS) if one["loosens"] else after
+    )
 
 
 def _side(row: Row) -> Mapping[str, Any]:

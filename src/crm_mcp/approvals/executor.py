@@ -18,7 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .. import audit, ids, policy
 from ..attempt import Attempt, attempt
 from ..audit import Call
+from ..authority import Asked, why_not
 from ..catalog import tool_of
+from ..changes import ChangeSet
 from ..context import Revision
 from ..db import Database
 from ..envelope import plain
@@ -45,6 +47,7 @@ _SPENT = """select coalesce(sum(amount), 0) from crm.drafts where org_id = %s an
 _SPENDING = (
     """select pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'spent', %s::bigint, %s::bigint, %s::text), 0))"""
 )
+_OBJECTION = "select crm.policy_objection(%s, %s, %s::jsonb, %s, %s)"
 _APPROVE = """update crm.drafts set state = 'approved', decided_call = %s, amount = %s, subject = %s, result = %s where org_id = %s and id = %s"""
 _REJECT = """update crm.drafts set state = 'rejected', decided_call = %s, decision_reason = %s where org_id = %s and id = %s"""
 _STALE = """update crm.drafts set state = 'stale', decided_call = %s, decision_reason = %s, rerun = %s where org_id = %s and id = %s"""
@@ -64,6 +67,7 @@ class Rerun:
     verdict: Verdict
     stake: Stakes
     requester: RowMapping
+    policy: int
 
 
 BROKEN = "it breaks a rule of the database"
@@ -104,9 +108,10 @@ class Executor:
                     shown, rows = run.tried.shown, list(run.tried.changes.rows)
                     same = held_calls.does_the_same(held, run.tried.changes, shown)
                     warnings = run.tried.warnings
-                    seen = held_calls.hash_of(held, run.tried.changes, shown, warnings)
+                    seen = held_calls.hash_of(held, run.tried.changes, shown, warnings, policy=run.policy)
                     await run.tried.undo()
                 may_not = await _may_not(conn, who, held, run.stake, run.requester)
+                may_not = may_not or await _objection(conn, who, held, run.tried.changes)
             except Refusal as no:
                 return held_calls.impossible(held, f"{no.error}: {no.hint}")
             except DBAPIError as problem:
@@ -195,12 +200,15 @@ class Executor:
                         shown = tried.shown
                         await tried.undo()
                         return await _stale(conn, call, held, CHANGED, shown)
-                    if held_calls.hash_of(held, tried.changes, tried.shown, tried.warnings) != seen:
+                    now = held_calls.hash_of(held, tried.changes, tried.shown, tried.warnings, policy=run.policy)
+                    if now != seen:
                         raise Unapprovable(
                             "CHANGED_SINCE_SHOWN", "This is not what you were shown. Look at it again."
                         )
                     result = {"record": plain(tried.answer.record), "did": tried.answer.did}
-                    if (why := await _may_not(conn, who, held, run.stake, run.requester)) is not None:
+                    why = await _may_not(conn, who, held, run.stake, run.requester)
+                    why = why or await _objection(conn, who, held, tried.changes)
+                    if why is not None:
                         raise Unapprovable("NOT_AN_APPROVER", why[:1].upper() + why[1:] + ".")
                     await tried.keep()
             except Unapprovable:
@@ -306,11 +314,11 @@ class Executor:
         await self._db.bear(conn, requester)
         async with attempt(conn, again, tool, args, held.clock) as tried:
             stake = policy.stakes(tried.changes)
-            facts = Facts(Policy.in_force(known))
-            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, facts)
+            now = Policy.in_force(known)
+            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, Facts(now))
             if verdict.decision is Decision.DENY:
                 raise Refusal("DENIED", verdict.reason)
-            yield Rerun(tried, verdict, stake, row)
+            yield Rerun(tried, verdict, stake, row, now.version)
 
     async def _fell(self, who: Principal, draft: int, call: Call, problem: Exception) -> None:
         """Leave the audit row of a decision that did not come about; count a crash against the draft."""
@@ -386,22 +394,29 @@ async def _may_not(
     conn: AsyncConnection, who: Principal, held: Row[Any], stake: Stakes, requester: RowMapping
 ) -> str | None:
     """Return why a person may not approve a draft, None where they may. Postgres judges again."""
-    if not who.may_approve:
-        return "you may not approve"
-    if stake.sends and not who.may_send_email:
-        return "it sends an e-mail, and you may not send e-mail"
-    if stake.no_rate and who.role is not Role.ADMIN:
-        return "its amount is unknown for want of an exchange rate, so only an administrator may approve it"
-    amount, exposed = stake.amount or Decimal(0), stake.amount or Decimal(0)
+    spent = Decimal(0)
     if stake.amount is not None:
         await conn.exec_driver_sql(_SPENDING, (who.org, held.requester, stake.subject))
-        spent = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
-        exposed += Decimal(spent.scalar_one())
-    if exposed > who.approval_limit:
-        earlier = " with what was approved for this customer in 24 hours" if exposed > amount else ""
-        limit = f"{who.currency} {who.approval_limit:,.2f}"
-        return f"{who.currency} {exposed:,.2f}{earlier} is over your limit of {limit}"
-    is_drafter = (held.requester == who.user and held.agent is None) or who.user in held.editors
-    if is_drafter and not requester["solo"] and amount > who.approval_limit:
-        return "another person must approve what you drafted yourself"
+        found = await conn.exec_driver_sql(_SPENT, (who.org, held.requester, stake.subject))
+        spent = Decimal(found.scalar_one())
+    asked = Asked(
+        held.requester,
+        held.agent,
+        held.editors,
+        stake.amount,
+        stake.no_rate,
+        stake.sends,
+        spent,
+        requester["solo"],
+    )
+    return why_not(who, asked, who.currency)
+
+
+async def _objection(conn: AsyncConnection, who: Principal, held: Row[Any], changes: ChangeSet) -> str | None:
+    """Return why a person may not approve a change of the policy; None where it changes none, or they may."""
+    for row in changes.rows:
+        if row["tbl"] == "policies":
+            edition, document = row["after"]["edition"], json.dumps(row["after"]["document"], default=str)
+            asked = (who.org, edition, document, who.user, held.requester)
+            return (await conn.exec_driver_sql(_OBJECTION, asked)).scalar_one()
     return None

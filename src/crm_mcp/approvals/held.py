@@ -96,10 +96,12 @@ def does_the_same(held: Row[Any], changes: ChangeSet, shown: dict[str, Any]) -> 
     )
 
 
-def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings: Sequence[str] = ()) -> str:
+def hash_of(
+    held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings: Sequence[str] = (), *, policy: int
+) -> str:
     """Bind what is shown, and what it warns of: an approver who was not warned has not approved.
 
-    Figures in warnings are not bound: how much stock is left moves with every order, and that it is short does not.
+    `policy` is the edition it was judged by now: when that moves on, the approver looks again. Figures in warnings are not bound: how much stock is left moves with every order, and that it is short does not.
     """
     return digest(
         {
@@ -112,7 +114,7 @@ def hash_of(held: Row[Any], changes: ChangeSet, shown: dict[str, Any], warnings:
             "changes": changes.normal(),
             "shown": shown,
             "warnings": [_FIGURE.sub("#", warning) for warning in warnings],
-            "policy": held.policy_version,
+            "policy": policy,
             "requester": held.requester,
             "expiry": held.expires_at.isoformat(),
         }

@@ -170,6 +170,8 @@ def _risks(row: Mapping[str, Any], who: Principal, now: datetime) -> list[Chip]:
         chips.append(Chip("hidden characters", "danger"))
     if row["verdict"] == "deletes":
         chips.append(Chip("deletes", "danger"))
+    if "the policy" in str(row["verdict"]):
+        chips.append(Chip("changes the policy", "warn"))
     if row["amount"] is not None and who.may_approve and row["amount"] > who.approval_limit:
         chips.append(Chip("over your limit", "warn"))
     if row["amount"] is None and "exchange rate" in str(row["verdict"]):

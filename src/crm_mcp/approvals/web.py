@@ -12,20 +12,27 @@ from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
 from .pages import deciding, listing, mailing, signing
+from .postern import Postern
 from .render import HERE
+from .sign_in_mail import Mailer
 
 _STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-def build_page(db: Database, *, origin: str) -> Starlette:
-    """Return the page as an application. `db` connects as crm_approver; `origin` is where browsers find it."""
-    desk = Desk(db, Executor(db), origin.rstrip("/"))
+def build_page(db: Database, *, origin: str, mailer: Mailer | None = None) -> Starlette:
+    """Return the page as an application.
+
+    `db` connects as crm_approver; `origin` is where browsers find it; `mailer` sends links to who asks for one.
+    """
+    origin = origin.rstrip("/")
+    desk = Desk(db, Executor(db), origin, Postern(db, mailer, origin))
     app = Starlette(
         routes=[at.route(desk) for at in ROUTES],
         middleware=[Middleware(Guard, origin=desk.origin, fallback=fell)],
         exception_handlers={HTTPException: http_error},
     )
     app.router.redirect_slashes = False
+    app.state.desk = desk
     return app
 
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +14,18 @@ IDENTITY = "/identity"
 
 
 class Whereabouts(NamedTuple):
-    """The page's origin, and a word that only this home's page knows to answer."""
+    """The page's origin, a word that only this home's page knows to answer, and its address for this machine.
+
+    `at` is empty where the origin's port on loopback is that address.
+    """
 
     origin: str
     word: str
+    at: str = ""
 
     @classmethod
-    def new(cls, origin: str) -> "Whereabouts":
-        return cls(origin, secrets.token_hex(8))
+    def new(cls, origin: str, at: str = "") -> "Whereabouts":
+        return cls(origin, secrets.token_hex(8), at)
 
     @classmethod
     def read(cls, home: Path) -> "Whereabouts":
@@ -51,11 +56,11 @@ class Whereabouts(NamedTuple):
 
     @property
     def port(self) -> int:
-        return urlsplit(self.origin).port or 8787
+        return urlsplit(self.at or self.origin).port or 8787
 
     def answers(self) -> bool:
         """Say whether the page itself answers there, and not somebody else at its address."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = self._connection()
         try:
             connection.request("GET", IDENTITY)
             return bool(self.word) and connection.getresponse().read(100).decode("ascii", "replace") == self.word
@@ -63,6 +68,15 @@ class Whereabouts(NamedTuple):
             return False
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        here = urlsplit(self.at)
+        if here.scheme != "https":
+            return http.client.HTTPConnection(here.hostname or "127.0.0.1", self.port, timeout=2)
+        # its certificate is for the name that others reach it by; here the word proves it
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection(here.hostname or "127.0.0.1", self.port, timeout=2, context=trusting)
 
 
 def _file(home: Path) -> Path:

@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import doctor, exporting, importing, inspect, installing, keys, local, people, recovery
+from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, people, policy, recovery
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,9 +19,9 @@ for command in (
     local.open_page,
     local.worker,
     local.demo,
-    people.init,
+    orgs.init,
     people.users,
-    people.migrate,
+    orgs.migrate,
     keys.keys,
     importing.import_file,
     exporting.export_file,
@@ -30,7 +30,9 @@ for command in (
     inspect.matrix,
     inspect.drafts,
     inspect.audit,
+    policy.policy,
     doctor.doctor,
     installing.install,
 ):
     main.add_command(command)
+inspect.audit.add_command(access.access)

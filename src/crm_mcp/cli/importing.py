@@ -8,13 +8,15 @@ import click
 
 from ..config import Settings
 from ..importing.plan import KINDS, Kind, Plan, Report, write_rejected
-from .session import database, person, run
+from .session import database, run, signed_in
 
 
 @click.command("import")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--user", required=True, metavar="EMAIL", help="Who brings the records in; must be an approver.")
+@click.option(
+    "--user", metavar="EMAIL", help="Who brings the records in, else CRM_API_KEY says who; must be an approver."
+)
 @click.option("--org", metavar="SLUG")
 @click.option(
     "--lines",
@@ -35,7 +37,7 @@ from .session import database, person, run
 def import_file(
     kind: Kind,
     file: Path,
-    user: str,
+    user: str | None,
     org: str | None,
     lines: Path | None,
     mapping: tuple[str, ...],
@@ -62,11 +64,15 @@ def import_file(
         click.echo("All rejected lines and why: " + ", ".join(map(str, write_rejected(report))))
 
 
-async def _import(plan: Plan, user: str, org: str | None, dry_run: bool) -> Report:
+async def _import(plan: Plan, user: str | None, org: str | None, dry_run: bool) -> Report:
     from ..importing.run import run as bring_in
 
     async with database(Settings(), "crm_approver") as db:
-        who = await person(db, user, org)
+        who = await signed_in(db, Settings(), user, org)
+        if who.agent is not None:
+            raise click.ClickException(
+                "This key is for an agent, and a person brings records in: use a key without one."
+            )
         with click.progressbar(length=100, label=f"importing {plan.kind}", file=sys.stderr) as bar:
 
             def told(done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from ..config import Settings
 from ..db import Database
 from ..principal import Agent, Role
 from ..sink import last_head
-from .session import database, listed, person, run
+from .session import database, listed, run, signed_in
 
 _DRAFTS = """select coalesce(jsonb_agg(jsonb_build_object('id', 'draft_' || d.id, 'state', d.state, 'action', d.tool,
   'summary', d.summary, 'requester', u.email, 'expiresAt', d.expires_at) order by d.id desc), '[]')
@@ -46,16 +46,16 @@ def matrix(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--user", required=True, metavar="EMAIL", help="As whom; sees the drafts of their org.")
+@click.option("--user", metavar="EMAIL", help="As whom, else CRM_API_KEY says who; sees the drafts of their org.")
 @click.option("--org", metavar="SLUG")
 @click.option("--all", "everything", is_flag=True, help="Decided ones too.")
 @click.option("--json", "as_json", is_flag=True)
-def drafts(user: str, org: str | None, everything: bool, as_json: bool) -> None:
+def drafts(user: str | None, org: str | None, everything: bool, as_json: bool) -> None:
     """List what waits for a person."""
 
     async def read() -> list[dict[str, Any]]:
         async with database(Settings(), "crm_approver") as db:
-            who = await person(db, user, org)
+            who = await signed_in(db, Settings(), user, org)
             row = await db.definer(who.org, _DRAFTS, (who.org, everything))
             return list(row[0]) if row else []
 

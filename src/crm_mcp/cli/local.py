@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from starlette.responses import PlainTextResponse
@@ -20,40 +21,64 @@ from ..config import Settings, has_desktop
 from ..db import Database
 from ..embedded import Home
 from ..embedded.locks import FileLock
+from .hosting import Seat, seat
+from .mailing import mailer_of
 from .session import conninfo, database, lease, run
 
+if TYPE_CHECKING:
+    from ..telling.webhook import Hook
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
 LINGER = 900
 """Seconds without a request after which a page that nobody started by hand stops."""
 
 
 @click.command()
 @click.option("--port", type=int, help="Listen here; else the stored port, else 8787 or the next free one.")
+@click.option(
+    "--bind", metavar="HOST:PORT", help="Listen there, for people on other machines: with TLS, here or before."
+)
+@click.option("--tls-cert", type=_FILE, help="The certificate with its chain, in PEM; else CRM_TLS_CERT.")
+@click.option("--tls-key", type=_FILE, help="Its key, in PEM; else CRM_TLS_KEY.")
 @click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
-def up(port: int | None, linger: float | None) -> None:
+@click.option(
+    "--notify", multiple=True, metavar="EMAIL", help="Show this person, who sits here, a notification of what waits."
+)
+def up(
+    port: int | None,
+    bind: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    linger: float | None,
+    notify: tuple[str, ...],
+) -> None:
     """Run the approvals page and the worker until interrupted."""
-    known = Settings()
+    given = {"tls_cert": tls_cert, "tls_key": tls_key}
+    known = Settings().model_copy(update={name: path for name, path in given.items() if path is not None})
     held = lease(known)
+    known.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(known.home / "approvals.lock") as ours:
         if not ours.try_hold():
             click.echo(f"The approvals page is already at {Whereabouts.read(known.home).origin}.")
             return
-        listener = _listen(port or Whereabouts.read(known.home).port)
-        here = Whereabouts.new(f"http://localhost:{listener.getsockname()[1]}")
+        taken = seat(known, port, bind)
+        here = Whereabouts.new(taken.origin, taken.at)
         here.write(known.home)
         with suppress(KeyboardInterrupt):
-            run(_serve_page(known, listener, here, linger))
+            run(_serve_page(known, taken, here, linger, notify))
     if held is not None:
         held.close()
 
 
-async def _serve_page(known: Settings, listener: socket.socket, here: Whereabouts, linger: float | None) -> None:
+async def _serve_page(
+    known: Settings, taken: Seat, here: Whereabouts, linger: float | None, notify: Sequence[str]
+) -> None:
     import uvicorn
 
     from ..approvals.web import build_page
 
     db = Database(conninfo(known, "crm_approver"))
-    origin = (known.approvals_url or here.origin).rstrip("/")
-    page = build_page(db, origin=origin)
+    page = build_page(db, origin=here.origin, mailer=mailer_of(known))
     touched = time.monotonic()
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
@@ -79,14 +104,20 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=3,
+            # whoever connects is the peer: no header of a proxy says otherwise
+            proxy_headers=False,
+            ssl_certfile=taken.tls and taken.tls[0],
+            ssl_keyfile=taken.tls and taken.tls[1],
         )
     )
     words = [sys.executable, "-P", "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
+    words += [f"--notify={email}" for email in notify]
     work = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
     watch = asyncio.create_task(stop_when_idle(linger)) if linger else None
-    click.echo(f"The approvals page is at {origin}; `crm-mcp open --user EMAIL` signs you in.")
+    signs_in = "`crm-mcp open --user EMAIL` signs you in" if known.is_embedded else f"sign in at {here.origin}/login"
+    click.echo(f"The approvals page is at {here.origin}; {signs_in}.")
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[taken.listener])
     finally:
         if watch:
             watch.cancel()
@@ -94,21 +125,6 @@ async def _serve_page(known: Settings, listener: socket.socket, here: Whereabout
             work.terminate()
         await work.wait()
         await db.close()
-
-
-def _listen(port: int) -> socket.socket:
-    """Bind the port on loopback, or another free one where somebody else has it."""
-    for candidate in (port, *range(8787, 8837), 0):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", candidate))
-        except OSError:
-            listener.close()
-            continue
-        listener.listen(128)
-        return listener
-    raise click.ClickException("No port is free on the loopback address.")
 
 
 @click.command()
@@ -143,13 +159,34 @@ def status(as_json: bool) -> None:
             click.echo(f"{name}: {'-' if value is None else value}")
 
 
-def ensure_page(known: Settings) -> str:
-    """Start the page in the background where it does not run; return its address."""
+def notice_hook(known: Settings) -> "Hook | None":
+    """Return the configured webhook.
+
+    Raises:
+        HookInvalid: it is none.
+    """
+    from ..telling.webhook import Hook
+
+    secret = known.notice_secret.get_secret_value() if known.notice_secret else None
+    return Hook.of(known.notice_webhook.get_secret_value(), secret) if known.notice_webhook else None
+
+
+def ensure_page(known: Settings, user: str | None = None) -> str:
+    """Start the page in the background where it does not run, for `user` at this desktop; return its address."""
     if known.approvals_url:
         return known.approvals_url.rstrip("/")
     if not Whereabouts.read(known.home).answers():
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "crm_mcp", "up", "--linger", str(LINGER)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "crm_mcp",
+                "up",
+                "--linger",
+                str(LINGER),
+                *([f"--notify={user}"] if user else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -164,42 +201,59 @@ def ensure_page(known: Settings) -> str:
 
 
 @click.command("open")
-@click.option("--user", required=True, metavar="EMAIL", help="Whom to sign in.")
+@click.option("--user", metavar="EMAIL", help="Whom to sign in; on a real database the page itself asks.")
 @click.option("--org", metavar="SLUG")
 @click.option("--draft", metavar="DRAFT", help="Go to this draft.")
 @click.option("--quiet", is_flag=True, help="Say nothing; without a desktop, only see that the page runs.")
-def open_page(user: str, org: str | None, draft: str | None, quiet: bool) -> None:
-    """Open the approvals page, signed in by a one-time link that is never printed."""
+def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool) -> None:
+    """Open the approvals page, signed in by a one-time link that is never printed; on a real database at its door."""
     known = Settings()
-    origin = ensure_page(known)
+    if not known.is_embedded and (user or org):
+        raise click.ClickException(
+            "On a real database an e-mail address alone signs nobody in. Leave --user and --org away: the page mails you "
+            "a link, or an administrator makes one with `crm-mcp users link EMAIL`."
+        )
+    if known.is_embedded and user is None:
+        raise click.UsageError("Say who: --user EMAIL.")
+    origin = ensure_page(known, user)
     if quiet and not has_desktop():
         return
 
-    async def link() -> str:
+    then = f"/drafts/{draft}" if draft else None
+
+    async def link(email: str) -> str:
         from ..approvals.links import make_login_link
 
         async with database(known, "crm_approver") as db:
-            return await make_login_link(db, user, org, origin, then=f"/drafts/{draft}" if draft else None)
+            return await make_login_link(db, email, org, origin, then=then)
 
-    url = run(link())
+    url = run(link(user)) if user else origin + (then or "/")
     if not webbrowser.open(url):
-        raise click.ClickException(f"No browser could be opened here. The page is at {origin}.")
+        raise click.ClickException(
+            f"No browser could be opened here. The page is at {origin}; `crm-mcp users link EMAIL` makes a link for "
+            "another machine."
+        )
     if not quiet:
-        click.echo(f"Opened {origin} for {user}.")
+        click.echo(f"Opened {origin}" + (f" for {user}." if user else "; it asks who you are."))
 
 
 @click.command(hidden=True)
 @click.option("--watch", type=int, help="Stop when this process is no longer the parent.")
 @click.option("--once", is_flag=True)
-def worker(watch: int | None, once: bool) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails: as crm_worker."""
+@click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
+def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
+    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
+    from ..serving import page_url
+    from ..telling.channels import Office
+    from ..telling.webhook import HookInvalid
     from ..worker import work
 
     known = Settings()
     try:
         server = Server.of(known.smtp_url.get_secret_value()) if known.smtp_url else None
-    except SmtpUrlInvalid as problem:
+        hook = notice_hook(known)
+    except (SmtpUrlInvalid, HookInvalid) as problem:
         raise click.ClickException(str(problem)) from None
 
     def is_over() -> bool:
@@ -209,7 +263,16 @@ def worker(watch: int | None, once: bool) -> None:
         login = conninfo(known, "crm_worker")
         db = Database(login)
         try:
-            await work(db, login, server, known.home, known.audit_sink, is_over)
+            office = Office(
+                db,
+                page_url(known),
+                server,
+                known.notice_from,
+                hook,
+                frozenset(email.lower() for email in notify) if known.is_embedded and has_desktop() else frozenset(),
+                known.notice_decided,
+            )
+            await work(db, login, server, known.home, known.audit_sink, is_over, office)
         finally:
             await db.close()
 

@@ -1,80 +1,54 @@
-"""Orgs, people and migrations: what the owner of the database does."""
+"""The people of an org: invited, added, changed, sent a link, and gone."""
 
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import hashlib
+import secrets
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
-import psycopg
-from psycopg.types.json import Jsonb
 
-from .. import migrate as migrations
-from .. import revision
+from ..approvals.sign_in_mail import Link, invitation_letter, link_letter
 from ..config import Settings
-from ..policy import Policy
-from .session import conninfo, lease, listed, owner
+from . import membership
+from .handing import Way, link_options, origin_of_links, reserved
+from .inputs import EMAIL, LIMIT, NAME, meant, shown
+from .membership import Rights
+from .session import listed, owner
 
 ROLES = ["admin", "sales", "operations", "finance", "support"]
-UNLIMITED = 1_000_000_000
-_USER = """insert into crm.users(email, name) values (%s, %s)
- on conflict (email_norm) do update set email = crm.users.email returning id"""
-_MEMBER = """insert into crm.memberships(org_id, user_id, role, may_approve, approval_limit, may_send_email) values (%s, %s, %s, %s, %s, %s)
- on conflict (org_id, user_id) do update set role = excluded.role, may_approve = excluded.may_approve,
-   approval_limit = excluded.approval_limit, may_send_email = excluded.may_send_email, active = true"""
-_PEOPLE = """select o.slug, u.email, u.name, m.role, m.may_approve, m.approval_limit, m.may_send_email, m.active from crm.memberships m
- join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id order by o.slug, u.email"""
-_REMOVE = """update crm.memberships m set active = false from crm.users u, crm.orgs o
- where u.id = m.user_id and o.id = m.org_id and o.slug = %s and u.email_norm = lower(%s) returning m.org_id, m.user_id"""
+F = TypeVar("F", bound=Callable[..., Any])
+_PEOPLE = """select o.slug, u.email, u.name, m.role, m.may_approve, m.approval_limit, m.may_send_email, b.email, m.active,
+  case when m.active then 'active' when exists (select from crm.invitations i where i.org_id = m.org_id
+   and i.user_id = m.user_id and i.used_at is null and i.ended_at is null and i.expires_at > clock_timestamp())
+   then 'invited' else 'left' end
+ from crm.memberships m join crm.users u on u.id = m.user_id join crm.orgs o on o.id = m.org_id
+ left join crm.users b on b.id = m.reports_to where %(org)s::text is null or o.slug = %(org)s order by o.slug, u.email"""
+_NAMES = (
+    "org", "email", "name", "role", "mayApprove", "approvalLimit", "maySendEmail", "reportsTo", "active", "state",
+)  # fmt: skip
+_INVITED = """insert into crm.invitations(digest, org_id, user_id, expires_at)
+ values (%s, %s, %s, clock_timestamp() + interval '7 days')"""
+_LINKED = """insert into crm.login_links(digest, org_id, user_id, expires_at)
+ values (%s, %s, %s, clock_timestamp() + interval '1 hour')"""
+_ORGS_OF = """select o.slug from crm.memberships m join crm.orgs o on o.id = m.org_id join crm.users u on u.id = m.user_id
+ where u.email_norm = %s and m.active order by o.slug"""
 
 
-@click.command()
-@click.option("--org", required=True, metavar="NAME", help="The org's name.")
-@click.option("--slug", required=True, metavar="SLUG", help="Its short name: small letters, digits, dashes.")
-@click.option("--admin", required=True, metavar="EMAIL", help="The first administrator.")
-@click.option("--name", required=True, help="The administrator's name.")
-@click.option("--currency", default="EUR", show_default=True, help="Base currency, ISO 4217.")
-@click.option("--timezone", default="UTC", show_default=True, help="Time zone, such as Europe/Berlin.")
-@click.option("--team", is_flag=True, help="Others will approve what the administrator drafts.")
-def init(org: str, slug: str, admin: str, name: str, currency: str, timezone: str, team: bool) -> None:
-    """Make your own org and its first administrator, who approves alone unless --team is given."""
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise click.BadParameter(f"{timezone!r} is no time zone", param_hint="--timezone") from None
-    try:
-        with owner(Settings()) as conn:
-            made = conn.execute(
-                "insert into crm.orgs(slug, name, base_currency, timezone, solo) values (%s, %s, %s, %s, %s) returning id",
-                (slug, org, currency, timezone, not team),
-            ).fetchone()
-            assert made is not None
-            add(conn, made[0], admin, name, "admin", limit=UNLIMITED, approves=True, mails=True)
-            conn.execute(
-                "insert into crm.policies(org_id, version, document) values (%s, 1, %s)",
-                (made[0], Jsonb(Policy().document())),
-            )
-    except psycopg.errors.UniqueViolation:
-        raise click.ClickException(f"There is an org {slug!r} already.") from None
-    except psycopg.errors.CheckViolation:
-        hint = "The slug takes small letters, digits and dashes; the currency is three capitals, such as EUR."
-        raise click.ClickException(hint) from None
-    click.echo(f"Made {org} ({slug}). Serve it with: crm-mcp serve --user {admin}")
-
-
-def add(
-    conn: psycopg.Connection[Any],
-    org: int,
-    email: str,
-    name: str,
-    role: str,
-    *,
-    limit: float,
-    approves: bool,
-    mails: bool,
-) -> None:
-    """Make a person a member of an org, or change their membership."""
-    made = conn.execute(_USER, (email, name)).fetchone()
-    assert made is not None
-    conn.execute(_MEMBER, (org, made[0], role, approves, limit, mails))
+def _rights(command: F) -> F:
+    """Add the options of a new membership."""
+    for option in (
+        click.option("--reports-to", metavar="EMAIL", help="Their manager, a member of the org."),
+        click.option("--mails", is_flag=True, help="May approve e-mails to be sent."),
+        click.option("--limit", type=LIMIT, default="5000", show_default=True, help="Gross, base currency."),
+        click.option("--approves", is_flag=True, help="May approve, up to --limit."),
+        click.option("--role", type=click.Choice(ROLES), required=True),
+        click.option("--name", type=NAME, required=True),
+        click.option("--org", required=True, metavar="SLUG"),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -83,67 +57,171 @@ def users() -> None:
 
 
 @users.command("list")
+@click.option("--org", metavar="SLUG", help="Only of this org.")
 @click.option("--json", "as_json", is_flag=True)
-def list_(as_json: bool) -> None:
-    """List people, their orgs and roles."""
+def list_(org: str | None, as_json: bool) -> None:
+    """List people, their orgs, roles and rights."""
     with owner(Settings()) as conn:
-        rows = conn.execute(_PEOPLE).fetchall()
-    names = ("org", "email", "name", "role", "mayApprove", "approvalLimit", "maySendEmail", "active")
+        rows = conn.execute(_PEOPLE, {"org": org}).fetchall()
 
     def line(row: dict[str, Any]) -> str:
-        approves = f"approves to {row['approvalLimit']:,.2f}" if row["mayApprove"] else ""
-        mails = " sends e-mail" if row["maySendEmail"] else ""
-        return (
-            f"{row['org']:12} {row['email']:28} {row['role']:11} {approves}{mails}{'' if row['active'] else '(left)'}"
-        )
+        said = f"approves to {row['approvalLimit']:,.2f}" if row["mayApprove"] else ""
+        said += " sends e-mail" if row["maySendEmail"] else ""
+        said += f" reports to {row['reportsTo']}" if row["reportsTo"] else ""
+        said += "" if row["state"] == "active" else f" ({row['state']})"
+        return f"{row['org']:12} {row['email']:28} {row['role']:11} {said.strip()}".rstrip()
 
     listed(
-        [dict(zip(names, row, strict=True)) for row in rows],
+        [dict(zip(_NAMES, row, strict=True)) for row in rows],
         as_json,
         line,
         "Nobody yet: `crm-mcp demo` or `crm-mcp init`.",
     )
 
 
+@users.command()
+@_rights
+@link_options
+@click.argument("email", type=EMAIL)
+def invite(
+    org: str, name: str, role: str, approves: bool, limit: Decimal, mails: bool, reports_to: str | None,
+    email: str, file: Path | None, printed: bool,
+) -> None:  # fmt: skip
+    """Invite a person: a one-time link, good for 7 days, makes them a member and signs them in on the page."""
+    known = Settings()
+    way = Way.chosen(known, file, printed, email)
+    secret, digest = _one_time()
+    origin = origin_of_links(known)
+    url = f"{origin}/login/{secret}"
+    with reserved(file) as write:
+        with owner(known) as conn:
+            found = membership.org_of(conn, org)
+            already = membership.found(conn, found, email)
+            if already is not None and already.active:
+                raise click.ClickException(
+                    f"{email} is in {org} already. Change their rights with `crm-mcp users set`, or send them a link "
+                    f"with `crm-mcp users link {email} --org {org}`."
+                )
+            above = _manager(conn, found, reports_to, email)
+            rights = Rights(role, approves, limit, mails, above)
+            user, called = membership.keep(conn, found.id, email, name, rights, active=False)
+            membership.end_invitations(conn, found, user)
+            conn.execute(_INVITED, (digest, found.id, user))
+            way.mail(conn, found.id, invitation_letter, email, Link(found.name, url), origin)
+        way.tell(email, url, write)
+    click.echo(f"Invited {called} to {org} as {role}. The link is good once, for 7 days.", err=way.printed)
+
+
 @users.command("add")
-@click.option("--org", required=True, metavar="SLUG")
-@click.option("--name", required=True)
-@click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--approves", is_flag=True, help="May approve, up to --limit.")
-@click.option("--limit", type=click.FloatRange(min=0), default=5000, show_default=True, help="Gross, base currency.")
-@click.option("--mails", is_flag=True, help="May approve e-mails to be sent.")
-@click.argument("email")
-def add_(org: str, name: str, role: str, approves: bool, limit: float, mails: bool, email: str) -> None:
-    """Add a person to an org, or change their role and rights."""
+@_rights
+@click.option("--force", is_flag=True, help="Even if that leaves no active admin.")
+@click.argument("email", type=EMAIL)
+def add_(
+    org: str, name: str, role: str, approves: bool, limit: Decimal, mails: bool, reports_to: str | None,
+    force: bool, email: str,
+) -> None:  # fmt: skip
+    """Add a person to an org at once, or give them this role and these rights instead of theirs."""
     with owner(Settings()) as conn:
-        found = conn.execute("select id from crm.orgs where slug = %s", (org,)).fetchone()
-        if found is None:
-            raise click.ClickException(f"There is no org {org!r}.")
-        add(conn, found[0], email, name, role, limit=limit, approves=approves, mails=mails)
-    click.echo(f"{email} is {role} in {org}.")
+        found = membership.org_of(conn, org)
+        already = membership.found(conn, found, email)
+        if already is not None and role != "admin":
+            membership.refuse_orphaning(conn, found, already, force=force)
+        above = _manager(conn, found, reports_to, email)
+        user, called = membership.keep(conn, found.id, email, name, Rights(role, approves, limit, mails, above))
+        membership.end_invitations(conn, found, user)
+    known_as = "" if called == name else f" They go by {called} here."
+    click.echo(f"{email} is {role} in {org}.{known_as}")
+
+
+@users.command("set")
+@click.option("--org", required=True, metavar="SLUG")
+@click.option("--role", type=click.Choice(ROLES))
+@click.option("--approves/--no-approves", default=None, help="May approve, up to --limit.")
+@click.option("--limit", type=LIMIT, help="Gross, base currency.")
+@click.option("--mails/--no-mails", default=None, help="May approve e-mails to be sent.")
+@click.option("--reports-to", metavar="EMAIL", help="Their manager, a member of the org.")
+@click.option("--reports-to-nobody", "to_nobody", is_flag=True)
+@click.option("--force", is_flag=True, help="Even if that leaves no active admin.")
+@click.argument("email")
+def set_(
+    org: str, role: str | None, approves: bool | None, limit: Decimal | None, mails: bool | None,
+    reports_to: str | None, to_nobody: bool, force: bool, email: str,
+) -> None:  # fmt: skip
+    """Change a person's role or rights; a running client has them with its next call."""
+    if reports_to is not None and to_nobody:
+        raise click.UsageError("Give --reports-to or --reports-to-nobody, not both.")
+    if not to_nobody and all(given is None for given in (role, approves, limit, mails, reports_to)):
+        raise click.UsageError("Say what to change: --role, --approves, --limit, --mails or --reports-to.")
+    with owner(Settings()) as conn:
+        found = membership.org_of(conn, org)
+        one = membership.member(conn, found, email)
+        if role not in (None, "admin"):
+            membership.refuse_orphaning(conn, found, one, force=force)
+        above = _manager(conn, found, reports_to, email)
+        changed = membership.with_changes(
+            one, role=role, approves=approves, limit=limit, mails=mails, reports_to=above
+        )
+        if to_nobody:
+            changed = membership.without_manager(changed)
+        membership.keep(conn, found.id, one.email, one.name, changed, active=one.active)
+    may = f"approves to {changed.limit:,.2f}" if changed.approves else "does not approve"
+    click.echo(f"{one.email} is {changed.role} in {org} and {may}.")
+
+
+@users.command("link")
+@click.option("--org", metavar="SLUG", help="Which org, for a person in several.")
+@link_options
+@click.argument("email")
+def link(org: str | None, email: str, file: Path | None, printed: bool) -> None:
+    """Make a one-time link, good for an hour, that signs a person in on the page from another machine."""
+    known = Settings()
+    way = Way.chosen(known, file, printed, email)
+    secret, digest = _one_time()
+    origin = origin_of_links(known)
+    url = f"{origin}/login/{secret}"
+    with reserved(file) as write:
+        with owner(known) as conn:
+            slugs = [org] if org else [row[0] for row in conn.execute(_ORGS_OF, (meant(email),))]
+            if len(slugs) != 1:
+                several = f"{email} is in {', '.join(slugs)}: say which with --org." if slugs else ""
+                raise click.ClickException(
+                    several or f"{shown(email)} is in no org. `crm-mcp users list` shows who there is."
+                )
+            found = membership.org_of(conn, slugs[0])
+            one = membership.member(conn, found, email)
+            if not one.active:
+                raise click.ClickException(
+                    f"{one.email} has not taken up the invitation yet: invite them again for a new link."
+                )
+            conn.execute(_LINKED, (digest, found.id, one.user))
+            way.mail(conn, found.id, link_letter, one.email, Link(found.name, url), origin)
+        way.tell(one.email, url, write)
+    click.echo("The link is good once, for an hour.", err=way.printed)
 
 
 @users.command("remove")
 @click.option("--org", required=True, metavar="SLUG")
+@click.option("--force", is_flag=True, help="Even if that leaves no active admin.")
 @click.argument("email")
-def remove(org: str, email: str) -> None:
-    """End a person's membership at once: sessions end, and a running client loses it with its next call."""
+def remove(org: str, force: bool, email: str) -> None:
+    """End a membership at once, with its keys, sessions, links and invitations; a running client ends with its next call."""
     with owner(Settings()) as conn:
-        ended = conn.execute(_REMOVE, (org, email)).fetchone()
-        if ended is None:
-            raise click.ClickException(f"{email} is not in {org}.")
-        conn.execute("delete from crm.web_sessions where org_id = %s and user_id = %s", ended)
-        conn.execute("delete from crm.login_links where org_id = %s and user_id = %s", ended)
-    click.echo(f"{email} has left {org}.")
+        found = membership.org_of(conn, org)
+        one = membership.member(conn, found, email)
+        membership.refuse_orphaning(conn, found, one, force=force)
+        ended = membership.end(conn, found, one)
+    click.echo(f"{one.email} has left {org}. Keys revoked: {ended.keys}.")
+    if ended.waiting:
+        click.echo(f"{ended.waiting} draft(s) of theirs wait; nobody can approve them any more, and they expire.")
+    if ended.reports:
+        click.echo(f"{ended.reports} person(s) reported to them: give them somebody with `crm-mcp users set`.")
 
 
-@click.command()
-def migrate() -> None:
-    """Bring the database to this program's revision."""
-    known = Settings()
-    held = lease(known)
-    if not known.is_embedded:
-        migrations.upgrade(conninfo(known, "crm_owner"))
-    click.echo(f"The database is at revision {revision.CURRENT}.")
-    if held is not None:
-        held.close()
+def _manager(conn: membership.Connection, org: membership.Org, reports_to: str | None, email: str) -> int | None:
+    return None if reports_to is None else membership.manager(conn, org, reports_to, membership.user_of(conn, email))
+
+
+def _one_time() -> tuple[str, bytes]:
+    """Return a new secret and what of it is stored."""
+    secret = secrets.token_urlsafe(32)
+    return secret, hashlib.sha256(secret.encode()).digest()

@@ -18,6 +18,12 @@ from ..errors import refusal_for
 from ..principal import Principal
 
 T = TypeVar("T")
+NO_KEY = "Say who asks by an API key in CRM_API_KEY; `crm-mcp keys create` makes one."
+ADDRESS_ALONE = (
+    "On a real database an e-mail address alone signs nobody in. Leave --user and --org away and set CRM_API_KEY: "
+    "`crm-mcp keys create` makes a key."
+)
+"""What is said wherever an address is given and more is needed."""
 
 
 def lease(known: Settings) -> Lease | None:
@@ -81,24 +87,21 @@ def owner(known: Settings) -> Generator[psycopg.Connection[Any]]:
             held.close()
 
 
-async def person(db: Database, email: str, org: str | None) -> Principal:
-    """Sign a person at the terminal in."""
-    return await db.sign_in(auth.by_email(email, org))
-
-
 async def signed_in(db: Database, known: Settings, email: str | None, org: str | None) -> Principal:
-    """Sign in whom an API key or an address names.
+    """Sign in whom an API key names, or an address, which is enough on the embedded database alone.
 
     Raises:
-        ClickException: neither, or an address beside a key.
+        ClickException: neither, or an address beside a key or on a real database.
     """
     if known.api_key is not None:
         if email or org:
             raise click.ClickException("CRM_API_KEY says who asks; leave --user and --org away.")
         return await db.sign_in(auth.by_key(known.api_key.get_secret_value()))
+    if not known.is_embedded:
+        raise click.ClickException(ADDRESS_ALONE if email or org else NO_KEY)
     if email is None:
         raise click.ClickException("Say who asks: --user EMAIL, or an API key in CRM_API_KEY.")
-    return await person(db, email, org)
+    return await db.sign_in(auth.by_email(email, org))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -15,6 +15,10 @@ _LOOK_ALIKES = str.maketrans(
 )
 
 
+class NotAnAddress(ValueError):
+    """A text that is no e-mail address; the message says why, as the end of a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A name and an address. The domain is lower-case ASCII (IDNA), the local part as written."""
@@ -39,13 +43,26 @@ def read(text: str, argument: str) -> Address:
     Raises:
         Refusal: INVALID_ADDRESS, naming the argument and what is wrong.
     """
+    try:
+        return parse(text)
+    except NotAnAddress as why:
+        hint = f"{argument}: not an e-mail address, because {why}. Give ann@firm.example, cust_… or cont_…."
+        raise Refusal("INVALID_ADDRESS", hint, argument=argument, given=text[:100]) from None
+
+
+def parse(text: str) -> Address:
+    """Read `ann@firm.example` or `Ann Lee <ann@firm.example>`.
+
+    Raises:
+        NotAnAddress: with what is wrong.
+    """
     named = _NAMED.fullmatch(text)
     name, address = (named["name"].strip('"'), named["address"]) if named else ("", text.strip())
     if _is_unsafe(text):
-        raise _invalid(argument, text, "it holds a line break or another character that does not show")
+        raise NotAnAddress("it holds a line break or another character that does not show")
     local, at, domain = address.rpartition("@")
     if not at:
-        raise _invalid(argument, text, "it has no @")
+        raise NotAnAddress("it has no @")
     if (
         not _LOCAL.fullmatch(local)
         or len(local.encode()) > 64
@@ -53,12 +70,12 @@ def read(text: str, argument: str) -> Address:
         or local[-1] == "."
         or ".." in local
     ):
-        raise _invalid(argument, text, "the part before the @ cannot be one")
+        raise NotAnAddress("the part before the @ cannot be one")
     ascii_domain = idna(domain)
     if ascii_domain is None:
-        raise _invalid(argument, text, "the part after the @ is no domain")
+        raise NotAnAddress("the part after the @ is no domain")
     if len(name) > 200 or len(local.encode()) + len(ascii_domain) > 253:
-        raise _invalid(argument, text, "it is too long")
+        raise NotAnAddress("it is too long")
     return Address(unicodedata.normalize("NFC", name), f"{unicodedata.normalize('NFC', local)}@{ascii_domain}")
 
 
@@ -100,8 +117,3 @@ def needs_utf8(address: str) -> bool:
 
 def _is_unsafe(text: str) -> bool:
     return any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Cn", "Co") for c in text)
-
-
-def _invalid(argument: str, given: str, why: str) -> Refusal:
-    hint = f"{argument}: not an e-mail address, because {why}. Give ann@firm.example, cust_… or cont_…."
-    return Refusal("INVALID_ADDRESS", hint, argument=argument, given=given[:100])

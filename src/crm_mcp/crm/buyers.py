@@ -11,18 +11,14 @@ from ..errors import Refusal
 from ..money import said
 from . import missing
 from .pricing import OFFERS, Offer
+from .receivables import EXPOSURE
 
-_OWED = """select i.currency, count(*) filter (where i.due_on < %(today)s::date) as late,
-   coalesce(sum(i.open_total) filter (where i.due_on < %(today)s::date), 0) as overdue,
-   sum(i.open_total * case when i.currency = %(base)s then 1 else i.base_total / nullif(i.gross_total, 0) end) as owed
-  from crm.invoices i where i.org_id = %(org)s and i.customer_id = c.id and i.open_total > 0 and i.archived_at is null
+_LATE = """select i.currency, count(*) as late, sum(i.open_total) as overdue from crm.invoices i
+  where i.org_id = c.org_id and i.customer_id = c.id and i.open_total > 0 and i.due_on < %(today)s::date and i.archived_at is null
   group by i.currency"""
-_ORDERED = """select coalesce(sum(o.base_total), 0) from crm.orders o where o.org_id = %(org)s and o.customer_id = c.id
-   and o.status in ('confirmed', 'shipped') and o.archived_at is null
-   and not exists (select from crm.invoices v where v.org_id = o.org_id and v.order_id = o.id and v.archived_at is null)"""
 _SQL = f"""select c.id, c.name, c.archived_at is not null, c.credit_limit::text, c.payment_terms_days,
-  (select coalesce(jsonb_agg(jsonb_build_array(w.currency, w.late, w.overdue::text, w.owed::text) order by w.currency), '[]') from ({_OWED}) w),
-  ({_ORDERED})::text, s.quote_valid_days, {OFFERS.format(zone="c.tax_zone")}
+  (select coalesce(jsonb_agg(jsonb_build_array(w.currency, w.late, w.overdue::text) order by w.currency), '[]') from ({_LATE}) w),
+  {EXPOSURE}::text, s.quote_valid_days, {OFFERS.format(zone="c.tax_zone")}
  from crm.customers c left join crm.org_settings s on s.org_id = c.org_id where c.org_id = %(org)s and c.id = %(customer)s"""
 
 
@@ -50,7 +46,7 @@ class Buyer:
         said_of: list[str] = []
         late = sum(count for _, count, _ in self.overdue)
         if late:
-            sums = " and ".join(said(amount, currency) for currency, count, amount in self.overdue if count)
+            sums = " and ".join(said(amount, currency) for currency, _, amount in self.overdue)
             said_of.append(f"{self.name} has {late} overdue invoice{'s' * (late > 1)}, {sums} open.")
         if self.credit_limit is not None and more is not None and self.exposure + more > self.credit_limit:
             said_of.append(
@@ -72,17 +68,16 @@ async def buyer(ctx: Write, customer: int, products: Sequence[int]) -> tuple[Buy
         "customer": customer,
         "products": list(products),
         "today": ctx.principal.day(ctx.now),
-        "base": ctx.principal.currency,
+        "currency": ctx.principal.currency,
     }
     row: Any = (await conn.exec_driver_sql(_SQL, asked)).one_or_none()
     shown = ids.show("customers", customer)
     if row is None:
         raise missing.customer(shown)
-    number, name, is_archived, limit, terms, owed, ordered, valid_days, offered = row
+    number, name, is_archived, limit, terms, late, exposure, valid_days, offered = row
     if is_archived:
         raise Refusal("CUSTOMER_ARCHIVED", f"{shown} is archived; choose another with search_customers.")
-    overdue = tuple((currency, int(late), Decimal(open_)) for currency, late, open_, _ in owed)
-    owes = sum((Decimal(in_base) for *_, in_base in owed if in_base is not None), Decimal(ordered))
+    overdue = tuple((currency, int(count), Decimal(open_)) for currency, count, open_ in late)
     credit = None if limit is None else Decimal(limit)
-    found = Buyer(number, name, credit, terms, overdue, owes, valid_days or 30)
+    found = Buyer(number, name, credit, terms, overdue, Decimal(exposure), valid_days or 30)
     return found, {r[0]: Offer.read(r) for r in offered}

@@ -11,6 +11,7 @@ STATE = "case when d.state = 'pending' and d.expires_at <= clock_timestamp() the
 ROW = f"""jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'state', {STATE}, 'version', case when d.version > 1 then d.version end, 'action', d.tool,
    'summary', 'It would ' || d.summary || '.', 'amount', case when d.amount is not null then crm.money(d.amount, %(currency)s::text) end,
    'requestedBy', r.name, 'viaAgent', d.agent, 'createdAt', d.created_at, 'expiresAt', d.expires_at,
+   'editedBy', case when d.editors <> '{{}}' then (select jsonb_agg(e.name order by e.id) from crm.users e where e.id = any (d.editors)) end,
    'decidedAt', d.decided_at, 'decidedBy', a.name, 'decisionReason', d.decision_reason,
    'result', case when d.state = 'approved' then d.result::jsonb -> 'record' -> 'id' end,
    'delivery', o.state, 'deliveryProblem', o.last_error, 'sentAt', o.sent_at, 'nextAttemptAt', o.next_attempt_at))"""
@@ -33,6 +34,7 @@ class DraftView(View):
     viaAgent: str | None = None
     createdAt: str | None = None
     expiresAt: str | None = None
+    editedBy: list[str] | None = None
     decidedAt: str | None = None
     decidedBy: str | None = None
     decisionReason: str | None = None

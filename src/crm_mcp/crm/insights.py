@@ -5,6 +5,7 @@ from typing import NamedTuple
 from ..money import money_sql
 from ..principal import Role
 from ..tool import EVERYONE
+from .receivables import EXPOSURE
 
 FINANCE = frozenset({Role.ADMIN, Role.SALES, Role.OPERATIONS, Role.FINANCE})
 """Who may read invoices; whoever may not is told nothing that follows from them."""
@@ -118,12 +119,7 @@ _OWED = f"""(select jsonb_build_object('number', i.number, 'days', %(today)s::da
      'open', {money_sql("i.open_total", "i.currency")})
    from crm.invoices i where i.org_id = c.org_id and i.customer_id = c.id and i.open_total > 0
      and i.due_on < %(today)s::date and i.archived_at is null order by i.due_on limit 1) as overdue,
-  case when c.credit_limit is not null then
-   (select coalesce(sum(i.open_total * i.base_total / nullif(i.gross_total, 0)), 0) from crm.invoices i
-    where i.org_id = c.org_id and i.customer_id = c.id and i.open_total > 0 and i.archived_at is null)
-   + (select coalesce(sum(r.base_total), 0) from crm.orders r
-    where r.org_id = c.org_id and r.customer_id = c.id and r.status in ('confirmed', 'shipped')
-      and not exists (select from crm.invoices i where i.org_id = r.org_id and i.order_id = r.id and i.archived_at is null))
+  case when c.credit_limit is not null then {EXPOSURE}
   end as used,"""
 
 

@@ -288,6 +288,14 @@ class OrgSettings(Record):
     service_hours: Mapped[dict[str, list[int]]] = mapped_column(JSONB, server_default=FetchedValue())
 
 
+class PolicyEdition(Record):
+    __tablename__ = "policies"
+
+    edition: Mapped[int]
+    document: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
 class ExchangeRate(Record):
     __tablename__ = "exchange_rates"
 

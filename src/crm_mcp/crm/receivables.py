@@ -29,3 +29,10 @@ PAYMENT_TOTALS = """(select coalesce(jsonb_agg(jsonb_build_object('currency', cu
    order by currency), '[]')
   from (select currency, count(*) as n, sum(amount) as received, sum(allocated_total) as allocated from matched group by currency) t)"""
 """Totals over `matched` (payments' currency, amount, allocated_total)."""
+
+EXPOSURE = """((select coalesce(sum(i.open_total * case when i.currency = %(currency)s::text then 1 else i.base_total / nullif(i.gross_total, 0) end), 0)
+   from crm.invoices i where i.org_id = c.org_id and i.customer_id = c.id and i.open_total > 0 and i.archived_at is null)
+  + (select coalesce(sum(o.base_total), 0) from crm.orders o where o.org_id = c.org_id and o.customer_id = c.id
+   and o.status in ('confirmed', 'shipped') and o.archived_at is null
+   and not exists (select from crm.invoices v where v.org_id = o.org_id and v.order_id = o.id and v.archived_at is null)))"""
+"""What a customer `c` owes and has ordered that is not yet invoiced, in base currency (%(currency)s); without a rate, nothing."""

@@ -15,6 +15,7 @@ from .. import ids
 from ..context import Write
 from ..errors import Refusal
 from ..principal import Role
+from . import policies
 from .models import Base
 
 STAMPS = frozenset({"org_id", "id", "version", "created_at", "created_by", "updated_at", "updated_by", "via_agent"})
@@ -113,6 +114,8 @@ def _read(row: Mapping[Any, Any]) -> Row:
 
 
 def _may_be_undone(row: Row, rows: Sequence[Row]) -> None:
+    if row.tbl == "policies":
+        return
     if row.op == "I" and row.tbl in REMEDIES:
         raise Refusal("NOT_UNDOABLE", REMEDIES[row.tbl], record=row.shown)
     if row.op == "I" and row.tbl not in ARCHIVED | PARTS | LEDGERS:
@@ -123,6 +126,9 @@ def _may_be_undone(row: Row, rows: Sequence[Row]) -> None:
 
 async def _inverse(conn: AsyncConnection, ctx: Write, row: Row) -> Undone | None:
     """Do the opposite of one recorded change."""
+    if row.tbl == "policies":
+        _, settings = await policies.take_back(ctx, int(row.after["edition"]))
+        return Undone("policy", "; ".join(one.words for one in settings))
     if row.op == "D":
         await _put_back(conn, ctx, row)
         return _told(row, "put back")

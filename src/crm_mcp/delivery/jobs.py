@@ -1,5 +1,6 @@
 """The queue of jobs: procrastinate's worker in the schema `jobs`, as crm_worker. Jobs come in through crm.enqueue."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
@@ -9,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from ..log import logger
 from .deliver import Again, Post, deliver
 
-QUEUE = "mail"
+QUEUES = ("mail", "notices")
 STALLED = 30.0
 """Seconds without a heartbeat after which a worker is taken for dead, and its jobs are taken over."""
 _ALWAYS = 1000
@@ -27,8 +28,11 @@ class _Later(BaseRetryStrategy):
         return RetryDecision(retry_at=datetime.now(UTC) + timedelta(minutes=1))
 
 
-def queue(conninfo: str, post: Post) -> App:
-    """Return the queue with its tasks; `conninfo` connects as crm_worker."""
+def queue(conninfo: str, post: Post, tell: Callable[[int, int], Awaitable[object]] | None = None) -> App:
+    """Return the queue with its tasks; `conninfo` connects as crm_worker.
+
+    `tell` tries to send one message of notices: its org, its number.
+    """
     options = f"{conninfo_to_dict(conninfo).get('options') or ''} -c search_path=jobs".strip()
     connector = PsycopgConnector(conninfo=make_conninfo(conninfo, options=options), min_size=1, max_size=3)
     app = App(connector=connector)
@@ -42,24 +46,37 @@ def queue(conninfo: str, post: Post) -> App:
             logger().error("delivery crashed", org=org, email=email, exc_info=problem)
             raise
 
-    app.task(name="deliver_email", queue=QUEUE, retry=_Later())(deliver_email)
+    async def send_notice(org: int, message: int) -> None:
+        try:
+            if tell is not None:
+                await tell(org, message)
+        except Again:
+            raise
+        except Exception as problem:
+            logger().error("notice crashed", org=org, message=message, exc_info=problem)
+            raise
+
+    app.task(name="deliver_email", queue=QUEUES[0], retry=_Later())(deliver_email)
+    app.task(name="send_notice", queue=QUEUES[1], retry=_Later())(send_notice)
     return app
 
 
 async def rescue(app: App, after: float = STALLED) -> int:
     """Give the jobs of workers that died back to the queue; return how many."""
-    stalled = list(await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=after))
-    for job in stalled:
-        await app.job_manager.retry_job(job)
-    return len(stalled)
+    rescued = 0
+    for name in QUEUES:
+        for job in await app.job_manager.get_stalled_jobs(queue=name, seconds_since_heartbeat=after):
+            await app.job_manager.retry_job(job)
+            rescued += 1
+    return rescued
 
 
 async def run(app: App, *, wait: bool = True) -> None:
     """Do jobs until cancelled; without `wait`, until none is due."""
     await app.run_worker_async(
-        queues=[QUEUE],
+        queues=list(QUEUES),
         wait=wait,
-        concurrency=2,
+        concurrency=3,
         listen_notify=wait,
         install_signal_handlers=False,
         delete_jobs="successful",

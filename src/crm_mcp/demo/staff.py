@@ -1,12 +1,9 @@
 """Who works in the demo orgs: made by the database's owner, since orgs and people exist before any call."""
 
-import json
 from decimal import Decimal
 from typing import LiteralString, NamedTuple
 
 import psycopg
-
-from ..policy import Policy
 
 
 class Member(NamedTuple):
@@ -57,7 +54,7 @@ OTHER = Org(
 
 
 async def found(conn: psycopg.AsyncConnection[tuple[int]], org: Org) -> dict[str, int]:
-    """Make an org with its people and policy where they are missing; return the people's ids by e-mail."""
+    """Make an org with its people where they are missing; return the people's ids by e-mail."""
     await conn.execute(
         """insert into crm.orgs(slug, name, base_currency, timezone, is_demo) values (%s, %s, %s, %s, true)
         on conflict (slug) do nothing""",
@@ -84,11 +81,6 @@ async def found(conn: psycopg.AsyncConnection[tuple[int]], org: Org) -> dict[str
                 member.mails,
             ),
         )
-    await conn.execute(
-        "insert into crm.policies(org_id, version, document, created_by) values (%s, 1, %s, %s) "
-        "on conflict do nothing",
-        (number, json.dumps(Policy().document()), people[org.members[0].email]),
-    )
     return people
 
 

@@ -27,7 +27,12 @@ _CLEAR = """do $$ declare s name; begin
   execute format('drop schema %I cascade', s);
  end loop;
 end $$;"""
-_SESSIONS = "delete from crm.web_sessions; delete from crm.login_links;"
+_SESSIONS = """delete from crm.web_sessions; delete from crm.login_links;
+do $$ begin
+ if to_regclass('crm.invitations') is not null then
+  update crm.invitations set ended_at = now() where used_at is null and ended_at is null;
+ end if;
+end $$;"""
 _KEYS = "update crm.api_keys set revoked_at = now() where revoked_at is null;"
 _MAIL = """do $$ begin
  if to_regclass('crm.outbox') is not null then

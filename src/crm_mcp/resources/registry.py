@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ids
+from .. import ids, policy
 from ..context import Read
 from ..crm import drafts
 from ..crm.rules import rules
 from ..errors import Refusal
-from ..policy import Policy
 
 SCHEMA = """select coalesce(jsonb_agg(jsonb_build_object('type', type, 'table', table_name, 'description', description,
   'aliases', aliases) order by type, table_name), '[]') from crm.reasoning where %(role)s = any(roles)"""
@@ -20,8 +19,12 @@ TABLE = """select jsonb_build_object('type', type, 'table', table_name, 'descrip
   and (table_name = %(table)s or %(table)s = any(aliases)) order by table_name = %(table)s desc limit 1"""
 NAMES = """select coalesce(jsonb_agg(jsonb_build_array(type, table_name) order by type, table_name), '[]')
   from crm.reasoning where %(role)s = any(roles)"""
-POLICY = "select (select jsonb_build_array(version, document) from crm.policies where org_id = %(org)s order by version desc limit 1)"
+POLICY = policy.IN_FORCE.replace("%s", "%(org)s")
 DRAFT = f"select {drafts.ROW} from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"
+LATELY = 50
+DRAFTS = f"""with page as (select d.* from crm.drafts d where {drafts.MINE}
+   and (d.state = 'pending' or d.decided_at > clock_timestamp() - interval '24 hours') order by d.id desc limit {LATELY})
+ select coalesce(jsonb_agg({drafts.ROW} order by d.id desc), '[]') from {drafts.JOINED.replace("crm.drafts d", "page d")}"""
 
 Reader = Callable[..., Awaitable[Any]]
 
@@ -68,14 +71,19 @@ async def _table(ctx: Read, type: str, table: str) -> Any:
 
 async def _policy(ctx: Read) -> Any:
     row = await ctx.one(POLICY)
-    stored = row[0] if row else None
-    policy = Policy.in_force(stored)
+    now = policy.Policy.in_force(row)
     return {
-        "version": policy.version,
-        **policy.document(),
-        "inWords": "Reads run. Notes run. Orders and every other change with consequences are held: a person approves.",
+        "version": now.version,
+        "settings": now.settings(),
+        "rules": [said._asdict() for said in policy.in_words(now, ctx.principal.currency)],
+        "whoApproves": policy.approving_in_words(now, ctx.principal.currency),
         "approving": "Only a person can approve, on the approvals page; no tool and no answer of yours can.",
     }
+
+
+async def _drafts(ctx: Read) -> Any:
+    row = await ctx.one(DRAFTS, all=drafts.sees_all(ctx.principal), currency=ctx.principal.currency)
+    return {"drafts": row[0] if row else []}
 
 
 async def _draft(ctx: Read, id: str) -> Any:
@@ -93,6 +101,7 @@ RESOURCES = (
     ),
     Resource("crm://schema/{type}/{table}", "Table", "One table: columns, meanings, relationships.", _table),
     Resource("crm://policy", "Policy", "What runs at once and what a person must approve.", _policy),
+    Resource("crm://drafts", "Drafts", "Your drafts that wait, or were decided in the last 24 hours.", _drafts),
     Resource("crm://drafts/{id}", "Draft", "A draft's state, decision and result.", _draft),
 )
 

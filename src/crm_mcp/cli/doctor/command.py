@@ -13,9 +13,11 @@ from ...config import Settings
 from ...embedded import EmbeddedUnavailable, Home, Lease
 from ...migrate import admin_sql
 from ..session import lease
-from . import database, folder, machine, work
+from . import database, folder, machine, notices, team, work
 from .finding import Check, Finding, ok, problem, skipped
 
+_APART = ("disk", "clients", "address", "certificate", "mail")
+"""What may be wrong while the database is well."""
 _MARK = {"ok": "ok ", "attention": "!  ", "problem": "NOT", "skipped": "-  "}
 
 
@@ -57,6 +59,9 @@ def _examined(known: Settings, fix: bool) -> Generator[tuple[str, Finding, str |
         "program": machine.program,
         "disk": lambda: machine.disk(known.home),
         "clients": machine.clients,
+        "address": lambda: team.address(known),
+        "certificate": lambda: team.certificate(known),
+        "mail": lambda: team.mail(known),
     }
     if known.is_embedded:
         before |= {
@@ -69,7 +74,7 @@ def _examined(known: Settings, fix: bool) -> Generator[tuple[str, Finding, str |
     for name, check in before.items():
         found, done = _one(check, fix)
         # A start would mend some of these by itself, a migration among them; that is for the person to say.
-        stands = stands and (found.state != "problem" or name in ("disk", "clients"))
+        stands = stands and (found.state != "problem" or name in _APART)
         yield name, found, done
     with ExitStack() as held:
         if stands:
@@ -91,6 +96,7 @@ def _inside(known: Settings) -> dict[str, Check]:
         "worker": lambda: work.worker(known),
         "audit": lambda: work.audit(known),
         "drafts": lambda: work.drafts(known),
+        "notices": lambda: notices.notices(known),
     }
 
 

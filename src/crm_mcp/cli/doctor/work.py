@@ -31,7 +31,7 @@ def _each(known: Settings, ask: Callable[[int], tuple[str, tuple[object, ...]]])
     """Ask one row of every org as the worker's login."""
 
     async def all_of_them() -> list[tuple[Any, ...]]:
-        db = Database(conninfo(known, "crm_worker") + _patience(known), size=1)
+        db = Database(conninfo(known, "crm_worker") + patience(known), size=1)
         try:
             rows = [await db.definer(org, *ask(org)) for org in await db.orgs()]
             return [row for row in rows if row is not None]
@@ -41,11 +41,11 @@ def _each(known: Settings, ask: Callable[[int], tuple[str, tuple[object, ...]]])
     return run(all_of_them())
 
 
-def _patience(known: Settings) -> str:
+def patience(known: Settings) -> str:
     return " options='-c statement_timeout=10000'" if known.is_embedded else ""
 
 
-def _has_worker(known: Settings) -> bool:
+def has_worker(known: Settings) -> bool:
     return known.is_embedded or known.worker_url is not None
 
 
@@ -56,7 +56,7 @@ def page(known: Settings) -> Finding:
         return ok(f"it answers at {known.approvals_url or here.origin}")
     if known.approvals_url:
         return skipped(f"it is configured elsewhere ({known.approvals_url}); look there")
-    waiting = sum(row[0] for row in _each(known, _waiting)) if _has_worker(known) else 0
+    waiting = sum(row[0] for row in _each(known, _waiting)) if has_worker(known) else 0
     said = "it does not run" + (f", and {waiting} draft(s) wait for somebody to decide" if waiting else "")
     return Finding(
         "problem" if waiting else "attention",
@@ -68,25 +68,25 @@ def page(known: Settings) -> Finding:
 
 def worker(known: Settings) -> Finding:
     """The worker makes its rounds while the page runs, and the audit gets sealed."""
-    if not _has_worker(known):
+    if not has_worker(known):
         return skipped("CRM_WORKER_URL is not set here")
     last = last_round(known.home)
     rows = _each(known, lambda org: (_SEALED, (org,)))
     sealed = max((row[0] for row in rows if row[0]), default=None)
-    said = f"last round {_when(last)}; last audit row sealed of {_when(sealed)}"
+    said = f"last round {when(last)}; last audit row sealed of {when(sealed)}"
     fix = "Stop `crm-mcp up` and start it again: the worker belongs to it."
     alive = max((moment for moment in (last, _page_began(known.home)) if moment), default=None)
     if Whereabouts.read(known.home).answers() and (alive is None or _now() - alive > timedelta(seconds=4 * TICK)):
         return problem(f"the page runs and the worker does not: {said}", fix)
     waits = min((row[1] for row in rows if row[1]), default=None)
     if waits is not None and _now() - waits > UNSEALED:
-        return problem(f"audit rows since {_when(waits)} are not sealed; {said}", "Run `crm-mcp audit verify`.")
+        return problem(f"audit rows since {when(waits)} are not sealed; {said}", "Run `crm-mcp audit verify`.")
     return ok(said)
 
 
 def audit(known: Settings) -> Finding:
     """The chain of every org is whole, and its heads reach the place outside the database."""
-    if not _has_worker(known):
+    if not has_worker(known):
         return skipped("CRM_WORKER_URL is not set here")
     if (unkept := _unkept(known)) is not None:
         return unkept
@@ -112,13 +112,13 @@ def _unkept(known: Settings) -> Finding | None:
     rows = _each(known, lambda org: (_UNKEPT, (org, last_head(sink, org)[0])))
     since = min((row[0] for row in rows if row[0]), default=None)
     if since is not None and _now() - since > UNSEALED:
-        return problem(f"heads since {_when(since)} were not kept in {sink}", "Look at what the worker logs; " + fix)
+        return problem(f"heads since {when(since)} were not kept in {sink}", "Look at what the worker logs; " + fix)
     return None
 
 
 def drafts(known: Settings) -> Finding:
     """Nobody's draft is about to expire unseen."""
-    if not _has_worker(known):
+    if not has_worker(known):
         return skipped("CRM_WORKER_URL is not set here")
     rows = _each(known, _waiting)
     waiting, soon = (sum(row[place] for row in rows) for place in (0, 1))
@@ -143,5 +143,5 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _when(moment: datetime | None) -> str:
+def when(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "never"

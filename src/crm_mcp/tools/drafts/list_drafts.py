@@ -16,7 +16,7 @@ SQL = f"""with page as (select d.* from crm.drafts d where {FILTER} and (%(after
    order by d.id desc limit %(most)s)
  select (select coalesce(jsonb_agg({drafts.ROW} order by d.id desc), '[]') from
    {drafts.JOINED.replace("crm.drafts d", "page d")}),
-  (select count(*) from crm.drafts d where {FILTER}), (select coalesce(jsonb_agg(d.id order by d.id desc), '[]') from page d)"""
+  (select count(*) from crm.drafts d where {FILTER}), (select coalesce(jsonb_agg(jsonb_build_array(d.id) order by d.id desc), '[]') from page d)"""
 
 
 class ListDrafts(Args):
@@ -48,6 +48,5 @@ async def list_drafts(ctx: Read, args: ListDrafts) -> Answer[list[DraftView]]:
     assert row is not None
     found, total, positions = row
     meta: dict[str, object] = {"total": total, "reviewUrl": ctx.page_url}
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, [positions[args.limit - 1]])
-    return Answer(found[: args.limit], Display(title=f"{total} drafts", subtitle=args.state), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{total} drafts", subtitle=args.state), meta, after=page.after)

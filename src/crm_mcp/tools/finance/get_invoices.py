@@ -134,6 +134,5 @@ async def get_invoices(ctx: Read, args: GetInvoices) -> Answer[list[InvoiceRow]]
         meta |= {"totals": totals, "ageing": ageing}
     else:
         meta["totalsHint"] = "Too many to add up here: narrow the filter, or use run_report."
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} invoices"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} invoices"), meta, after=page.after)

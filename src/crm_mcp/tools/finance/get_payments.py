@@ -97,6 +97,5 @@ async def get_payments(ctx: Read, args: GetPayments) -> Answer[list[PaymentRow]]
         meta["totals"] = totals
     else:
         meta["totalsHint"] = "Too many to add up here: narrow the filter, or use run_report."
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} payments"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} payments"), meta, after=page.after)

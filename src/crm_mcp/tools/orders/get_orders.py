@@ -76,6 +76,5 @@ async def get_orders(ctx: Read, args: GetOrders) -> Answer[list[OrderRow]]:
     assert row is not None
     found, total, positions = row
     meta: dict[str, object] = {"total": total if total <= COUNTED else f"{COUNTED}+"}
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} orders"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} orders"), meta, after=page.after)

@@ -89,6 +89,5 @@ async def get_quotes(ctx: Read, args: GetQuotes) -> Answer[list[QuoteRow]]:
     if args.quote and not found:
         raise missing.quote(args.quote)
     meta: dict[str, object] = {"total": total if total <= COUNTED else f"{COUNTED}+"}
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} quotes"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} quotes"), meta, after=page.after)

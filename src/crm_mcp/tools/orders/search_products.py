@@ -67,8 +67,5 @@ async def search_products(ctx: Read, args: SearchProducts) -> Answer[list[Produc
     )
     assert row is not None
     found, total, positions = row
-    meta: dict[str, object] = {"total": total}
-    if len(found) > args.limit:
-        found = found[: args.limit]
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found, Display(title=f"{total} products", subtitle=args.query[:60]), meta)
+    page, shown = ctx.page(question, positions), Display(title=f"{total} products", subtitle=args.query[:60])
+    return Answer(found[: args.limit], shown, {"total": total}, after=page.after)

@@ -114,9 +114,8 @@ async def get_issues(ctx: Read, args: GetIssues) -> Answer[list[IssueView]]:
         await people.one_of(ctx.one, person, meant)
     if meta["total"] > COUNTED:
         meta["total"] = f"{COUNTED}+"
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} issues"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} issues"), meta, after=page.after)
 
 
 async def _one(ctx: Read, text: str, now: datetime) -> Answer[list[IssueView]]:

@@ -84,9 +84,8 @@ async def get_tasks(ctx: Read, args: GetTasks) -> Answer[list[TaskView]]:
     if word not in (people.ME, ANYONE):
         await people.one_of(ctx.one, person, meant)
     meta: dict[str, object] = {"total": total if total <= COUNTED else f"{COUNTED}+"}
-    if len(found) > args.limit:
-        meta["nextCursor"] = ctx.cursors.seal(ctx.principal, question, positions[args.limit - 1])
-    return Answer(found[: args.limit], Display(title=f"{meta['total']} tasks"), meta)
+    page = ctx.page(question, positions)
+    return Answer(found[: args.limit], Display(title=f"{meta['total']} tasks"), meta, after=page.after)
 
 
 def _days(args: GetTasks, today: date) -> tuple[date | None, date | None]:

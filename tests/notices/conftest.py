@@ -1,0 +1,37 @@
+"""A shop with hostile texts, a mail server, and a webhook's receiver."""
+
+import pytest
+from receiver import receiving
+from shop import Shop
+
+from crm_mcp.db import Database
+from crm_mcp.delivery.server import Server
+from postbox import postbox
+
+
+@pytest.fixture
+async def worker(home):
+    db = Database(home.conninfo("crm_worker"))
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def shop(home, approver, worker, connect):
+    made = Shop(home, approver, worker, connect)
+    await made.open()
+    return made
+
+
+@pytest.fixture
+async def box(shop):
+    """The mail server by which the shop's people are told."""
+    async with postbox() as made:
+        shop.set(mail=Server("127.0.0.1", made.port, timeout=5))
+        yield made
+
+
+@pytest.fixture
+async def receiver():
+    async with receiving() as made:
+        yield made
