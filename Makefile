@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser check lint smoke bench catalog verdicts lock tokens campaign clean
+.PHONY: help setup demo test test-browser check lint smoke bench catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -41,9 +41,21 @@ bench: setup  ## Measure against a bare server and a bare query, interleaved
 tokens: setup  ## Show what each role's list of tools costs a model
 	$(BIN)/python tests/catalogue/tokens.py
 
-campaign: setup  ## 1,000 approval races, 300 kills, 2,000 hostile argument sets a tool
-	$(BIN)/python -m pytest tests/campaigns --long
+campaign: campaign-races campaign-kills campaign-restarts campaign-forgery  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
+
+LONG := $(BIN)/python -m pytest --long -rP --show-capture=stdout --durations=0
+campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft
+	$(LONG) tests/campaigns/test_approval_races.py tests/campaigns/test_clocks.py
+
+campaign-kills: setup  ## kill -9 at each named point, 50 times
+	$(LONG) tests/campaigns/test_approval_kills.py tests/campaigns/test_serve_kills.py tests/campaigns/test_lost_commit.py
+
+campaign-restarts: setup  ## Postgres stopped as by a power cut under load
+	$(LONG) tests/campaigns/test_restart_under_load.py
+
+campaign-forgery: setup  ## Every tool and role with forged approvals; everything an approval rests on changed before it
+	$(LONG) tests/campaigns/test_forgery.py tests/campaigns/test_dependencies.py
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog

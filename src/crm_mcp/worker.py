@@ -2,7 +2,6 @@
 its head kept outside, approved e-mails are delivered, approvers are told of what waits."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from .delivery import jobs
 from .delivery.deliver import Post
 from .delivery.server import Server
 from .log import logger
+from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
 from .telling.send import send
@@ -35,10 +35,11 @@ async def work(
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
     queue = jobs.queue(conninfo, Post(db, server), partial(send, office))
+    kept = Sink(sink) if sink is not None else None
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, sink, office)
+            await round_of_work(db, kept, office)
             await jobs.run(queue, wait=False)
             mark(home)
             return
@@ -49,7 +50,7 @@ async def work(
                     if running is not None and (fell := running.exception()) is not None:
                         logger().error("the queue stopped", exc_info=fell)
                     running = asyncio.create_task(jobs.run(queue))
-                await round_of_work(db, sink, office)
+                await round_of_work(db, kept, office)
                 await jobs.rescue(queue)
                 mark(home)
                 for _ in range(TICK):
@@ -63,7 +64,7 @@ async def work(
                     await running
 
 
-async def round_of_work(db: Database, sink: Path | None, office: Office | None = None) -> None:
+async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
@@ -71,9 +72,22 @@ async def round_of_work(db: Database, sink: Path | None, office: Office | None =
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))
-        if sink is not None and sealed is not None and sealed[0]:
-            line = {"at": datetime.now(UTC).isoformat(), "org": org, "seq": sealed[2], "head": sealed[1]}
-            await asyncio.to_thread(_append, sink, json.dumps(line))
+        if sink is not None and sealed is not None and sealed[2] is not None:
+            await _keep(sink, org, (sealed[2], sealed[1]))
+
+
+async def _keep(sink: Sink, org: int, head: Head) -> None:
+    """Keep a head that is committed, also one that somebody else sealed or that a killed worker could not keep."""
+    try:
+        await asyncio.to_thread(sink.keep, org, head)
+    except OSError as problem:
+        logger().error(
+            "the head of the audit is not kept outside the database",
+            sink=str(sink.path),
+            why=problem.strerror,
+            org=org,
+            head=f"{head[0]}:{head[1]}",
+        )
 
 
 def mark(home: Path) -> None:
@@ -88,8 +102,3 @@ def last_round(home: Path) -> datetime | None:
         return datetime.fromtimestamp((home / "worker.round").stat().st_mtime, UTC)
     except FileNotFoundError:
         return None
-
-
-def _append(sink: Path, line: str) -> None:
-    with sink.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")

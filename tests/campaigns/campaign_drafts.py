@@ -33,6 +33,7 @@ class Evidence:
     orders: int
     moved: int
     wanted: int
+    version: int = 1
 
 
 class Desk:
@@ -140,7 +141,7 @@ class Desk:
                 select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'orders')),
              (select coalesce(sum(s.quantity), 0) from crm.stock_reservations s where s.org_id = d.org_id and s.id in (
                 select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = d.org_id and c.draft_id = d.id and c.tbl = 'stock_reservations')),
-             (d.args::jsonb -> 'lines' -> 0 ->> 'quantity')::int
+             (d.args::jsonb -> 'lines' -> 0 ->> 'quantity')::int, d.version
              from crm.drafts d where d.org_id = %s and d.id = any(%s)""",
             (self.org, drafts),
         )
@@ -192,17 +193,24 @@ class Desk:
 def problems(evidence: Evidence, said: list[tuple[str, str, bool]]) -> list[str]:
     """Return what is wrong about a raced draft; `said` holds each racer's action, told state, and whether it won."""
     found: list[str] = []
-    if evidence.state == "pending":
+    edits = sum(won for action, _, won in said if action == "edit")
+    if evidence.state == "pending" and not edits:
         found.append("still pending")
+    if evidence.version != 1 + edits:
+        found.append(f"version {evidence.version} after {edits} edits")
+    if evidence.state == "approved" and edits:
+        found.append("approved as nobody was shown it")
     due = 1 if evidence.state == "approved" else 0
     if evidence.orders != due:
         found.append(f"{evidence.orders} orders for a draft that is {evidence.state}")
     if evidence.moved != due * evidence.wanted:
         found.append(f"{evidence.moved} units moved, {due * evidence.wanted} due")
-    winners = [state for _, state, won in said if won]
-    if len(winners) != (0 if evidence.state == "expired" else 1):
+    winners = [state for action, state, won in said if won and action != "edit"]
+    if len(winners) != (0 if evidence.state in ("expired", "pending") else 1):
         found.append(f"{len(winners)} winners of a draft that is {evidence.state}")
     told = {state for _, state, _ in said if state != "silent"}
+    if edits:  # what they were shown is no more, which they are told
+        told -= {"refused CHANGED_SINCE_SHOWN"}
     if told - {evidence.state}:
         found.append(f"told {sorted(told)}, is {evidence.state}")
     return [f"draft {evidence.draft}: {problem}" for problem in found]

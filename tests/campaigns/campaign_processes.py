@@ -14,7 +14,7 @@ from crm_mcp import auth, changes, log
 from crm_mcp.approvals import executor as executing
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
-from crm_mcp.errors import refusal_for
+from crm_mcp.errors import Refusal, refusal_for
 from crm_mcp.pipelined import Pipelined
 
 Said = tuple[str, str, bool]
@@ -118,6 +118,20 @@ class _Racer:
     async def _discard(self, draft: int, seen: str) -> Said:
         done = await Executor(self._agent).discard(self.sam, draft)
         return ("discard", "discarded", True) if done else ("discard", "silent", False)
+
+    async def _edit(self, draft: int, seen: str) -> Said:
+        """Put another comment in; `won` is whether the edit was made, which decides nothing."""
+        shown = await Executor(self._approver).show(self.ada, draft)
+        if shown is None or shown.hash is None:
+            return "edit", "silent", False
+        try:
+            change = {"comment": f"edited by {os.getpid()} {shown.draft['version']}"}
+            await Executor(self._approver).edit(self.ada, draft, shown.draft["version"], change, "a campaign")
+        except Refusal as no:
+            if no.error in ("DRAFT_CHANGED", "NOT_FOUND", "BUSY"):
+                return "edit", "silent", False
+            raise
+        return "edit", "silent", True
 
     async def _expire(self, draft: int, seen: str) -> Said:
         self._owner.execute(

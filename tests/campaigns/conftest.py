@@ -8,6 +8,9 @@ import pytest
 from campaign_drafts import Desk
 from campaign_processes import Crew
 
+from crm_mcp.embedded import Home
+from homes import FAST, load_demo, temporary_home
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run campaigns in their long form")
@@ -16,6 +19,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def is_long(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long", default=False))
+
+
+@pytest.fixture(scope="session")
+def home(loaded, is_long) -> Generator[Home]:
+    """The demo orgs; with more connections than usual where 32 processes have theirs."""
+    with temporary_home(loaded, settings={**FAST, "max_connections": "300"} if is_long else FAST) as made:
+        if loaded is None:
+            load_demo(made)
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +44,9 @@ def processes() -> multiprocessing.context.BaseContext:
 
 
 @pytest.fixture(scope="module")
-def crew(home, processes) -> Generator[Crew]:
-    """Eight processes that stay, each with its own connections."""
-    made = Crew(processes, home, 8)
+def crew(home, processes, is_long) -> Generator[Crew]:
+    """Processes that stay, each with its own connections: 8, in the long form 32."""
+    made = Crew(processes, home, 32 if is_long else 8)
     yield made
     made.close()
 

@@ -51,3 +51,4 @@ def test_an_approver_killed_at_a_point_leaves_one_order_after_the_retry(home, pr
     assert desk.totals() == (orders + len(drafts), stock - sum(e.wanted for e in evidence.values()))
     assert desk.locked(drafts) == []
     assert desk.audit_problems() == []
+    print(f"\n{len(drafts)} kills at {point!r}: each approved once")

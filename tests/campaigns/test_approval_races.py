@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from campaign_drafts import Evidence, problems
 
-OTHERS = ("approve", "reject", "discard", "expire")
+OTHERS = ("approve", "reject", "discard", "expire", "edit")
 
 
 def naive_table(home) -> None:
@@ -34,8 +34,15 @@ def test_the_oracle_sees_an_approval_that_looks_before_it_writes(home, crew, des
         "select (select count(*) from campaign.orders), (select state from campaign.drafts)"
     ).fetchone()
     found = problems(Evidence(1, state, orders, orders, 1), said)
-    assert any("8 orders" in problem for problem in found)
-    assert any("8 winners" in problem for problem in found)
+    assert any(f"{crew.size} orders" in problem for problem in found)
+    assert any(f"{crew.size} winners" in problem for problem in found)
+
+
+def test_the_oracle_sees_an_approval_of_what_was_edited():
+    said = [("edit", "silent", True), ("approve", "approved", True)]
+    assert problems(Evidence(1, "approved", 1, 1, 1, 2), said) == ["draft 1: approved as nobody was shown it"]
+    assert problems(Evidence(1, "pending", 0, 0, 1, 2), said[:1]) == []
+    assert problems(Evidence(1, "pending", 0, 0, 1, 1), said[:1]) == ["draft 1: version 1 after 1 edits"]
 
 
 def test_a_raced_draft_is_decided_once_and_everybody_is_told_the_same(crew, desk, is_long):
@@ -61,5 +68,6 @@ def test_a_raced_draft_is_decided_once_and_everybody_is_told_the_same(crew, desk
         state: sum(e.state == state for e in evidence.values())
         for state in sorted({e.state for e in evidence.values()})
     }
-    print(f"\n{len(drafts)} races, {sum(map(len, rounds))} deciders: {states}")
+    won = sum(won for said in told for _, _, won in said)
+    print(f"\n{len(drafts)} races of 2 to {crew.size} processes, {sum(map(len, rounds)) - won} losers: {states}")
     assert len(states) > 1, "only one side ever won: these were no races"

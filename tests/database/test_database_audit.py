@@ -49,9 +49,10 @@ class Audited:
     def tamper(self, statement: str) -> None:
         """Edit as the owner, who may; nothing is disabled."""
         self.root.execute("set role crm_owner")
-        assert self.root.execute(statement.replace("{here}", f"org_id = {self.org}")).rowcount > 0, (
-            "the edit hit nothing"
-        )
+        assert (
+            self.root.execute(statement.replace("{here}", "org_id = {org}").replace("{org}", str(self.org))).rowcount
+            > 0
+        ), "the edit hit nothing"
         self.root.execute("reset role")
 
 
@@ -98,6 +99,85 @@ def test_an_untouched_chain_verifies_whole(audited: Audited):
 def test_an_edit_is_found_where_it_was_made(audited: Audited, edit: str, found: list[tuple[str, int]]):
     audited.tamper(edit)
     assert audited.verify() == found
+
+
+SALTS = """update crm.audit_log a set salt = b.salt from crm.audit_log b where a.org_id = {org} and b.org_id = {org} and (a.seq, b.seq) in ((3, 4), (4, 3))"""
+WITH_DIGESTS = SALTS.replace("set salt = b.salt", "set salt = b.salt, digest = b.digest, payload = b.payload")
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (SALTS, [(EDITED, 3), (EDITED, 4)]),
+        (WITH_DIGESTS, [(MOVED, 3), (MOVED, 4)]),
+        ("update crm.audit_log set salt = salt || '\\x00' where {here} and seq = 3", [(EDITED, 3)]),
+        ("update crm.audit_log set digest = sha256('x') where {here} and seq = 3", [(EDITED, 3), (MOVED, 3)]),
+        ("update crm.audit_log set payload = null, digest = sha256(salt) where {here} and seq = 3", [(MOVED, 3)]),
+        ("update crm.audit_log set org_id = -org_id where {here} and seq = 3", [(GAP, 4), (MOVED, 4)]),
+        ("update crm.audit_log set org_id = -org_id where {here} and seq = 1", [(GAP, 2), (MOVED, 2)]),
+        ("update crm.audit_log set hash = null where {here} and seq = 3", [(MOVED, 3), (MOVED, 4)]),
+        ("update crm.audit_log set hash = null where {here} and seq >= 3", [(MOVED, 3)]),
+    ],
+    ids=["salts swapped", "payloads swapped with salts and digests", "a salt edited", "a digest edited",
+         "a digest made for a blanked payload", "a row moved out", "the first row moved out", "a hash blanked", "every hash blanked from there on"],
+)  # fmt: skip
+def test_what_is_made_to_fit_elsewhere_is_found_too(audited: Audited, edit: str, found: list[tuple[str, int]]):
+    audited.tamper(edit)
+    assert audited.verify() == found
+
+
+def test_a_row_of_another_org_does_not_fit_in(
+    audited: Audited, root: psycopg.Connection, login: Callable[[str], Login]
+):
+    (org,) = root.execute(
+        "insert into crm.orgs(slug, name) values ('c-' || left(gen_random_uuid()::text, 8), 'C') returning id"
+    ).fetchone() or (0,)
+    other = Audited(org, login("crm_worker"), root)
+    other.add(CALLS)
+    other.seal()
+    audited.tamper("delete from crm.audit_log where {here} and seq = 3")
+    other.tamper(f"update crm.audit_log set org_id = {audited.org} where {{here}} and seq = 3")
+    assert audited.verify() == [(MOVED, 3), (MOVED, 4)]
+    assert other.verify() == [(GAP, 4), (MOVED, 4)]
+
+
+def test_the_last_row_moved_to_the_end_of_another_chain_is_found(
+    audited: Audited, root: psycopg.Connection, login: Callable[[str], Login]
+):
+    (org,) = root.execute(
+        "insert into crm.orgs(slug, name) values ('d-' || left(gen_random_uuid()::text, 8), 'D') returning id"
+    ).fetchone() or (0,)
+    other = Audited(org, login("crm_worker"), root)
+    other.add(CALLS + 1)
+    other.seal()
+    kept = other.head()
+    other.tamper(f"update crm.audit_log set org_id = {audited.org} where {{here}} and seq = {CALLS + 1}")
+    assert audited.verify() == [(MOVED, CALLS + 1)]
+    assert other.verify() == []
+    assert other.verify(kept) == [(SHORT, CALLS)]
+
+
+def test_every_column_of_a_row_is_covered_by_an_edit_that_was_found(root: psycopg.Connection):
+    """What the chain covers beyond the fields edited above: id by its place in the row, at and seq by both."""
+    edited = {field.partition(" ")[0] for field in FIELDS}
+    others = {"org_id", "seq", "hash", "salt", "digest", "payload", "id"}
+    columns = {
+        name
+        for (name,) in root.execute(
+            "select attname from pg_attribute where attrelid = 'crm.audit_log'::regclass and attnum > 0 and not attisdropped"
+        ).fetchall()
+    }
+    assert columns == edited | others
+
+
+def test_a_number_of_a_row_is_covered(audited: Audited):
+    audited.root.execute("alter table crm.audit_log alter id drop identity")
+    try:
+        audited.tamper("update crm.audit_log set id = -id where {here} and seq = 3")
+        assert audited.verify() == [(MOVED, 3)]
+    finally:
+        (top,) = audited.root.execute("select max(id) from crm.audit_log").fetchone() or (0,)
+        audited.root.execute(f"alter table crm.audit_log alter id add generated always as identity (start {top + 1})")
 
 
 def test_rows_that_changed_places_are_found(audited: Audited):

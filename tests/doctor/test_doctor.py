@@ -219,6 +219,19 @@ def test_an_edited_audit_row_is_found(broken, root, connect, examine):
         root("update crm.audit_log set tool = %s where org_id = %s and id = %s", (row[2], *row[:2]))
 
 
+def test_heads_that_cannot_be_kept_outside_are_found(broken, examine, root, monkeypatch, tmp_path):
+    examine()
+    CliRunner().invoke(main, ["audit", "verify"])
+    monkeypatch.setenv("CRM_AUDIT_SINK", str(tmp_path / "missing" / "heads"))
+    broken("audit", "cannot be kept in")
+    monkeypatch.setenv("CRM_AUDIT_SINK", str(tmp_path))
+    broken("audit", "cannot be kept in")
+    monkeypatch.setenv("CRM_AUDIT_SINK", str(tmp_path / "heads"))
+    assert examine()[0]["audit"]["state"] == "ok"
+    monkeypatch.setattr(work, "UNSEALED", timedelta(0))
+    broken("audit", "were not kept in")
+
+
 def test_clocks_apart_are_found(broken, monkeypatch):
     usual = database.now
     monkeypatch.setattr(database, "now", lambda: usual() + timedelta(minutes=10))

@@ -78,6 +78,14 @@ class Executor:
 
     async def show(self, who: Principal, draft: int) -> Shown | None:
         """Run a held call dry and return what it would do now, or how it was decided; None where the org has no such draft."""
+        try:
+            return await self._show(who, draft)
+        except DBAPIError as problem:
+            if sqlstate(problem) != "42501":
+                raise
+            return await self._show(who, draft)  # it was decided while it ran, and the recorder refused the rest
+
+    async def _show(self, who: Principal, draft: int) -> Shown | None:
         call = Call(who, "show_draft", {}, draft=draft)
         async with self._db.begin(who, call.id, draft=draft) as conn:
             held = await held_calls.read(conn, who.org, draft)
@@ -213,9 +221,8 @@ class Executor:
             signed = await _sign(conn, who, held, seen, "approved", signature)
             amount = None if run.stake.amount is None else str(run.stake.amount)
             await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", signed | result))
-            await conn.exec_driver_sql(
-                _APPROVE, (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
-            )
+            decision = (call.id, amount, run.stake.subject, json.dumps(result), who.org, draft)
+            await _put_down(conn, _APPROVE, decision)
             await conn.exec_driver_sql("set constraints all immediate")
         return Outcome("approved", None, result, True)
 
@@ -245,7 +252,7 @@ class Executor:
                 await conn.exec_driver_sql(*audit.ended(call, "lost", held_calls.state_of(held)))
                 return held_calls.decided(held)
             signed = await _sign(conn, who, held, seen, "rejected", signature)
-            await conn.exec_driver_sql(_REJECT, (call.id, reason, who.org, draft))
+            await _put_down(conn, _REJECT, (call.id, reason, who.org, draft))
             await conn.exec_driver_sql(*audit.ended(call, "rejected", "ok", signed or None))
         return Outcome("rejected", reason, None, True)
 
@@ -350,6 +357,21 @@ async def _sign(
     if signature is None:
         return {}
     return {"signature": await evidence.keep(conn, who, held.id, held.version, seen, decision, signature)}
+
+
+async def _put_down(conn: AsyncConnection, decision: str, params: tuple[object, ...]) -> None:
+    """Put a decision down; Postgres has the last word on who may make it.
+
+    Raises:
+        Unapprovable: their rights are no longer those with which they opened the page. The draft waits on.
+    """
+    try:
+        await conn.exec_driver_sql(decision, params)
+    except DBAPIError as problem:
+        if sqlstate(problem) != "42501":
+            raise
+        hint = "You may no longer decide this, or it has expired. Look at it again."
+        raise Unapprovable("NOT_AN_APPROVER", hint) from None
 
 
 async def _stale(conn: AsyncConnection, call: Call, held: Row[Any], reason: str, shown: Any) -> Outcome:

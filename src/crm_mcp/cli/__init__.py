@@ -3,7 +3,21 @@
 import click
 
 from .. import __version__
-from . import access, doctor, exporting, importing, inspect, installing, keys, local, orgs, passkeys, people, policy
+from . import (
+    access,
+    doctor,
+    exporting,
+    importing,
+    inspect,
+    installing,
+    keys,
+    local,
+    orgs,
+    passkeys,
+    people,
+    policy,
+    recovery,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +40,8 @@ for command in (
     keys.keys,
     importing.import_file,
     exporting.export_file,
+    recovery.backup,
+    recovery.restore,
     inspect.matrix,
     inspect.drafts,
     inspect.audit,

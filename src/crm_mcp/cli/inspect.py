@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from ..catalog import SNAPSHOT
 from ..config import Settings
 from ..db import Database
 from ..principal import Agent, Role
+from ..sink import last_head
 from .session import database, listed, run, signed_in
 
 _DRAFTS = """select coalesce(jsonb_agg(jsonb_build_object('id', 'draft_' || d.id, 'state', d.state, 'action', d.tool,
@@ -113,12 +113,3 @@ def kept_head(head: str) -> tuple[int, str]:
         return int(seq), digest
     except ValueError:
         raise click.BadParameter("give it as SEQ:HASH", param_hint="--head") from None
-
-
-def last_head(sink: Path | None, org: int) -> tuple[int, str]:
-    """Return the newest sealed head of an org that was kept outside the database."""
-    if sink is None or not sink.exists():
-        return 0, ""
-    lines = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines() if line.strip()]
-    ours = [line for line in lines if line["org"] == org]
-    return (ours[-1]["seq"], ours[-1]["head"]) if ours else (0, "")

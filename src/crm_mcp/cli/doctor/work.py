@@ -1,5 +1,6 @@
 """What runs beside the server: the approvals page, its worker, the drafts and the audit they look after."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,8 @@ import psycopg
 from ...approvals.whereabouts import Whereabouts
 from ...config import Settings
 from ...db import Database
+from ...sink import last_head
 from ...worker import TICK, last_round
-from ..inspect import last_head
 from ..local import ensure_page
 from ..session import conninfo, run
 from .finding import Finding, ok, problem, skipped
@@ -22,6 +23,7 @@ _WAITING = """select count(*), count(*) filter (where expires_at < clock_timesta
  where org_id = %s and state = 'pending' and expires_at > clock_timestamp()"""
 _SEALED = """select max(at) filter (where seq is not null), min(at) filter (where seq is null) from crm.audit_log
  where org_id = %s"""
+_UNKEPT = "select min(at) from crm.audit_log where org_id = %s and seq > %s"
 _PROBLEMS = "select count(*) from crm.verify_audit(%s, decode(%s, 'hex'))"
 
 
@@ -83,9 +85,11 @@ def worker(known: Settings) -> Finding:
 
 
 def audit(known: Settings) -> Finding:
-    """The chain of every org is whole."""
+    """The chain of every org is whole, and its heads reach the place outside the database."""
     if not has_worker(known):
         return skipped("CRM_WORKER_URL is not set here")
+    if (unkept := _unkept(known)) is not None:
+        return unkept
     try:
         rows = _each(known, lambda org: (_PROBLEMS, last_head(known.audit_sink, org)))
     except psycopg.errors.QueryCanceled:
@@ -94,6 +98,22 @@ def audit(known: Settings) -> Finding:
     if wrong:
         return problem(f"{wrong} row(s) were edited, moved or deleted", "Run `crm-mcp audit verify` to see which.")
     return ok(f"whole in {len(rows)} org(s)")
+
+
+def _unkept(known: Settings) -> Finding | None:
+    """Say what keeps heads from being kept where CRM_AUDIT_SINK says; None where nothing does, or none is set."""
+    sink = known.audit_sink
+    if sink is None:
+        return None
+    fix = "Make CRM_AUDIT_SINK a file that crm-mcp may write: without it a cut-off end of the audit cannot be found."
+    there = sink if sink.exists() else sink.parent
+    if sink.is_dir() or not os.access(there, os.W_OK if sink.exists() else os.W_OK | os.X_OK):
+        return problem(f"its heads cannot be kept in {sink}", fix)
+    rows = _each(known, lambda org: (_UNKEPT, (org, last_head(sink, org)[0])))
+    since = min((row[0] for row in rows if row[0]), default=None)
+    if since is not None and _now() - since > UNSEALED:
+        return problem(f"heads since {when(since)} were not kept in {sink}", "Look at what the worker logs; " + fix)
+    return None
 
 
 def drafts(known: Settings) -> Finding:

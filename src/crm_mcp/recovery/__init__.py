@@ -1,0 +1,1 @@
+"""A backup of everything in one file, and the way back from it."""
