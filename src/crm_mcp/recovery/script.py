@@ -32,6 +32,9 @@ do $$ begin
  if to_regclass('crm.invitations') is not null then
   update crm.invitations set ended_at = now() where used_at is null and ended_at is null;
  end if;
+ if to_regclass('crm.passkey_challenges') is not null then
+  delete from crm.passkey_challenges;
+ end if;
 end $$;"""
 _KEYS = "update crm.api_keys set revoked_at = now() where revoked_at is null;"
 _MAIL = """do $$ begin
