@@ -13,7 +13,7 @@ SQL = Path(__file__).parent.parent / "sql"
 def rights() -> Iterator[str]:
     yield from isolate("notices")
     yield "grant select, insert on crm.notices to crm_definer"
-    yield "grant select on crm.notices to crm_worker"
+    yield "grant select on crm.notices to crm_worker, crm_approver"
     yield (
         "grant update (state, attempts, unclear, next_attempt_at, last_error, sent_at) on crm.notices to crm_worker"
     )

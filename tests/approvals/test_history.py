@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from browser import text
@@ -83,6 +84,19 @@ async def test_a_draft_shows_its_course(signed_in, drafted, executor, person, st
     for earlier, later in (("Drafted Sam Sato", "Edited Ada"), ("Edited Ada", "Approved and carried out Mia Moreau")):
         assert course.index(earlier) < course.index(later)
     assert "Edited by Ada" in shown and "it was wrong" in shown
+
+
+async def test_a_reminder_is_a_step_of_the_course(signed_in, drafted, home):
+    mia, draft = await signed_in(), await drafted()
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
+        conn.execute(
+            """insert into crm.notices(org_id, message, draft_id, draft_version, person, channel, occasion, state, sent_at)
+             select d.org_id, 1, d.id, 1, u.id, 'email', 'reminder', 'sent', clock_timestamp() from crm.drafts d, crm.users u
+             where d.id = %s and u.email = 'mia@demo.example'""",
+            (int(draft[6:]),),
+        )
+    shown = text((await mia.get(f"/drafts/{draft}")).text)
+    assert "Reminded Mia Moreau" in shown[shown.index("Course") :]
 
 
 @pytest.fixture

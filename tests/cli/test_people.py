@@ -15,6 +15,7 @@ from crm_mcp.approvals.links import make_login_link
 from crm_mcp.approvals.web import build_page
 from crm_mcp.errors import SignInFailed
 from postbox import postbox
+from stated_policy import state_policy
 
 MEMBERSHIP = """select to_jsonb(m) from crm.memberships m join crm.users u on u.id = m.user_id
  join crm.orgs o on o.id = m.org_id where o.slug = %s and u.email = %s"""
@@ -349,6 +350,17 @@ def test_what_is_no_limit_is_refused_with_a_sentence(invite, limit):
     refused = invite("demo", "--print-link", f"--limit={limit}", "new@demo.example")
     assert refused.exit_code == 2, refused.output
     assert "limit" in refused.output.lower()
+
+
+def test_a_new_members_limit_is_the_policys_where_none_is_said(crm, firm, member, home):
+    slug = firm()
+    first = member(slug, "Early")
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
+        (org,) = conn.execute("select id from crm.orgs where slug = %s", (slug,)).fetchone()
+        state_policy(conn, org, {"approval_limit": "1234.5"})
+    second = member(slug, "Late")
+    limits = {email: Decimal(row["approvalLimit"]) for email, row in listed(crm, slug).items()}
+    assert (limits[first], limits[second]) == (5000, Decimal("1234.5"))
 
 
 def test_an_unknown_org_role_or_person_is_said_to_be_so(crm, invite):

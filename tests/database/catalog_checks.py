@@ -375,6 +375,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT", ["notices"], ["crm_definer"])
     steps = "state attempts unclear next_attempt_at last_error sent_at"
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
+    grant("SELECT", ["notices"], ["crm_approver"])
     grant("SELECT", ["users", "memberships", "orgs", "schema_state", "database_setting", "api_keys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE DELETE", ["login_links", "web_sessions", "passkey_challenges"], ["crm_signin"])
     grant("SELECT UPDATE", ["passkeys"], ["crm_signin"])

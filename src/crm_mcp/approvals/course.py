@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
-
 from .. import ids
 from ..db import Database
 from ..principal import Principal
@@ -25,7 +23,6 @@ _UNDOES = """select d.id, d.state, d.decided_at, d.created_at, u.name from crm.d
   or d.args::jsonb ->> 'change' in (select 'chg_' || c.id from crm.changes c where c.org_id = %(org)s and c.draft_id = %(draft)s))
  order by d.id"""
 _CHANGED_BY = "select draft_id from crm.changes where org_id = %s and id = %s"
-_REMINDS = "select coalesce(has_table_privilege(to_regclass('crm.notices')::oid, 'select'), false)"
 _REMINDED = """select n.sent_at, string_agg(distinct u.name, ', ' order by u.name) as people from crm.notices n
  left join crm.users u on u.id = n.person where n.org_id = %s and n.draft_id = %s and n.occasion = 'reminder' and n.sent_at is not null
  group by n.message, n.sent_at order by n.sent_at"""
@@ -79,10 +76,7 @@ async def course_of(db: Database, who: Principal, row: Mapping[str, Any], now: d
     async with db.begin(who, ids.new_call()) as conn:
         versions = (await conn.exec_driver_sql(_VERSIONS, (who.org, draft))).all()
         undone = (await conn.exec_driver_sql(_UNDOES, asked)).all()
-        reminds = (await conn.exec_driver_sql(_REMINDS)).scalar_one()
-        reminded: Sequence[Row[Any]] = ()
-        if reminds:
-            reminded = (await conn.exec_driver_sql(_REMINDED, (who.org, draft))).all()
+        reminded = (await conn.exec_driver_sql(_REMINDED, (who.org, draft))).all()
         undoes: str | None = None
         if row["tool"] == UNDO:
             change = str(json.loads(row["args"]).get("change", ""))

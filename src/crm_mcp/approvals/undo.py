@@ -11,7 +11,7 @@ from ..db import Database
 from ..principal import Principal
 from . import proposing
 
-TOOL = ("drafts", "undo_change")
+TOOL = "undo_change"
 _DONE = """select tbl, (key ->> 'id')::bigint as record, op::text as op, after::text as after from crm.changes
  where org_id = %s and draft_id = %s and op in ('I', 'U') order by id"""
 _MOST = 200
@@ -26,7 +26,7 @@ async def propose(db: Database, who: Principal, draft: int, reason: str) -> int:
     """
     asked = {"change": ids.show("drafts", draft), "reason": reason}
     why = "an undo from the page is seen before it is done"
-    held, _ = await proposing.propose(db, who, TOOL, asked, client="approvals page", why=why)
+    held, _ = await proposing.propose(db, who, ("drafts", TOOL), asked, client="approvals page", why=why)
     return held.id
 
 

@@ -18,6 +18,8 @@ _MEMBER = """insert into crm.memberships(org_id, user_id, role, may_approve, app
  on conflict (org_id, user_id) do update set role = excluded.role, may_approve = excluded.may_approve,
    approval_limit = excluded.approval_limit, may_send_email = excluded.may_send_email,
    reports_to = excluded.reports_to, active = excluded.active"""
+_STANDARD_LIMIT = """select (coalesce((select p.document from crm.policies p where p.org_id = %s order by p.edition desc limit 1),
+ crm.policy_standard()) ->> 'approval_limit')::numeric"""
 _FOUND = """select u.id, u.email, u.name, m.role, m.may_approve, m.approval_limit, m.may_send_email, m.reports_to, m.active,
   exists (select from crm.invitations i where i.org_id = m.org_id and i.user_id = m.user_id and i.used_at is null
    and i.ended_at is null and i.expires_at > clock_timestamp())
@@ -53,7 +55,7 @@ class Rights:
 
     role: str
     approves: bool = False
-    limit: Decimal = Decimal(5000)
+    limit: Decimal = Decimal(0)
     mails: bool = False
     reports_to: int | None = None
 
@@ -129,6 +131,13 @@ def manager(conn: Connection, org: Org, email: str, of: int | None) -> int:
 def user_of(conn: Connection, email: str) -> int | None:
     row = conn.execute("select id from crm.users where email_norm = %s", (meant(email),)).fetchone()
     return row[0] if row else None
+
+
+def standard_limit(conn: Connection, org: int) -> Decimal:
+    """Return the approval limit of a new member where none is said: the policy's."""
+    found = conn.execute(_STANDARD_LIMIT, (org,)).fetchone()
+    assert found is not None
+    return found[0]
 
 
 def keep(

@@ -41,7 +41,7 @@ def _rights(command: F) -> F:
     for option in (
         click.option("--reports-to", metavar="EMAIL", help="Their manager, a member of the org."),
         click.option("--mails", is_flag=True, help="May approve e-mails to be sent."),
-        click.option("--limit", type=LIMIT, default="5000", show_default=True, help="Gross, base currency."),
+        click.option("--limit", type=LIMIT, help="Gross, base currency; else the policy's approval_limit."),
         click.option("--approves", is_flag=True, help="May approve, up to --limit."),
         click.option("--role", type=click.Choice(ROLES), required=True),
         click.option("--name", type=NAME, required=True),
@@ -84,7 +84,7 @@ def list_(org: str | None, as_json: bool) -> None:
 @link_options
 @click.argument("email", type=EMAIL)
 def invite(
-    org: str, name: str, role: str, approves: bool, limit: Decimal, mails: bool, reports_to: str | None,
+    org: str, name: str, role: str, approves: bool, limit: Decimal | None, mails: bool, reports_to: str | None,
     email: str, file: Path | None, printed: bool,
 ) -> None:  # fmt: skip
     """Invite a person: a one-time link, good for 7 days, makes them a member and signs them in on the page."""
@@ -103,7 +103,7 @@ def invite(
                     f"with `crm-mcp users link {email} --org {org}`."
                 )
             above = _manager(conn, found, reports_to, email)
-            rights = Rights(role, approves, limit, mails, above)
+            rights = Rights(role, approves, _limit(conn, found, limit), mails, above)
             user, called = membership.keep(conn, found.id, email, name, rights, active=False)
             membership.end_invitations(conn, found, user)
             conn.execute(_INVITED, (digest, found.id, user))
@@ -117,7 +117,7 @@ def invite(
 @click.option("--force", is_flag=True, help="Even if that leaves no active admin.")
 @click.argument("email", type=EMAIL)
 def add_(
-    org: str, name: str, role: str, approves: bool, limit: Decimal, mails: bool, reports_to: str | None,
+    org: str, name: str, role: str, approves: bool, limit: Decimal | None, mails: bool, reports_to: str | None,
     force: bool, email: str,
 ) -> None:  # fmt: skip
     """Add a person to an org at once, or give them this role and these rights instead of theirs."""
@@ -127,7 +127,8 @@ def add_(
         if already is not None and role != "admin":
             membership.refuse_orphaning(conn, found, already, force=force)
         above = _manager(conn, found, reports_to, email)
-        user, called = membership.keep(conn, found.id, email, name, Rights(role, approves, limit, mails, above))
+        rights = Rights(role, approves, _limit(conn, found, limit), mails, above)
+        user, called = membership.keep(conn, found.id, email, name, rights)
         membership.end_invitations(conn, found, user)
     known_as = "" if called == name else f" They go by {called} here."
     click.echo(f"{email} is {role} in {org}.{known_as}")
@@ -219,6 +220,10 @@ def remove(org: str, force: bool, email: str) -> None:
 
 def _manager(conn: membership.Connection, org: membership.Org, reports_to: str | None, email: str) -> int | None:
     return None if reports_to is None else membership.manager(conn, org, reports_to, membership.user_of(conn, email))
+
+
+def _limit(conn: membership.Connection, org: membership.Org, said: Decimal | None) -> Decimal:
+    return membership.standard_limit(conn, org.id) if said is None else said
 
 
 def _one_time() -> tuple[str, bytes]:
