@@ -47,6 +47,12 @@ def _logs_go_to_stderr() -> None:
     log.configure("warning")
 
 
+@pytest.fixture(autouse=True)
+def _stderr_of_one_test_is_not_that_of_the_next() -> Generator[None]:
+    yield
+    log.logger.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def loaded() -> Home | None:
     """Return the run's stopped home with the demo orgs, for copies of it."""

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 _STATE = """insert into crm.policies(org_id, edition, document, changes) values (%s, 2, crm.policy_standard() || %s::jsonb, '[]')
- on conflict (org_id, edition) do update set document = crm.policies.document || excluded.document"""
+ on conflict (org_id, edition) do update set document = crm.policies.document || %s::jsonb"""
 
 
 def state_policy(conn: psycopg.Connection[Any], org: int, said: Mapping[str, object] | None) -> None:
@@ -17,5 +17,5 @@ def state_policy(conn: psycopg.Connection[Any], org: int, said: Mapping[str, obj
         if said is None:
             conn.execute("delete from crm.policies where org_id = %s and edition = 2", (org,))
         else:
-            conn.execute(_STATE, (org, json.dumps(said)))
+            conn.execute(_STATE, (org, json.dumps(said), json.dumps(said)))
         conn.execute("alter table crm.policies enable trigger user")

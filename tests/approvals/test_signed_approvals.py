@@ -94,13 +94,6 @@ async def test_never_is_the_default(keyed, drafted, state):
     assert state(draft) == "approved"
 
 
-async def test_an_unknown_rule_counts_as_always(rule, keyed, drafted, state):
-    rule(passkeys="sometimes")
-    mia, draft = await keyed(), await drafted()
-    assert (await mia.press(draft)).status_code == 403
-    assert state(draft) == "pending"
-
-
 @pytest.fixture
 def somebody(owner_asks):
     """Return a customer of the demo org to whom nobody sold anything today."""

@@ -331,7 +331,7 @@ async def test_the_oracle_sees_a_page_that_takes_any_hash(page, db, ledger, vict
     browser = page()
     assert (await browser.use(await link(db))).status_code == 303
     fields = await browser.form(f"draft_{victims[1]}")
-    monkeypatch.setattr(executing.held_calls, "hash_of", lambda *_: "0" * 64)
+    monkeypatch.setattr(executing.held_calls, "hash_of", lambda *_, **__: "0" * 64)
     await browser.post(f"/drafts/draft_{victims[1]}/approve", {**fields, "hash": "0" * 64})
     assert "1 approved" in ledger.problems()
 
@@ -344,7 +344,8 @@ async def test_the_oracle_sees_a_function_of_the_agents_login_that_approves(
         "crm.discard(bigint)": ("state = 'discarded'", "state = 'approved'", "and x.requester = b.user_id ", ""),
         "crm.decide()": ("if new.state in ('approved', 'rejected') then", "if false then"),
     }
-    with weaken(ledger.conn)(functions=planted):
+    trigger = "alter table crm.drafts {} trigger decide_policy"
+    with weaken(ledger.conn)(trigger.format("disable"), restore=(trigger.format("enable"),), functions=planted):
         async with connect(PEOPLE["sales"]) as client:
             await attack(
                 client, ["discard_draft"], known | {"draft": f"draft_{victims[2]}"}, victims[2], seen, wide=False

@@ -159,8 +159,9 @@ def _run(
             except BaseException:
                 running.kill()
                 raise
-            with suppress(BrokenPipeError):
-                running.stdin.close()
+            finally:
+                with suppress(BrokenPipeError):
+                    running.stdin.close()
         if running.returncode != 0:
             said.seek(0)
             text = said.read().decode(errors="replace")

@@ -46,5 +46,5 @@ async def get_draft(ctx: Read, args: GetDraft) -> Answer[DraftView]:
         pause = min(pause * 1.5, 1.0)
     record, card, arguments, shown = row
     meta = {"reviewUrl": f"{ctx.page_url}/drafts/{args.draft}"} if record["state"] == "pending" else {}
-    card = record | card | {"arguments": json.loads(arguments), "record": json.loads(shown)}
+    card = record | card | {"arguments": json.loads(arguments), "record": json.loads(shown or "null")}
     return Answer(record, Display(title=record["summary"], badge=record["state"]), meta, card=card)
