@@ -64,11 +64,13 @@ async def test_one_call_is_followed_to_its_effect_and_its_undo_and_back(signed_i
 
     html, said = await seen("asked")
     assert "held as a draft" in said and '"status": "shipped"' in said and "Sam Sato" in said
+    assert "on this page" not in said
     assert f'href="/drafts/{story["held"]}"' in html and f'href="/audit/calls/{story["approved"]}"' in html
     assert f'href="/audit/calls/{story["undo_asked"]}"' in html
     html, said = await seen("approved")
     assert "Mia Moreau" in said and "Change to order" in said
     assert re.search(r"Status confirmed shipped", said)
+    assert "written by Mia Moreau, on this page" in said and "It answered: Done: mark the order as shipped" in said
     assert f'href="/audit/calls/{story["asked"]}"' in html and f'href="/audit/calls/{story["undo_asked"]}"' in html
     html, said = await seen("undo_asked")
     assert f'href="/audit/calls/{story["approved"]}"' in html and f'href="/audit/calls/{story["undone"]}"' in html

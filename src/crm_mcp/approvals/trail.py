@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import ids
 from ..audit import LONGEST
+from ..catalog import rows as tools
 from ..crm.drafts import sees_all
 from ..db import Database
+from ..jsonvalue import is_array, is_object
 from ..principal import Principal
 from .asking import Asked, Option, options
 from .cells import zone_of
@@ -25,6 +27,7 @@ from .chip import Chip, Tone
 from .diff import Change, changes_of
 from .queue import NOBODY
 from .text import label
+from .undo import CLIENT
 from .undo import TOOL as UNDO
 from .views import TONES, Time, agent_name, time_of
 
@@ -110,6 +113,7 @@ class Entry:
     outcome: str | None
     draft: str | None
     took: str | None
+    on_page: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +228,7 @@ async def followed(db: Database, who: Principal, call: int, now: datetime) -> Fo
         _entry(row, who, now),
         _pretty(asked),
         asked is not None and len(asked) >= LONGEST,
-        _pretty(None if ended is None else ended.payload),
+        None if ended is None else _said(ended.payload),
         changes_of(rows, who.currency, zone_of(who.timezone), is_done=True),
         None if number is None else ids.show("drafts", number),
         None if held is None else str(held.state),
@@ -284,7 +288,21 @@ def _entry(row: Mapping[Any, Any], who: Principal, now: datetime) -> Entry:
         outcome,
         None if row["draft"] is None else ids.show("drafts", row["draft"]),
         None if row["ms"] is None else f"{row['ms']:,.1f} ms",
+        row["client"] == CLIENT or (row["client"] is None and row["agent"] is None and row["tool"] not in tools()),
     )
+
+
+def _said(payload: str | None) -> str | None:
+    """Return what a call answered: the sentence of what was done, the ids of records, else as it is kept."""
+    try:
+        answered = json.loads(payload or "null")
+    except (ValueError, RecursionError):
+        return payload
+    if is_object(answered) and isinstance(did := answered.get("did"), str):
+        return f"Done: {did}."
+    if is_array(answered):
+        return ", ".join(map(str, answered)) or None
+    return _pretty(payload)
 
 
 def _pretty(payload: str | None) -> str | None:

@@ -12,6 +12,8 @@ from ..principal import Principal
 from . import proposing
 
 TOOL = "undo_change"
+CLIENT = "approvals page"
+"""The client that a call made on the page names."""
 _DONE = """select tbl, (key ->> 'id')::bigint as record, op::text as op, after::text as after from crm.changes
  where org_id = %s and draft_id = %s and op in ('I', 'U') order by id"""
 _MOST = 200
@@ -26,7 +28,7 @@ async def propose(db: Database, who: Principal, draft: int, reason: str) -> int:
     """
     asked = {"change": ids.show("drafts", draft), "reason": reason}
     why = "an undo from the page is seen before it is done"
-    held, _ = await proposing.propose(db, who, ("drafts", TOOL), asked, client="approvals page", why=why)
+    held, _ = await proposing.propose(db, who, ("drafts", TOOL), asked, client=CLIENT, why=why)
     return held.id
 
 
