@@ -48,9 +48,9 @@ def _logs_go_to_stderr() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _stderr_of_one_test_is_not_that_of_the_next() -> Generator[None]:
-    yield
+def _log_lines_go_to_the_stderr_of_this_test() -> None:
     log.logger.cache_clear()
+    log.logger()
 
 
 @pytest.fixture(scope="session")

@@ -42,13 +42,24 @@ def idle(attacked: Callable[[str], str]) -> Generator[dict[str, list[Login]]]:
             one.conn.close()
 
 
+def _lives(one: Login) -> bool:
+    try:
+        one.conn.execute("select")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 @pytest.fixture
 def login(attacked: Callable[[str], str], idle: dict[str, list[Login]]) -> Generator[Callable[[str], Login]]:
     """Connect as one of the product's logins, past everything but Postgres."""
     opened: list[tuple[str, Login]] = []
 
     def connect(role: str) -> Login:
-        one = idle[role].pop() if idle.get(role) else Login(attacked(role))
+        kept = idle.get(role, [])
+        while kept and not _lives(kept[-1]):
+            kept.pop()  # the database was restarted or copied anew meanwhile
+        one = kept.pop() if kept else Login(attacked(role))
         opened.append((role, one))
         return one
 
