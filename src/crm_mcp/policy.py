@@ -98,6 +98,8 @@ AGGREGATE = {
 MOVES = frozenset({"pipeline_positions", "stage_transitions"})
 BESIDE = frozenset({"data_provenance"})
 """Rows that say where a value came from: nothing is decided about them."""
+UNDOES = "undo_change"
+"""The tool that archives what was made by mistake: judged as what is undone."""
 UNCOUNTED = frozenset({"stage_transitions", "activities"}) | BESIDE
 """What tells of a change to another record, and is none itself."""
 MONEY = {
@@ -216,8 +218,15 @@ def _agent_held(case: Case) -> Verdict | None:
 
 
 def _deletes(case: Case) -> Verdict | None:
-    gone = any(table not in AGGREGATE for table in case.changes.tables("D"))
-    return _held("deletes") if gone or case.tool.effect is Effect.DELETE else None
+    """Hold what goes, and what is archived: a record that was there, out of sight. Taking back one's own is neither."""
+    if case.tool.effect is Effect.DELETE or any(table not in AGGREGATE for table in case.changes.tables("D")):
+        return _held("deletes")
+    archived = any(
+        row["op"] == "U" and row["after"].get("archived_at") is not None
+        for row in case.changes.rows
+        if row["tbl"] not in MOVES | BESIDE and row["tbl"] not in AGGREGATE
+    )
+    return _held("archives") if archived and case.tool.name != UNDOES else None
 
 
 def _unsure(case: Case) -> Verdict | None:
@@ -328,7 +337,7 @@ RULES: tuple[Rule, ...] = (
     Rule(_nothing, lambda _, __: Said("a call that changes nothing; withdrawing one's own draft", "RUN")),
     Rule(_learning, lambda p, _: Said("any write, in learning mode", "HOLD" if p.learning_mode else OFF)),
     Rule(_agent_held, lambda p, _: Said(f"any write of an agent on hold ({_agents(p, Switch.HOLD)})", "HOLD")),
-    Rule(_deletes, lambda _, __: Said("any deletion", "HOLD")),
+    Rule(_deletes, lambda _, __: Said("any deletion, and any archiving but by an undo", "HOLD")),
     Rule(
         _unsure,
         lambda p, _: Said(

@@ -74,7 +74,7 @@ async def revise(
         stake, in_force = policy.stakes(tried.changes), Policy.in_force(known)
         spent = await conn.exec_driver_sql(_SPENT, (held.org_id, held.requester, stake.subject, held.id))
         facts = Facts(in_force, Decimal(spent.scalar_one()))
-        verdict = policy.decide(tool, requester, args.confidence, tried.changes, facts)
+        verdict = policy.decide(tool, requester, args.sureness(), tried.changes, facts)
         if verdict.decision is Decision.DENY:
             raise Refusal("DENIED", verdict.reason)
         if not tried.changes.rows:

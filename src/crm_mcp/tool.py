@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from .errors import Refusal
 from .invisible import is_blank
+from .jsonvalue import is_array, is_object
 from .principal import Agent, Role
 
 
@@ -49,6 +50,29 @@ Words = Annotated[Text, AfterValidator(_said)]
 """Text that says something: not white space and invisible characters alone."""
 
 
+def _kept(value: Any, depth: int = 0) -> Any:
+    """See that a database can hold a JSON value, and that it is no deeper than an argument has reason to be."""
+    if depth > 4:
+        raise ValueError("is nested too deeply")
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, int | float):
+        if not -(10**18) < value < 10**18:  # nor is NaN
+            raise ValueError("holds a number that cannot be kept")
+        return value
+    if is_object(value):
+        return {_storable(str(key)): _kept(one, depth + 1) for key, one in value.items()}
+    if is_array(value):
+        return [_kept(one, depth + 1) for one in value]
+    raise ValueError("holds what is no JSON")
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_kept)]
+"""A JSON object that a database can hold; what its keys may be, the tool says."""
+
+
 class Args(BaseModel):
     """A tool's arguments; what is not declared is refused."""
 
@@ -61,6 +85,10 @@ class WriteArgs(Args):
     reason: Words = Field(max_length=500, description="Why; a person reads it.")
     confidence: float | None = Field(None, ge=0, le=1, strict=True)
     idempotency_key: Text | None = Field(None, max_length=100)
+
+    def sureness(self) -> float | None:
+        """Return how sure the caller is of all of it: what the policy looks at."""
+        return self.confidence
 
 
 class View(BaseModel):

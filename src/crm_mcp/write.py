@@ -60,7 +60,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             (recent,) = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
             facts = Facts(Policy.in_force(known[0] if known else None), spent)
-            verdict = policy.decide(tool, who, args.confidence, tried.changes, facts)
+            verdict = policy.decide(tool, who, args.sureness(), tried.changes, facts)
             draft: int | None = None
             match verdict.decision:
                 case Decision.RUN:

@@ -56,9 +56,10 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             "completed_at",
             "outcome",
             "archived_at",
+            "custom_fields",
         ),
     },
-    "notes": {"I": None, "U": ("body", "archived_at")},
+    "notes": {"I": None, "U": ("body", "archived_at", "custom_fields")},
     "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
         "I": None,
         "U": (
@@ -85,7 +86,7 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
         ),
     },
     "stage_transitions": {"I": None},  # tells of a move
-    "data_provenance": {"I": None},  # says where a value came from, which is guarded itself
+    "data_provenance": {"I": None, "U": ("archived_at",)},  # says where a value came from, which is guarded itself
     "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
         "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
     },

@@ -29,6 +29,7 @@ from ..log import logger
 from ..policy import Decision, Facts, Policy, Stakes, Verdict
 from ..principal import Agent, Principal, Role
 from ..revising import revise
+from ..tool import Args, WriteArgs
 from . import evidence
 from . import held as held_calls
 from .held import Outcome, Shown
@@ -320,7 +321,7 @@ class Executor:
         async with attempt(conn, again, tool, args, held.clock) as tried:
             stake = policy.stakes(tried.changes)
             now = Policy.in_force(known)
-            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, Facts(now))
+            verdict = policy.decide(tool, requester, _sureness(args), tried.changes, Facts(now))
             if verdict.decision is Decision.DENY:
                 raise Refusal("DENIED", verdict.reason)
             yield Rerun(tried, verdict, stake, row, now.version)
@@ -343,6 +344,10 @@ class Executor:
             await self._db.alone(call.principal.org, audit.refused(call, outcome))
         except Exception:
             logger().error("audit row lost", call=call.id, outcome=outcome)
+
+
+def _sureness(args: Args) -> float | None:
+    return args.sureness() if isinstance(args, WriteArgs) else None
 
 
 async def _sign(
