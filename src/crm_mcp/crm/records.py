@@ -287,14 +287,14 @@ def _put_custom(row: Any, own: Mapping[str, Any]) -> None:
 
 
 def _columns(row: Any) -> dict[str, Any]:
+    """Return a record's own columns, or those of a part, which do not repeat the record's."""
     if row is None:
         return {}
-    skipped = ("id", "org_id", "version", "archived_at", "lead_id")
-    has = {column.name: getattr(row, column.name, None) for column in row.__table__.columns}
+    stamps = {"id", "org_id", "version", "archived_at"} | (
+        {"lead_id", "custom_fields"} if isinstance(row, LeadPart) else set()
+    )
     return {
-        name: value
-        for name, value in has.items()
-        if name not in skipped and (name != "custom_fields" or not isinstance(row, LeadPart))
+        column.name: getattr(row, column.name, None) for column in row.__table__.columns if column.name not in stamps
     }
 
 

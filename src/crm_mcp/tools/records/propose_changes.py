@@ -55,7 +55,7 @@ class RecordView(View):
     toolset="records",
     roles=SELLERS,
     effect=Effect.WRITE,
-    agents={Agent.SALES, Agent.RESEARCH, Agent.CUSTOMER},
+    agents={Agent.SALES, Agent.RESEARCH},
     each="changes",
 )
 async def propose_changes(ctx: Write, args: ProposeChanges) -> Answer[RecordView]:
