@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
-from .db import Database, Standing
+from .db import Database
 from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
+from .standing import Standing
 
 if TYPE_CHECKING:
     from .updates import Updates

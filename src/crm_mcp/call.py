@@ -9,10 +9,10 @@ from . import audit, envelope, hooks
 from .app import App
 from .audit import Call
 from .context import Read, Reports
-from .db import MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
+from .standing import MembershipChanged, Standing
 from .tool import Args, Effect, Tool
 
 T = TypeVar("T")
