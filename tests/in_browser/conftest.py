@@ -132,6 +132,10 @@ class Chat:
         """Run lines of JavaScript with `page` and `card` of playwright; return what they return."""
         return self._do("run", source=source, args=args)
 
+    def elsewhere(self, source: str, **args: Any) -> Any:
+        """Run lines of JavaScript with `tab`, a page of another browser; return what they return."""
+        return self._do("elsewhere", source=source, args=args)
+
     def text(self) -> str:
         """Return what the card says."""
         return self.run("return await card.locator('body').innerText()")
