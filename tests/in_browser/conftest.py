@@ -21,7 +21,7 @@ from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 
 HERE = Path(__file__).parent
-PATIENCE = 30
+PATIENCE = 120
 
 
 @pytest.hookimpl(tryfirst=True)
