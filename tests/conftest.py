@@ -1,11 +1,13 @@
 """One embedded home a worker, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
+import json
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from mcp import Client
 
@@ -45,6 +47,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_stderr() -> None:
     log.configure("warning")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_checked_once() -> Generator[None]:
+    """Check a schema the first time only: every new client checks those of the tools that it calls, at 40 ms each."""
+    check, good = jsonschema.Draft202012Validator.check_schema, set[str]()
+
+    def checked(schema: Any, *more: Any, **options: Any) -> None:
+        text = json.dumps(schema)
+        if text not in good:
+            check(schema, *more, **options)
+            good.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonschema.Draft202012Validator, "check_schema", checked)
+        yield
 
 
 @pytest.fixture(autouse=True)
