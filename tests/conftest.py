@@ -33,6 +33,10 @@ ROLES = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run campaigns in their long form")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the place of the run's templates, before there are workers: they inherit the environment."""
     if not hasattr(config, "workerinput"):
@@ -42,6 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and (folder := os.environ.pop(TEMPLATES, None)):
         discard_templates(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Say whether campaigns, and what is one in nature, run in their long form."""
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session", autouse=True)
