@@ -18,7 +18,7 @@ demo: setup  ## Show a day of the demo org: draft, hold, approve, report
 	$(BIN)/crm-mcp demo
 
 test: setup  ## Run the test suite against real Postgres, two at a time, each with its own
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
 	npm ci --prefix tests/in_browser --no-audit --no-fund
