@@ -43,6 +43,7 @@ tokens: setup  ## Show what each role's list of tools costs a model
 
 campaign: campaign-races campaign-kills campaign-restarts campaign-forgery  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
+	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
 LONG := $(BIN)/python -m pytest --long -rP --show-capture=stdout --durations=0
 campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft
