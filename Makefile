@@ -18,7 +18,7 @@ demo: setup  ## Show a day of the demo org: draft, hold, approve, report
 	$(BIN)/crm-mcp demo
 
 test: setup  ## Run the test suite against real Postgres, two at a time, each with its own
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
 	npm ci --prefix tests/in_browser --no-audit --no-fund
@@ -43,6 +43,7 @@ tokens: setup  ## Show what each role's list of tools costs a model
 
 campaign: campaign-races campaign-kills campaign-restarts campaign-forgery  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
+	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
 LONG := $(BIN)/python -m pytest --long -rP --show-capture=stdout --durations=0
 campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft

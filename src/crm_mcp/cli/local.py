@@ -103,6 +103,12 @@ async def _serve_page(
         async def shutdown(self, sockets: Any = None) -> None:
             live.close()
             await super().shutdown(sockets)
+            await end_work()  # now: a SIGTERM that ended the server is raised again when it has ended, and ends us
+
+    async def end_work() -> None:
+        with suppress(ProcessLookupError):
+            work.terminate()
+        await work.wait()
 
     server = Server(
         uvicorn.Config(
@@ -129,9 +135,7 @@ async def _serve_page(
     finally:
         if watch:
             watch.cancel()
-        with suppress(ProcessLookupError):
-            work.terminate()
-        await work.wait()
+        await end_work()
         await db.close()
 
 
