@@ -11,7 +11,8 @@ from mcp import Client
 from crm_mcp import auth
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
-from crm_mcp.approvals.executor import Executor, Outcome
+from crm_mcp.approvals.executor import Executor
+from crm_mcp.approvals.held import Outcome
 from crm_mcp.catalog import Catalog
 from crm_mcp.crm.models import StockMovement
 from crm_mcp.db import Database

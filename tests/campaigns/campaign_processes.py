@@ -11,7 +11,7 @@ from campaign_drafts import APPROVER, SELLER
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_mcp import auth, changes, log
-from crm_mcp.approvals import executor as executing
+from crm_mcp.approvals import deciding
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
 from crm_mcp.errors import Refusal, refusal_for
@@ -159,11 +159,11 @@ def die() -> None:
 def arm(point: str) -> None:
     """Have this process kill itself when it reaches a named point of an approval or of a write."""
     before: dict[str, Callable[[str], bool]] = {
-        "before the decision": lambda sql: sql == executing._APPROVE,
+        "before the decision": lambda sql: sql == deciding._APPROVE,
         "before the draft is held": lambda sql: "crm.hold(" in sql,
     }
     after: dict[str, Callable[[str], bool]] = {
-        "locked": lambda sql: sql == executing._LOCK,
+        "locked": lambda sql: sql == deciding._LOCK,
         "run again": lambda sql: sql == changes.READ,
         "effects recorded": lambda sql: sql == changes.READ,
         "decided, not committed": lambda sql: sql == "set constraints all immediate",
