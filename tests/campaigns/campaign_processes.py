@@ -17,9 +17,12 @@ from crm_mcp.db import Database
 from crm_mcp.errors import Refusal, refusal_for
 from crm_mcp.pipelined import Pipelined
 
+Job = tuple[str, int, str, int]
+"""What to do, with which draft, the hash that was shown, and how often to look at the draft again before."""
 Said = tuple[str, str, bool]
 PATIENCE = 120
 """Seconds until a process that does not answer is taken for hung."""
+COMMENT = "edited in a campaign"
 BUSY_TRIES = 20
 """How often a racer does as BUSY tells it and tries again; a lock is waited for half a second."""
 
@@ -40,8 +43,8 @@ class Crew:
             self._pipes.append(ours)
             self._members.append(member)
 
-    def race(self, rounds: list[list[tuple[str, int, str]]]) -> list[list[Said]]:
-        """Run rounds of at most `size` jobs each (action, draft, hash); return what each job was told."""
+    def race(self, rounds: list[list[Job]]) -> list[list[Said]]:
+        """Run rounds of at most `size` jobs each; return what each job was told."""
         for at, pipe in enumerate(self._pipes):
             pipe.send([jobs[at] if at < len(jobs) else None for jobs in rounds])
         told = []
@@ -95,7 +98,9 @@ class _Racer:
         for db in (self._approver, self._agent, self._worker):
             await db.close()
 
-    async def act(self, action: str, draft: int, seen: str) -> Said:
+    async def act(self, action: str, draft: int, seen: str, looks: int) -> Said:
+        for _ in range(looks):
+            await Executor(self._approver).show(self.ada, draft)
         for _ in range(BUSY_TRIES):
             try:
                 return await getattr(self, f"_{action}")(draft, seen)
@@ -120,15 +125,11 @@ class _Racer:
         return ("discard", "discarded", True) if done else ("discard", "silent", False)
 
     async def _edit(self, draft: int, seen: str) -> Said:
-        """Put another comment in; `won` is whether the edit was made, which decides nothing."""
-        shown = await Executor(self._approver).show(self.ada, draft)
-        if shown is None or shown.hash is None:
-            return "edit", "silent", False
+        """Put another comment into what was shown; `won` is whether the edit was made, which decides nothing."""
         try:
-            change = {"comment": f"edited by {os.getpid()} {shown.draft['version']}"}
-            await Executor(self._approver).edit(self.ada, draft, shown.draft["version"], change, "a campaign")
+            await Executor(self._approver).edit(self.ada, draft, 1, {"comment": COMMENT}, "a campaign")
         except Refusal as no:
-            if no.error in ("DRAFT_CHANGED", "NOT_FOUND", "BUSY"):
+            if no.error in ("DRAFT_CHANGED", "NOT_FOUND"):
                 return "edit", "silent", False
             raise
         return "edit", "silent", True
@@ -157,15 +158,17 @@ def die() -> None:
 
 
 def arm(point: str) -> None:
-    """Have this process kill itself when it reaches a named point of an approval or of a write."""
+    """Have this process kill itself when it reaches a named point of an approval, of an edit or of a write."""
     before: dict[str, Callable[[str], bool]] = {
         "before the decision": lambda sql: sql == deciding._APPROVE,
         "before the draft is held": lambda sql: "crm.hold(" in sql,
+        "before the revision": lambda sql: "crm.revise(" in sql,
     }
     after: dict[str, Callable[[str], bool]] = {
         "locked": lambda sql: sql == deciding._LOCK,
         "run again": lambda sql: sql == changes.READ,
         "effects recorded": lambda sql: sql == changes.READ,
+        "revised": lambda sql: "crm.revise(" in sql,
         "decided, not committed": lambda sql: sql == "set constraints all immediate",
         "audited, not committed": lambda sql: "'begun'" not in sql and sql.startswith("insert into crm.audit_log"),
     }
@@ -240,6 +243,30 @@ async def _approve_until(point: str, conninfo: str, draft: int, seen: str) -> No
     who = await db.sign_in(auth.by_email(APPROVER))
     arm(point)
     await Executor(db).approve(who, draft, seen)
+
+
+def edit_until(point: str, conninfo: str, draft: int) -> None:
+    """Edit, and be killed on the way."""
+    log.configure("error")
+    asyncio.run(_edit_until(point, conninfo, draft))
+
+
+async def _edit_until(point: str, conninfo: str, draft: int) -> None:
+    db = Database(conninfo)
+    who = await db.sign_in(auth.by_email(APPROVER))
+    arm(point)
+    await Executor(db).edit(who, draft, 1, {"comment": COMMENT}, "a campaign")
+
+
+def edit_by_halves_until(point: str, conninfo: str, draft: int) -> None:
+    """Keep what a draft was in a transaction of its own, and be killed before the draft is anything else."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute(
+            "insert into crm.draft_versions(org_id, draft_id, version, args, shown, summary, amount, edited_by, reason, call_id)"
+            " select org_id, id, version, args, shown, summary, amount, requester, 'a campaign', call_id from crm.drafts where id = %s",
+            (draft,),
+        )
+        die()
 
 
 def approve_naively_until(point: str, conninfo: str, draft: int) -> None:
