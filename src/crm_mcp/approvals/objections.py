@@ -12,7 +12,7 @@ from ..changes import ChangeSet
 from ..principal import Principal
 from .rerun import Rerun
 
-_SPENT = """select coalesce(sum(amount), 0) from crm.drafts where org_id = %s and requester = %s and subject = %s
+_SPENT = """select coalesce(sum(greatest(amount, 0)), 0) from crm.drafts where org_id = %s and requester = %s and subject = %s
  and state = 'approved' and decided_at > clock_timestamp() - interval '24 hours'"""
 _SPENDING = (
     """select pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'spent', %s::bigint, %s::bigint, %s::text), 0))"""
