@@ -20,10 +20,10 @@ from crm_mcp.pipelined import Pipelined
 Job = tuple[str, int, str, int]
 """What to do, with which draft, the hash that was shown, and how often to look at the draft again before."""
 Said = tuple[str, str, bool]
-PATIENCE = 120
-"""Seconds until a process that does not answer is taken for hung."""
+PATIENCE = 600
+"""Seconds until a process that does not answer is taken for hung, on a machine that others keep busy too."""
 COMMENT = "edited in a campaign"
-BUSY_TRIES = 20
+BUSY_TRIES = 60
 """How often a racer does as BUSY tells it and tries again; a lock is waited for half a second."""
 
 
@@ -42,16 +42,20 @@ class Crew:
             theirs.close()
             self._pipes.append(ours)
             self._members.append(member)
+        for pipe in self._pipes:  # the slowest to start keeps nobody waiting at the barrier
+            assert pipe.poll(PATIENCE), "a racer does not start"
+            pipe.recv()
 
     def race(self, rounds: list[list[Job]]) -> list[list[Said]]:
         """Run rounds of at most `size` jobs each; return what each job was told."""
         for at, pipe in enumerate(self._pipes):
             pipe.send([jobs[at] if at < len(jobs) else None for jobs in rounds])
-        told = []
-        for pipe in self._pipes:
-            assert pipe.poll(PATIENCE + len(rounds)), "a racer hangs"
-            told.append(pipe.recv())
-        return [[one[at] for one in told if one[at] is not None] for at in range(len(rounds))]
+        return [[said for pipe in self._pipes if (said := self._heard(pipe)) is not None] for _ in rounds]
+
+    def _heard(self, pipe: Any) -> Said | None:
+        assert pipe.poll(PATIENCE), "a racer hangs"
+        said: Said | None = pipe.recv()
+        return said
 
     def close(self) -> None:
         for pipe in self._pipes:
@@ -69,12 +73,11 @@ def _race(pipe: Any, barrier: Any, logins: dict[str, str]) -> None:
     log.configure("error")
     with asyncio.Runner() as runner:
         racer = runner.run(_Racer.enter(logins, barrier))
+        pipe.send("here")
         while (rounds := pipe.recv()) is not None:
-            told = []
             for job in rounds:
                 barrier.wait(PATIENCE)
-                told.append(runner.run(racer.act(*job)) if job else None)
-            pipe.send(told)
+                pipe.send(runner.run(racer.act(*job)) if job else None)
         runner.run(racer.leave())
 
 
