@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from lab import LIN, Lab
+from lab import NIA, Lab
 
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.crm.models import Order, OrderLine
@@ -31,14 +31,14 @@ class Posting:
         return {"error": told["error"], **told["context"]}
 
     async def show(self, draft: int) -> Any:
-        return await self._executor.show(await self._person(LIN), draft)
+        return await self._executor.show(await self._person(NIA), draft)
 
     async def approve(self, draft: int, seen: str | None = None) -> Any:
         seen = seen or (await self.show(draft)).hash
-        return await self._executor.approve(await self._person(LIN), draft, seen)
+        return await self._executor.approve(await self._person(NIA), draft, seen)
 
     async def reject(self, draft: int) -> Any:
-        return await self._executor.reject(await self._person(LIN), draft, "no")
+        return await self._executor.reject(await self._person(NIA), draft, "no")
 
     async def done(self, tool: str, **asked: Any) -> dict[str, Any]:
         """Draft and approve; return the record."""
