@@ -103,7 +103,7 @@ class _Racer:
 
     async def act(self, action: str, draft: int, seen: str, looks: int) -> Said:
         for _ in range(looks):
-            await Executor(self._approver).show(self.ada, draft)
+            await self._look(draft)
         for _ in range(BUSY_TRIES):
             try:
                 return await getattr(self, f"_{action}")(draft, seen)
@@ -114,6 +114,13 @@ class _Racer:
                 if no.error != "BUSY":
                     return action, f"refused {no.error}", False
         return action, "refused BUSY", False
+
+    async def _look(self, draft: int) -> None:
+        try:
+            await Executor(self._approver).show(self.ada, draft)
+        except Exception as problem:  # BUSY, while somebody decides for the same customer
+            if refusal_for(problem) is None:
+                raise
 
     async def _approve(self, draft: int, seen: str) -> Said:
         outcome = await Executor(self._approver).approve(self.ada, draft, seen)
