@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from .errors import Refusal
 from .invisible import is_blank
+from .jsonvalue import is_array, is_object
 from .principal import Agent, Role
 
 
@@ -47,6 +48,23 @@ def _said(text: str) -> str:
 
 Words = Annotated[Text, AfterValidator(_said)]
 """Text that says something: not white space and invisible characters alone."""
+
+
+def _storable_throughout(values: dict[str, Any]) -> dict[str, Any]:
+    left: list[Any] = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            _storable(value)
+        elif is_object(value):
+            left += [*value, *value.values()]
+        elif is_array(value):
+            left += value
+    return values
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_storable_throughout)]
+"""Values by name, judged later by whatever they are for; in no place of them is text that a database cannot hold."""
 
 
 class Args(BaseModel):

@@ -16,8 +16,8 @@ from ..course import course_of
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
 from ..diff import Change, changes_of
 from ..editing import may_edit
-from ..executor import Outcome
 from ..forms import reason_of
+from ..held import Outcome
 from ..passkey import Signature, party_of
 from ..render import page
 from ..session import Session, digest_of
