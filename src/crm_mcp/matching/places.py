@@ -1,0 +1,66 @@
+"""Postal addresses: street, house number, second line, city, post code."""
+
+import re
+from typing import NamedTuple
+
+from .text import fold, words
+
+_SHORT = {
+    "st": "street", "str": "street", "strasse": "street", "rd": "road", "ave": "avenue", "av": "avenue",
+    "blvd": "boulevard", "bd": "boulevard", "dr": "drive", "ln": "lane", "ct": "court", "crt": "court", "pl": "place",
+    "plc": "place", "sq": "square", "cres": "crescent", "cr": "crescent", "tce": "terrace", "ter": "terrace",
+    "hwy": "highway", "pkwy": "parkway", "cl": "close", "gr": "grove", "cct": "circuit", "pde": "parade", "n": "north",
+    "s": "south", "e": "east", "w": "west", "apt": "unit", "apartment": "unit", "suite": "unit", "ste": "unit",
+    "fl": "floor", "bldg": "building", "mt": "mount", "nr": "", "no": "", "pza": "plaza", "pl.": "place",
+    "vlge": "village", "rtmnt": "retirement", "c": "calle",
+}  # fmt: skip
+_STREET = re.compile(r"(?<=\w{3})(strasse|str)\b")
+_HOUSE = re.compile(r"^(?:(\d+\s?[a-z]?)\b[\s,/-]*(.*)|(.*?)[\s,]+(?:no\s)?(\d+\s?[a-z]?))$")
+
+
+class Place(NamedTuple):
+    street: str
+    house: str
+    second: str
+    city: str
+    code: str
+    region: str
+    country: str
+
+    def __bool__(self) -> bool:
+        return any(self[:5])
+
+
+NOWHERE = Place("", "", "", "", "", "", "")
+
+
+def place(
+    street: str = "",
+    house: str = "",
+    second: str = "",
+    city: str = "",
+    code: str = "",
+    region: str = "",
+    country: str = "",
+) -> Place:
+    """Return the parts of an address, abbreviations spelt out and the house number taken off the street."""
+    if not (street or city or code or second):
+        return NOWHERE._replace(country=fold(country).strip())
+    line = fold(street).replace(".", " ").replace(",", " ").strip()
+    number = "".join(words(fold(house)))
+    if not number and (cut := _HOUSE.match(" ".join(line.split()))):
+        number, line = (cut[1] or cut[4] or "").replace(" ", ""), cut[2] if cut[1] else cut[3]
+    return Place(
+        _spelt(line),
+        number,
+        _spelt(fold(second).replace(".", " ")),
+        " ".join(words(fold(city))),
+        "".join(words(fold(code))),
+        " ".join(words(fold(region))),
+        " ".join(words(fold(country))),
+    )
+
+
+def _spelt(line: str) -> str:
+    said = words(_STREET.sub(" street", line))
+    return " ".join(full for word in said if (full := _SHORT.get(word, word)))
