@@ -56,7 +56,7 @@ def compare(a: Normal, b: Normal, frequencies: Frequencies, least: float | None 
         _emails(a, b, frequencies, found, firm)
     if a.phones and b.phones:
         _phones(a, b, frequencies, found)
-    if a.domains and b.domains:
+    if a.domains and b.domains and not (len(found) > named and found[named][0::3] == ("email", "equal")):
         _domains(a, b, frequencies, found, firm)
     begin = len(found)
     _places(a.at, b.at, frequencies, found)
@@ -159,7 +159,7 @@ def _people(a: Normal, b: Normal, frequencies: Frequencies, found: list[Said]) -
         straight.append(Said("middle", left, right, "equal" if agree else "differs", 1.5 if agree else -2.0))
     contradicts = any(said.field == "given" and said.what == "differs" for said in straight)
     if one.generation and two.generation and one.generation != two.generation:
-        straight.append(Said("generation", str(one.generation), str(two.generation), "differs", -8.0))
+        straight.append(Said("generation", str(one.generation), str(two.generation), "differs", -14.0))
         contradicts = True
     found += straight
     _hold(found, 0, "name", -12.0, NAME_ALONE - frequencies.prior)
@@ -289,7 +289,7 @@ def _emails(a: Normal, b: Normal, frequencies: Frequencies, found: list[Said], f
     best: Said | None = None
     for x in a.emails:
         for y in b.emails:
-            left, right = f"{x.local}@{x.domain}", f"{y.local}@{y.domain}"
+            left, right = str(x), str(y)
             if x == y:
                 weight = frequencies.bits("email", left)
                 said = Said(

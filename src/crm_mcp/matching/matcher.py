@@ -1,13 +1,15 @@
 """Duplicates among many records, and what a new record is like."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .blocking import MOST, Blocks, Cut
 from .clusters import grouped
 from .comparing import Said, compare
-from .records import Normal, Record, normal
+from .reach import domain, email, phone
+from .records import Normal, Record, dialled_from, normal
 from .weights import Frequencies
 
 SURE = 0.99
@@ -89,7 +91,8 @@ class Matcher:
         if len(self._records) > MOST:
             raise ValueError(f"No more than {MOST} records.")
         self._frequencies = Frequencies(self._records)
-        self._prior = self._frequencies.prior
+        self.prior = self._frequencies.prior
+        """log2 odds of a pair before its fields are compared; with the weights of its findings they make its score."""
         self._blocks = Blocks(self._records)
 
     def duplicates(
@@ -107,7 +110,7 @@ class Matcher:
         """
         partners, cuts = self._blocks.together()
         found: list[tuple[int, int, float]] = []
-        compared, total, needed = 0, len(self._records), math.log2(least / (1 - least)) - self._prior
+        compared, total, needed = 0, len(self._records), math.log2(least / (1 - least)) - self.prior
         for at, record in enumerate(self._records):
             if at % _EVERY == 0:
                 if cancelled and cancelled():
@@ -119,11 +122,11 @@ class Matcher:
             compared += len(others)
             for other in others:
                 said = compare(record, self._records[other], self._frequencies, needed)
-                if said is not None and (score := _score(said, self._prior)) >= least:
+                if said is not None and (score := _score(said, self.prior)) >= least:
                     found.append((at, other, score))
         if progress:
             progress(total, total)
-        groups = grouped((pair for pair in found if pair[2] >= LIKELY), self._between, LIKELY)
+        groups = grouped((pair for pair in found if pair[2] >= LIKELY), self._between, _score([], self.prior))
         found.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
         return Found(
             tuple(self._pair(self._records[left], self._records[right]) for left, right, _ in found),
@@ -139,16 +142,32 @@ class Matcher:
         best = sorted((pair for pair in near if pair.score >= least), key=lambda pair: (-pair.score, pair.right))
         return best[:most]
 
+    def score(self, left: str, right: str) -> float:
+        """Return the score of two of the records by their ids, whether or not blocking brings them together.
+
+        Raises:
+            KeyError: There is no such record.
+        """
+        return self._between(self._at(left), self._at(right))
+
+    def _at(self, number: str) -> int:
+        at = bisect_left(self._records, number, key=lambda one: one.record.id)
+        if at == len(self._records) or self._records[at].record.id != number:
+            raise KeyError(number)
+        return at
+
     def _between(self, left: int, right: int) -> float:
-        return _score(self._compared(self._records[left], self._records[right]), self._prior)
+        return _score(self._compared(self._records[left], self._records[right]), self.prior)
 
     def _compared(self, left: Normal, right: Normal) -> list[Said]:
         return compare(left, right, self._frequencies) or []
 
     def _pair(self, left: Normal, right: Normal) -> Pair:
         said = self._compared(left, right)
-        findings = sorted(map(_finding, said), key=lambda one: (-abs(one.weight), one.field))
-        return Pair(left.record.id, right.record.id, round(_score(said, self._prior), 4), tuple(findings))
+        findings = sorted(
+            (_finding(one, left, right, self._region) for one in said), key=lambda one: (-abs(one.weight), one.field)
+        )
+        return Pair(left.record.id, right.record.id, round(_score(said, self.prior), 4), tuple(findings))
 
 
 def _score(said: list[Said], prior: float) -> float:
@@ -157,5 +176,37 @@ def _score(said: list[Said], prior: float) -> float:
     return 1 / (1 + 2.0**-prior)
 
 
-def _finding(said: Said) -> Finding:
-    return Finding(said.field, said.left, said.right, said.what, round(said.weight, 1))
+def _finding(said: Said, left: Normal, right: Normal, region: str) -> Finding:
+    """Return a finding in the words of the records, where a field has words of its own."""
+    written = _written(said.field, said.left, left, region), _written(said.field, said.right, right, region)
+    what = "same after normalising" if said.what == "equal" and written[0] != written[1] else said.what
+    return Finding(said.field, *written, what, round(said.weight, 1))
+
+
+def _written(field: str, compared: str, record: Normal, region: str) -> str:
+    """Return how a value stands in its record: the mailbox or number that was compared, or the field as it is."""
+    given = record.record
+    match field:
+        case "email":
+            return next((text for text in given.emails if (box := email(text)) and str(box) == compared), compared)
+        case "phone":
+            at = dialled_from(given, region)
+            return next(
+                (text for text in given.phones if (read := phone(text, at)) and read.number == compared), compared
+            )
+        case "name" if given.kind == "organization":
+            return given.called
+        case "domain":
+            return given.website if given.website and domain(given.website) == compared else compared
+        case "city":
+            return given.city
+        case "code":
+            return given.code
+        case "country":
+            return given.country
+        case "born":
+            return str(given.born)
+        case "employer":
+            return given.employer
+        case _:
+            return compared

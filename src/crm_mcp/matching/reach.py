@@ -176,6 +176,9 @@ class Email(NamedTuple):
     local: str
     domain: str
 
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
     @property
     def public(self) -> bool:
         return self.domain in PUBLIC

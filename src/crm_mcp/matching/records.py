@@ -68,7 +68,7 @@ def normal(record: Record, region: str) -> Normal:
     """Make a record comparable; `region` is where its phone numbers are dialled when it names no country."""
     firm = record.kind == "organization"
     emails = tuple(_each(reach.email(text) for text in record.emails if text))
-    dialled = record.country.strip().upper() if len(record.country.strip()) == 2 else region
+    dialled = dialled_from(record, region)
     company = company_name(record.called) if firm else _NO_COMPANY
     sites = {reach.domain(record.website), *(box.domain for box in emails if not box.public)} - {""}
     return Normal(
@@ -83,6 +83,12 @@ def normal(record: Record, region: str) -> Normal:
         company_name(record.employer).core if record.employer else (),
         "".join(company.core),
     )
+
+
+def dialled_from(record: Record, region: str) -> str:
+    """Return the country (ISO 3166) in which a record's phone numbers are dialled."""
+    country = record.country.strip().upper()
+    return country if len(country) == 2 and country.isascii() and country.isalpha() else region
 
 
 def _day(born: date | str | None) -> str:

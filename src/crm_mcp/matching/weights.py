@@ -103,7 +103,7 @@ def values(record: Normal) -> Iterable[tuple[str, str]]:
     for word in dict.fromkeys(record.company.core):
         yield "word", word
     for box in record.emails:
-        yield "email", f"{box.local}@{box.domain}"
+        yield "email", str(box)
         yield "local", box.local
     for phone in record.phones:
         yield "phone", phone.number
