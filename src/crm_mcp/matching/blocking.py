@@ -45,7 +45,7 @@ def _person_keys(record: Normal) -> Iterator[str]:
     given, family = heard(person.given), heard(person.family.replace(" ", ""))
     if given and family:
         yield f"names {' '.join(sorted((given, family)))}"
-        yield f"beginnings {person.family[:4]} {person.given[:2]}"
+        yield f"beginnings {person.family[:5]} {person.given[:2]}"
     elif given or family:
         yield f"only name {given or family}"
     if record.born:
@@ -55,7 +55,7 @@ def _person_keys(record: Normal) -> Iterator[str]:
         if name and at.code:
             yield f"post code {at.code} {name[:3]}"
         if name and at.street:
-            yield f"street {at.street[:5]} {name[:3]}"
+            yield f"street {at.street[:8]} {at.city[:2]} {name[:3]}"
         if name and at.city:
             yield f"city {at.city[:4]} {name}"
 

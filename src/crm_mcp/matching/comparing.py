@@ -129,7 +129,7 @@ def _part(name: str, left: str, right: str, frequencies: Frequencies) -> tuple[s
             return "similar 0.95", rarer * 0.9
         if set(short.split()) & set(long.split()) and name == "family":
             return "in part", rarer * 0.5
-    score = max(_near(left, right), _alike(left, right))
+    score = _near(left, right)
     if score >= 0.94:
         return f"similar {score:.2f}", rarer * 0.75
     if score >= 0.88:
