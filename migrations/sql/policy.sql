@@ -60,6 +60,10 @@ create function crm.policy_tables() returns table(tbl text, is_guarded boolean) 
   values ('customers', true), ('contacts', true), ('issues', true),
     ('notes', false), ('tasks', false), ('activities', false), ('preferences', false) $f$;
 
+-- Rows that belong to a record of such a table, and are let run with it.
+create function crm.policy_parts() returns table(tbl text, part text) language sql immutable set search_path = pg_catalog, pg_temp as $f$
+  values ('customers', 'customer_parties'), ('leads', 'jobs'), ('leads', 'opportunities'), ('leads', 'partnerships') $f$;
+
 -- Beside crm.decide, and after it by name: it has settled who approves, and the effects are there already.
 create function crm.decide_policy() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $f$
 declare objection text;
@@ -84,9 +88,10 @@ begin
   select string_agg(t.key, ', ') into never from jsonb_each_text(new.document -> 'run_tables') t
    where t.value <> 'hold' and t.key not in (select p.tbl from crm.policy_tables() p);
   if never is not null then raise exception 'never without a person: %', never using errcode = '42501'; end if;
-  delete from crm.free_writes f where f.org_id = new.org_id and f.tbl in (select p.tbl from crm.policy_tables() p where p.is_guarded);
+  delete from crm.free_writes f where f.org_id = new.org_id and f.tbl in (select p.tbl from crm.policy_tables() p where p.is_guarded union select p.part from crm.policy_parts() p);
   insert into crm.free_writes(org_id, tbl, op)
-    select new.org_id, p.tbl, o.op from crm.policy_tables() p, (values ('I'::"char"), ('U'::"char")) o(op)
+    select new.org_id, f.tbl, o.op from crm.policy_tables() p
+     cross join lateral (select p.tbl union select x.part from crm.policy_parts() x where x.tbl = p.tbl) f(tbl), (values ('I'::"char"), ('U'::"char")) o(op)
      where p.is_guarded and new.document -> 'run_tables' ->> p.tbl = 'run';
   update crm.orgs o set solo = (new.document ->> 'solo')::boolean where o.id = new.org_id;
   return null;

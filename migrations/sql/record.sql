@@ -27,9 +27,11 @@ create table crm.drafts(
   decided_at timestamptz, approver bigint references crm.users, decided_call bigint, decision_reason text,
   executed_xact xid8, result text, rerun text, failures int not null default 0,
   editors bigint[] not null default '{}',   -- people, not agents, who edited it: whoever edits is a drafter too
+  group_call bigint,   -- the call that asked for it and for others, each decided alone
   primary key (org_id, id));
 create unique index drafts_joined on crm.drafts(org_id, requester, tool, args_key) where state = 'pending';
 create index drafts_mine on crm.drafts(org_id, requester, id);
+create index drafts_of_group on crm.drafts(org_id, group_call) where group_call is not null;
 create index drafts_recent on crm.drafts(org_id, requester, subject, created_at);
 create index drafts_decided on crm.drafts(org_id, requester, decided_at) where decided_at is not null;
 
@@ -145,11 +147,11 @@ begin
     update crm.drafts x set state = 'superseded', decision_reason = 'the same call would now do something else' where x.org_id = b.org_id and x.id = d.id;
   end if;
   return query insert into crm.drafts(org_id, tool, tool_version, args, args_key, effects_key, call_id, requester, agent, client, reason, confidence,
-      changes, shown, summary, verdict, amount, subject, policy_version, clock, expires_at)
+      changes, shown, summary, verdict, amount, subject, policy_version, clock, group_call, expires_at)
     values (b.org_id, held ->> 'tool', (held ->> 'tool_version')::int, held ->> 'args', held ->> 'args_key', held ->> 'effects_key',
       (held ->> 'call_id')::bigint, b.user_id, b.agent, held ->> 'client', held ->> 'reason', (held ->> 'confidence')::numeric,
       held ->> 'changes', held ->> 'shown', held ->> 'summary', held ->> 'verdict', (held ->> 'amount')::numeric, held ->> 'subject',
-      (held ->> 'policy_version')::int, (held ->> 'clock')::timestamptz, clock_timestamp() + lifetime)
+      (held ->> 'policy_version')::int, (held ->> 'clock')::timestamptz, (held ->> 'group_call')::bigint, clock_timestamp() + lifetime)
     returning drafts.id, false, drafts.expires_at;
 end $f$;
 create function crm.discard(draft bigint) returns boolean

@@ -45,8 +45,9 @@ def rights() -> Iterator[str]:
     for signature in PURE:
         yield f"revoke execute on function crm.{signature} from public"
         yield f"grant execute on function crm.{signature} to " + ", ".join(CLIENTS)
-    yield "revoke execute on function crm.policy_tables() from public"
-    yield "grant execute on function crm.policy_tables() to crm_definer"
+    for signature in ("policy_tables()", "policy_parts()"):
+        yield f"revoke execute on function crm.{signature} from public"
+        yield f"grant execute on function crm.{signature} to crm_definer"
     yield "revoke execute on function crm.decide_policy() from public"
     yield "grant select on crm.policies to crm_definer"
     yield "grant insert, delete on crm.free_writes to crm_definer"

@@ -13,7 +13,7 @@ from .db import MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
-from .tool import Args, Effect, Tool
+from .tool import Args, Effect, Tool, WriteArgs
 
 T = TypeVar("T")
 
@@ -64,12 +64,21 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
     if tool.effect is Effect.READ:
         answered = await _read(app, this, tool, args, progress)
     else:
-        from .write import write
-
-        answered = await write(app, this, tool, args)
+        answered = await _write(app, this, tool, args)
     for hook in hooks.AFTER:
         await hook(this, tool, answered)
     return answered
+
+
+async def _write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
+    assert isinstance(args, WriteArgs)
+    if tool.each is not None and len(getattr(args, tool.each)) > 1:
+        from .each import write_each
+
+        return await write_each(app, this, tool, args, lambda one, work: _with_rights_of_now(app, one, work))
+    from .write import write
+
+    return await write(app, this, tool, args)
 
 
 async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:

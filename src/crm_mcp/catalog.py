@@ -179,6 +179,8 @@ def _output(tool: Tool) -> dict[str, Any]:
             "warnings": {"type": "array", "items": {"type": "string"}},
             "approvalActions": {"type": "array", "items": {"type": "object"}},
         }
+    if tool.each is not None:
+        properties |= {"items": {"type": "array", "items": {"type": "object"}}, "group": {"type": "string"}}
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if definitions:
         schema["$defs"] = definitions

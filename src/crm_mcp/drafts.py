@@ -52,6 +52,7 @@ async def hold(conn: AsyncConnection, call: Call, it: Proposal) -> Held:
         "reason": it.args.reason,
         "confidence": it.args.confidence,
         "keyed": it.args.idempotency_key is not None,
+        "group_call": call.parent,
     }
     made = (await conn.exec_driver_sql(_HOLD, (json.dumps(row, ensure_ascii=False),))).one()
     return Held(made.draft, made.joined, made.expiry)

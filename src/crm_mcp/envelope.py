@@ -84,6 +84,38 @@ def held(
     )
 
 
+def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url: str, group: int) -> Envelope:
+    """Return the answers to the items of one call, in their order; an error only where every item met one.
+
+    Each item says its number, what became of it, and its record, draft or error; the group is decided on one page.
+    """
+    items: list[dict[str, Any]] = []
+    meta: dict[str, Any] = {}
+    for number, one in enumerate(found, 1):
+        body = {key: value for key, value in one.body.items() if key not in _OF_THE_CALL}
+        kind = "error" if one.is_error else one.body["type"]
+        items.append({"item": number, "type": kind, **{k: v for k, v in body.items() if k != "type"}})
+        if "change" in (own := one.body.get("_meta", {})):
+            items[-1]["change"] = own["change"]
+        meta = {key: value for key, value in {**meta, **own}.items() if key != "change"}
+    done = len(found) - held - refused
+    counts = ((done, "done"), (held, "waiting for approval"), (refused, "refused"))
+    body: dict[str, Any] = {
+        "type": "approval_required" if held else "result",
+        "action": tool.name,
+        "summary": f"{len(found)} items: " + ", ".join(f"{count} {word}" for count, word in counts if count) + ".",
+        "items": items,
+    }
+    if held:
+        body["group"] = str(group)
+        body["approvalActions"] = [{"label": "Review all", "url": f"{url}/groups/{group}"}]
+    body["_meta"] = meta
+    return Envelope(_within_budget(body, "items"), is_error=refused == len(found))
+
+
+_OF_THE_CALL = frozenset({"_meta", "_display", "action", "approvalActions"})
+
+
 def refused(refusal: Refusal) -> Envelope:
     return Envelope(refusal.body(), is_error=True)
 

@@ -88,10 +88,17 @@ AGGREGATE = {
     "blobs": "emails",
     "outbox": "emails",
     "stage_transitions": "pipeline_positions",
+    "customer_parties": "customers",
+    "jobs": "leads",
+    "opportunities": "leads",
+    "partnerships": "leads",
+    "pipeline_stages": "pipelines",
 }
 """Rows that belong to another record and do not count as one of their own."""
 MOVES = frozenset({"pipeline_positions", "stage_transitions"})
-UNCOUNTED = frozenset({"stage_transitions", "activities"})
+BESIDE = frozenset({"data_provenance"})
+"""Rows that say where a value came from: nothing is decided about them."""
+UNCOUNTED = frozenset({"stage_transitions", "activities"}) | BESIDE
 """What tells of a change to another record, and is none itself."""
 MONEY = {
     "orders": ("base_total", "customer_id"),
@@ -109,6 +116,14 @@ NAMES = {
     "payments": "a payment",
     "customers": "a customer",
     "contacts": "a contact",
+    "organizations": "an organization",
+    "individuals": "an individual",
+    "leads": "a lead",
+    "deals": "a deal",
+    "projects": "a project",
+    "documents": "a document",
+    "pipelines": "a pipeline",
+    "custom_field_definitions": "a custom field",
     "issues": "an issue",
     "products": "a product",
     "notes": "a note",
@@ -164,7 +179,7 @@ class Case:
     @property
     def records(self) -> set[str]:
         """The tables of the records it changed, parts under what they belong to; where a move leads is judged apart."""
-        return {AGGREGATE.get(table, table) for table in self.changes.tables()} - MOVES
+        return {AGGREGATE.get(table, table) for table in self.changes.tables()} - MOVES - BESIDE
 
 
 def aggregates(changes: ChangeSet) -> int:
@@ -230,7 +245,7 @@ def _consequential(case: Case) -> Verdict | None:
 
 
 def _stage_move(case: Case) -> Verdict | None:
-    if not MOVES & case.changes.tables():
+    if not any("stage_id" in row["after"] for row in case.changes.rows if row["tbl"] == "pipeline_positions"):
         return None
     if not case.facts.moves:
         return _held("what is known of the stage is missing")

@@ -50,6 +50,12 @@ class Table(StrEnum):
 
     CUSTOMERS = "customers"
     CONTACTS = "contacts"
+    ORGANIZATIONS = "organizations"
+    INDIVIDUALS = "individuals"
+    LEADS = "leads"
+    DEALS = "deals"
+    PROJECTS = "projects"
+    DOCUMENTS = "documents"
     ISSUES = "issues"
     NOTES = "notes"
     TASKS = "tasks"

@@ -112,6 +112,8 @@ class Tool:
     view: type[View]
     many: bool
     handler: Callable[..., Awaitable[Answer[Any]]]
+    each: str | None = None
+    """The list argument whose items are decided alone: the handler gets one at a time."""
 
     @property
     def noun(self) -> str:
@@ -137,6 +139,7 @@ def tool(
     effect: Effect,
     agents: Collection[Agent] = (),
     version: int = 1,
+    each: str | None = None,
 ) -> Callable[[Callable[..., Awaitable[Answer[Any]]]], Tool]:
     """Declare a tool: its name is the function's, its description the docstring, its schemas the type hints."""
 
@@ -159,6 +162,7 @@ def tool(
             view,
             many,
             handler,
+            each,
         )
 
     return declare

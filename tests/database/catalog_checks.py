@@ -59,6 +59,33 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
         ),
     },
     "notes": {"I": None, "U": ("body", "archived_at")},
+    "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
+        "I": None,
+        "U": (
+            *(
+                "stage_id",
+                "entered_at",
+                "closed_at",
+                "amount",
+                "currency",
+                "base_amount",
+                "score",
+                "factors",
+                "reasons",
+            ),
+            *(
+                "score_confidence",
+                "scored_at",
+                "manual_score",
+                "override_reason",
+                "next_follow_up_on",
+                "risk_factors",
+            ),
+            *("owner_id", "archived_at"),
+        ),
+    },
+    "stage_transitions": {"I": None},  # tells of a move
+    "data_provenance": {"I": None},  # says where a value came from, which is guarded itself
     "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
         "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
     },
@@ -88,6 +115,19 @@ HELD = {
     "emails": "leaves the house",
     "email_attachments": "part of an e-mail",
     "blobs": "part of an e-mail",
+    "organizations": "a party, like customers",
+    "individuals": "a party, like customers",
+    "customer_parties": "part of a customer",
+    "leads": "an org may set RUN per table, like customers",
+    "jobs": "part of a lead",
+    "opportunities": "part of a lead",
+    "partnerships": "part of a lead",
+    "deals": "an org may set RUN per table, like customers",
+    "projects": "an org may set RUN per table, like customers",
+    "documents": "an org may set RUN per table, like customers",
+    "custom_field_definitions": "decides what every record may hold",
+    "pipelines": "decides how every contact moves",
+    "pipeline_stages": "part of a pipeline",
 }
 UNRECORDED_COLUMNS = {"blobs": ["content"]}
 """Large, and held to their recorded digest by a constraint."""
@@ -102,6 +142,15 @@ NO_COMPOSITE_KEY = {
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("emails", "message_id"): "a Message-ID of RFC 5322",
     ("emails", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("organizations", "owner_id"): "a user, and users are global",
+    ("individuals", "owner_id"): "a user, and users are global",
+    ("leads", "owner_id"): "a user, and users are global",
+    ("deals", "owner_id"): "a user, and users are global",
+    ("projects", "owner_id"): "a user, and users are global",
+    ("pipeline_positions", "owner_id"): "a user, and users are global",
+    ("pipeline_positions", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("documents", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("data_provenance", "record_id"): "the table is named by `entity`, so no one table can be referenced",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
 }
@@ -152,6 +201,7 @@ DEFINED_BY_OWNER = {
     "policy_loosened(jsonb,jsonb)": CLIENTS,
     "policy_objection(bigint,integer,jsonb,bigint,bigint[])": CLIENTS,
     "policy_tables()": ("crm_definer",),
+    "policy_parts()": ("crm_definer",),
     "decide_policy()": (),
     "count_passkey(bigint,bigint)": ("crm_definer", "crm_signin"),
 }
@@ -267,12 +317,12 @@ OTHER_TRIGGERS = {
     **{
         (table, "subject"): "CREATE TRIGGER subject AFTER INSERT OR UPDATE OF subject_type, subject_id "
         f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.subject_exists()"
-        for table in ("notes", "tasks", "activities", "emails")
+        for table in ("notes", "tasks", "activities", "emails", "documents", "pipeline_positions")
     },
     **{
         (table, "name_subject"): f"CREATE TRIGGER name_subject BEFORE INSERT ON crm.{table} FOR EACH ROW "
         "EXECUTE FUNCTION crm.name_subject()"
-        for table in ("notes", "tasks", "activities")
+        for table in ("notes", "tasks", "activities", "documents")
     },
     ("emails", "draw_message_id"): "CREATE TRIGGER draw_message_id BEFORE INSERT ON crm.emails FOR EACH ROW "
     "EXECUTE FUNCTION crm.draw_message_id()",
@@ -612,7 +662,7 @@ def keys_across_orgs(conn: Connection) -> list[str]:
                 problems.append(f"{table}({', '.join(here)}) references {there} without the org")
         if table not in business(conn):
             continue
-        pointing = {here[1] for here in keys if len(here) == 2 and here[0] == "org_id"}
+        pointing = {here[-1] for here in keys if len(here) > 1 and here[0] == "org_id"}
         problems += [
             f"{table}.{name} has no composite foreign key"
             for name in columns(conn, table)

@@ -30,7 +30,7 @@ def order(amount):
 
 
 NOTE = effects(row("notes"))
-MOVE = effects(row("pipeline_positions", "U"), row("stage_transitions"), row("activities"))
+MOVE = effects(row("pipeline_positions", "U", stage_id=2), row("stage_transitions"), row("activities"))
 
 
 def judge(changes, *, policy=STANDARD, agent=None, confidence=None, tool="add_note", effect=Effect.WRITE, **facts):
@@ -70,10 +70,7 @@ def test_a_reversible_record_runs():
         "memberships",
         "users",
         "policies",
-        "leads",
-        "deals",
-        "organizations",
-        "individuals",
+        "custom_field_definitions",
         "blobs",
         "anything_new",
     ],
@@ -229,7 +226,7 @@ def test_a_move_of_which_nothing_is_known_is_held():
 
 
 def test_two_moves_are_held_as_one_group():
-    both = effects(*MOVE.rows, row("pipeline_positions", "U", 2), row("stage_transitions", number=2))
+    both = effects(*MOVE.rows, row("pipeline_positions", "U", 2, stage_id=2), row("stage_transitions", number=2))
     assert judge(both, moves=(move(), move())).reason == "changes 2 records, decided as one group"
 
 
@@ -265,6 +262,12 @@ def test_a_document_is_read_as_it_was_written():
     assert written.settings()["approval_limit"] == "1250.5"
 
 
+HELD_TABLES = (
+    *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
+    "issues",
+)
+
+
 def test_the_standard_is_designs():
     assert STANDARD.settings() == {
         "learning_mode": "no",
@@ -273,7 +276,7 @@ def test_the_standard_is_designs():
         "approval_limit": "5000",
         "passkeys": "never",
         "solo": "no",
-        **{f"run_tables.{name}": "hold" for name in ("customers", "contacts", "issues")},
+        **{f"run_tables.{name}": "hold" for name in HELD_TABLES},
         **{f"run_tables.{name}": "run" for name in ("notes", "tasks", "activities", "preferences")},
         **{f"agents.{agent}": "normal" for agent in Agent},
         "stage_moves.max_value": "10000",

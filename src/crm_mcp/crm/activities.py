@@ -72,6 +72,7 @@ async def _contact(ctx: Write, contact: str | None, on: Subject) -> int | None:
     if found is None:
         raise subjects.not_found("contacts", contact)
     if on.customer is not None and found.customer_id != on.customer:
-        hint = f"contact: {contact} belongs to another customer, {ids.show('customers', found.customer_id)}."
+        owner = subjects.owner(found.customer_id)
+        hint = f"contact: {contact} belongs to {owner}."
         raise Refusal("INVALID_ARGUMENT", hint, argument="contact")
     return found.id

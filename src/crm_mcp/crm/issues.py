@@ -290,7 +290,7 @@ async def _of(ctx: Write, model: type[Owned], table: str, text: str | None, buye
         raise subjects.not_found(table, text)
     if found.customer_id != buyer.id:
         noun = ids.NOUN[table]
-        hint = f"{noun}: {text} belongs to another customer, {ids.show('customers', found.customer_id)}."
+        hint = f"{noun}: {text} belongs to {subjects.owner(found.customer_id)}."
         raise Refusal("INVALID_ARGUMENT", hint, argument=noun)
     return found
 

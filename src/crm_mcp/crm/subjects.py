@@ -21,6 +21,11 @@ _NAMED = {
     ),
     "issues": ("s.customer_id", "s.title"),
     "tasks": ("s.customer_id", "s.title"),
+    "organizations": ("null::bigint", "s.name"),
+    "individuals": ("null::bigint", "s.name"),
+    "deals": ("s.customer_id", "s.name"),
+    "leads": ("s.customer_id", "s.name"),
+    "projects": ("s.customer_id", "s.name"),
 }
 """Of each table: whose it is and what it is called, as SQL over `s`."""
 _TABLES = {ids.PREFIX[table]: table for table in _NAMED}
@@ -99,6 +104,11 @@ def parse(text: str) -> tuple[str, int]:
     except Refusal as bad:
         others = ", ".join(f"{prefix}_…" for prefix in _TABLES if prefix != ids.PREFIX["customers"])
         raise Refusal(bad.error, f"{bad.hint} These kinds will do too: {others}.", **bad.context) from None
+
+
+def owner(customer: int | None) -> str:
+    """Return whose a record is that is another customer's, in words."""
+    return "no customer" if customer is None else f"another customer, {ids.show('customers', customer)}"
 
 
 def not_found(table: str, text: str) -> Refusal:

@@ -1,0 +1,72 @@
+"""The tables as the unit of work sees them; a test holds them equal to the migrated schema."""
+
+from .base import Amount, Base, Record, references
+from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
+from .goods import Product, StockMovement, StockReservation, Warranty
+from .mail import Blob, Delivery, Email, EmailAttachment
+from .orders import Order, OrderLine, Quote, QuoteLine
+from .org import CustomField, ExternalRef, OrgSettings, PolicyEdition, Provenance
+from .parties import Contact, Customer, CustomerParty, Individual, Organization
+from .pipeline import (
+    Deal,
+    Job,
+    Lead,
+    Opportunity,
+    Partnership,
+    Pipeline,
+    PipelinePosition,
+    PipelineStage,
+    StageTransition,
+)
+from .work import Activity, Document, Issue, Note, Project, Task
+
+__all__ = [
+    "Activity",
+    "Amount",
+    "Base",
+    "Blob",
+    "Contact",
+    "CreditNote",
+    "CustomField",
+    "Customer",
+    "CustomerParty",
+    "Deal",
+    "Delivery",
+    "Document",
+    "Email",
+    "EmailAttachment",
+    "ExchangeRate",
+    "ExternalRef",
+    "Individual",
+    "Invoice",
+    "InvoiceLine",
+    "Issue",
+    "Job",
+    "Lead",
+    "Note",
+    "Opportunity",
+    "Order",
+    "OrderLine",
+    "OrgSettings",
+    "Organization",
+    "Partnership",
+    "Payment",
+    "PaymentAllocation",
+    "Pipeline",
+    "PipelinePosition",
+    "PipelineStage",
+    "PolicyEdition",
+    "Product",
+    "Project",
+    "Provenance",
+    "Quote",
+    "QuoteLine",
+    "Record",
+    "StageTransition",
+    "StockMovement",
+    "StockReservation",
+    "Task",
+    "TaxRate",
+    "Warranty",
+    "references",
+]
