@@ -152,6 +152,14 @@ def test_companies_of_one_house_are_two(other: Record) -> None:
     assert Matcher([ACME, other], "DE").duplicates().pairs == ()
 
 
+def test_a_tax_number_speaks_for_one_company_and_two_numbers_for_two() -> None:
+    def score(left: str, right: str) -> float:
+        pair = [replace(ACME, website="", tax_number=left), replace(ACME, id="2", website="", tax_number=right)]
+        return Matcher(pair, "DE").score("1", "2")
+
+    assert score("DE811569869", "de 999 999 999") < score("", "") < score("DE811569869", "de 811 569 869")
+
+
 @pytest.mark.parametrize("name", ["ACME Tools", "Acme-Tools Gesellschaft mit beschränkter Haftung", "The Acme Tools Co.", "Acme Tolls GmbH"])  # fmt: skip
 def test_a_company_typed_otherwise_is_one(name: str) -> None:
     found = Matcher([ACME, replace(ACME, id="2", name=name)], "DE").duplicates()

@@ -4,7 +4,7 @@ import pytest
 
 from crm_mcp.matching.companies import company_name
 from crm_mcp.matching.names import person_name
-from crm_mcp.matching.places import place
+from crm_mcp.matching.places import country_code, place
 from crm_mcp.matching.reach import domain, email, phone
 from crm_mcp.matching.text import fold, heard
 
@@ -157,6 +157,14 @@ def test_a_company_has_a_name_and_a_legal_form(written: str, core: str, form: st
 def test_a_street_is_spelt_out_and_its_number_stands_apart(street: str, spelt: str, house: str) -> None:
     found = place(street)
     assert (found.street, found.house) == (spelt, house)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("Deutschland", "DE"), ("de", "DE"), ("UK", "GB"), ("U.S.A.", "US"), ("Genovia", ""), ("", "")],
+)
+def test_a_country_is_known_by_its_names(written: str, code: str) -> None:
+    assert country_code(written) == code
 
 
 def test_folding_takes_off_case_marks_and_width() -> None:

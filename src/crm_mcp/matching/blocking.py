@@ -31,6 +31,8 @@ def keys(record: Normal) -> Iterator[str]:
             yield f"before the @ {box.local}"
     for phone in record.phones:
         yield f"phone {phone.number[-8:]}"
+    if record.tax_number:
+        yield f"tax number {record.tax_number}"
     at = record.at
     if at.street and at.house:
         yield f"house {at.house} {at.street[:6]} {at.code[:3]}"

@@ -49,6 +49,8 @@ def compare(a: Normal, b: Normal, frequencies: Frequencies, least: float | None 
     named = len(found)
     if least is not None:
         best = sum(said.weight for said in found)
+        if a.tax_number and a.tax_number == b.tax_number:
+            best += FIELDS["tax_number"].most
         best += _at_most(a, b, firm) if not contradicts or _slip(a.born, b.born) else SAME_HOUSE
         if best < least:
             return None
@@ -69,6 +71,8 @@ def compare(a: Normal, b: Normal, frequencies: Frequencies, least: float | None 
         _employers(a, b, frequencies, found)
     if contradicts and not same_day:
         _hold(found, named, "same house", -30.0, SAME_HOUSE)
+    if a.tax_number and b.tax_number:
+        _text(found, "tax_number", a.tax_number, b.tax_number, frequencies, 0.99)
     return found
 
 

@@ -208,5 +208,7 @@ def _written(field: str, compared: str, record: Normal, region: str) -> str:
             return str(given.born)
         case "employer":
             return given.employer
+        case "tax_number":
+            return given.tax_number
         case _:
             return compared

@@ -14,6 +14,20 @@ _SHORT = {
     "fl": "floor", "bldg": "building", "mt": "mount", "nr": "", "no": "", "pza": "plaza", "pl.": "place",
     "vlge": "village", "rtmnt": "retirement", "c": "calle",
 }  # fmt: skip
+_COUNTRIES = {
+    "AR": "argentina", "AT": "austria osterreich", "AU": "australia", "BE": "belgium belgie belgique belgien",
+    "BR": "brazil brasil", "CA": "canada", "CH": "switzerland schweiz suisse svizzera", "CL": "chile", "CN": "china",
+    "CO": "colombia", "CZ": "czechia cesko tschechien", "DE": "germany deutschland allemagne", "DK": "denmark danmark",
+    "EE": "estonia eesti", "ES": "spain espana spanien", "FI": "finland suomi", "FR": "france frankreich",
+    "GB": "uk greatbritain unitedkingdom england scotland wales", "GR": "greece", "HU": "hungary magyarorszag",
+    "IE": "ireland eire", "IL": "israel", "IN": "india", "IT": "italy italia italien", "JP": "japan nippon",
+    "KR": "southkorea korea", "LU": "luxembourg luxemburg", "MX": "mexico", "NG": "nigeria", "KE": "kenya",
+    "NL": "netherlands thenetherlands nederland holland niederlande", "NO": "norway norge", "NZ": "newzealand",
+    "PL": "poland polska polen", "PT": "portugal", "RO": "romania", "SE": "sweden sverige schweden",
+    "SG": "singapore", "SK": "slovakia slovensko", "TR": "turkey turkiye", "UA": "ukraine",
+    "US": "usa unitedstates unitedstatesofamerica america", "ZA": "southafrica",
+}  # fmt: skip
+_CODES = {name: code for code, names in _COUNTRIES.items() for name in names.split()}
 _STREET = re.compile(r"(?<=\w{3})(strasse|str)\b")
 _HOUSE = re.compile(r"^(?:(\d+\s?[a-z]?)\b[\s,/-]*(.*)|(.*?)[\s,]+(?:no\s)?(\d+\s?[a-z]?))$")
 
@@ -45,7 +59,7 @@ def place(
 ) -> Place:
     """Return the parts of an address, abbreviations spelt out and the house number taken off the street."""
     if not (street or city or code or second):
-        return NOWHERE._replace(country=fold(country).strip())
+        return NOWHERE._replace(country=country_code(country))
     line = fold(street).replace(".", " ").replace(",", " ").strip()
     number = "".join(words(fold(house)))
     if not number and (cut := _HOUSE.match(" ".join(line.split()))):
@@ -57,7 +71,17 @@ def place(
         " ".join(words(fold(city))),
         "".join(words(fold(code))),
         " ".join(words(fold(region))),
-        " ".join(words(fold(country))),
+        country_code(country),
+    )
+
+
+def country_code(written: str) -> str:
+    """Return the ISO 3166 code of a country as it is written; "" where it is not known here, which says nothing."""
+    name = "".join(words(fold(written)))
+    return (
+        name.upper()
+        if len(name) == 2 and name.isascii() and name.isalpha() and name != "uk"
+        else _CODES.get(name, "")
     )
 
 

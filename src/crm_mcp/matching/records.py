@@ -9,8 +9,9 @@ from typing import Literal, TypeVar
 from . import reach
 from .companies import CompanyName, company_name
 from .names import NOBODY, PersonName, person_name
-from .places import Place, place
+from .places import Place, country_code, place
 from .reach import Email, Phone
+from .text import fold, words
 
 Kind = Literal["organization", "individual"]
 _DAY = re.compile(r"\s*(\d{4})[-/.]?(\d{1,2})[-/.]?(\d{1,2})")
@@ -39,6 +40,7 @@ class Record:
     country: str = ""
     born: date | str | None = None
     employer: str = ""
+    tax_number: str = ""
 
     @property
     def called(self) -> str:
@@ -60,6 +62,7 @@ class Normal:
     born: str
     """YYYYMMDD, or the digits there are."""
     employer: tuple[str, ...]
+    tax_number: str
     joined: str = field(default="")
     """A company's words in one."""
 
@@ -81,14 +84,14 @@ def normal(record: Record, region: str) -> Normal:
         place(record.street, record.house, record.second, record.city, record.code, record.region, record.country),
         _day(record.born),
         company_name(record.employer).core if record.employer else (),
+        "".join(words(fold(record.tax_number))),
         "".join(company.core),
     )
 
 
 def dialled_from(record: Record, region: str) -> str:
     """Return the country (ISO 3166) in which a record's phone numbers are dialled."""
-    country = record.country.strip().upper()
-    return country if len(country) == 2 and country.isascii() and country.isalpha() else region
+    return country_code(record.country) or region
 
 
 def _day(born: date | str | None) -> str:

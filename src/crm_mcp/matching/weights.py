@@ -41,6 +41,7 @@ FIELDS = {
     "phone": Field(0.90, 1 / 50_000, 5000, 17.0, -1.5),
     "domain": Field(0.90, 1 / 10_000, 3000, 14.0, -2.5),
     "employer": Field(0.70, 1 / 2_000, 1000, 5.0, -1.0),
+    "tax_number": Field(0.95, 1 / 50_000, 5000, 16.0, -6.0),
     "born": Field(0.90, 1 / 20_000, 3000, 13.0, -6.0),
     "street": Field(0.80, 1 / 2_000, 1000, 13.0, -2.5),
     "house": Field(0.80, 1 / 100, 1000, 5.0, -1.5),
@@ -111,6 +112,8 @@ def values(record: Normal) -> Iterable[tuple[str, str]]:
         yield "domain", domain
     if record.employer:
         yield "employer", " ".join(record.employer)
+    if record.tax_number:
+        yield "tax_number", record.tax_number
     if record.born:
         yield "born", record.born
     for name in ("street", "house", "second", "city", "code", "region", "country"):
