@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser check lint smoke bench catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
+.PHONY: help setup demo test test-browser check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ smoke: setup  ## Build the wheel, install it in a bare environment, list tools o
 
 bench: setup  ## Measure against a bare server and a bare query, interleaved
 	$(BIN)/python -m benchmarks.run
+
+bench-duplicates: setup  ## Find duplicates among 100,000 persons beside splink (install the extra `peers`, or PEERS=python)
+	$(BIN)/python -m benchmarks.duplicates $(if $(PEERS),--peers $(PEERS))
 
 tokens: setup  ## Show what each role's list of tools costs a model
 	$(BIN)/python tests/catalogue/tokens.py
