@@ -44,8 +44,17 @@ def rights() -> Iterator[str]:
     yield from definer("lost_signatures()", callers=ours)
 
 
+def recorded() -> Iterator[str]:
+    """Record passkeys as access is: the recorder is a definer's, who lends it for the making of the trigger."""
+    record = "function crm.record_access()"
+    yield from ("set role crm_signin", f"grant execute on {record} to crm_owner", "reset role")
+    yield f"""create trigger record_access after insert or update or delete on crm.passkeys
+ for each row execute {record.removesuffix(")")}'passkey', 'org_id')"""
+    yield from ("set role crm_signin", f"revoke execute on {record} from crm_owner", "reset role")
+
+
 def upgrade() -> None:
-    run(SQL / "passkeys.sql", rights())
+    run(SQL / "passkeys.sql", rights(), recorded())
     run(iter(["update crm.schema_state set revision = '0008', oldest_client = '0008'"]))
 
 

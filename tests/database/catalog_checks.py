@@ -38,7 +38,7 @@ UNRECORDED = {
     "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
-    "passkeys": "what signs in and approves: definers alone touch it, and the audit says who did",
+    "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
 }
@@ -252,8 +252,13 @@ OTHER_TRIGGERS = {
             ("memberships", "membership", "org_id"),
             ("api_keys", "key", "org_id"),
             ("invitations", "invitation", "org_id"),
+            ("passkeys", "passkey", "org_id"),
         )
     },
+    ("web_sessions", "record_access"): "CREATE TRIGGER record_access AFTER INSERT ON crm.web_sessions FOR EACH ROW "
+    "EXECUTE FUNCTION crm.record_access('session', 'org_id')",
+    ("web_sessions", "record_end"): "CREATE TRIGGER record_end AFTER DELETE ON crm.web_sessions FOR EACH ROW "
+    "WHEN ((old.expires_at > clock_timestamp())) EXECUTE FUNCTION crm.record_access('session', 'org_id')",
     **{
         (table, "draw_number"): f"CREATE TRIGGER draw_number BEFORE INSERT ON crm.{table} FOR EACH ROW "
         f"EXECUTE FUNCTION crm.draw_number('{kind}', '{prefix}')"
