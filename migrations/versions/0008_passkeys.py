@@ -19,6 +19,8 @@ def rights() -> Iterator[str]:
     yield "grant select on crm.changes to crm_definer"
     yield "grant select, update on crm.passkeys to crm_signin"
     yield "grant select, insert, update, delete on crm.passkey_challenges to crm_signin"
+    yield "grant select, insert on crm.passkey_challenge_items to crm_signin"
+    yield "grant select, update (used_at, used_xact) on crm.passkey_challenge_items to crm_definer"
     yield "revoke execute on function crm.count_passkey(bigint, bigint) from public"
     yield "grant execute on function crm.count_passkey(bigint, bigint) to crm_definer, crm_signin"
     ours = ("crm_approver",)
@@ -38,6 +40,12 @@ def rights() -> Iterator[str]:
     yield from definer(
         "sign_decision(bytea, bigint, int, text, text, text, bytea, bigint, bytea, bytea, bytea)", callers=ours
     )
+    yield from definer("ask_passkey_for_all(bytea, bytea, jsonb)", callers=ours, owner="crm_signin")
+    yield from definer("passkey_items(bytea)", callers=())
+    yield from definer("take_item(bytea, bigint, bytea)", callers=ours)
+    yield from definer(
+        "sign_item(bytea, bigint, int, text, text, text, bytea, bigint, bytea, bytea, bytea)", callers=ours
+    )
     yield from definer("needs_passkey(bigint, numeric, text, boolean)", callers=ours)
     yield from definer("require_signature()", callers=())
     yield from definer("show_signatures(bigint, int)", callers=ours)
@@ -54,7 +62,7 @@ def recorded() -> Iterator[str]:
 
 
 def upgrade() -> None:
-    run(SQL / "passkeys.sql", rights(), recorded())
+    run(SQL / "passkeys.sql", SQL / "passkey_groups.sql", rights(), recorded())
     run(iter(["update crm.schema_state set revision = '0008', oldest_client = '0008'"]))
 
 

@@ -25,6 +25,7 @@ GLOBAL = {
     "login_links": "read before an org is known, by crm_signin alone",
     "web_sessions": "read before an org is known, by crm_signin alone",
     "passkey_challenges": "a sign-in is asked for before an org is known; definers alone touch it",
+    "passkey_challenge_items": "parts of a challenge; definers alone touch it",
     "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
     "reasoning": "describes the schema, the same for every org",
@@ -182,6 +183,9 @@ DEFINERS = {
     "rename_passkey(bigint,text)": ("crm_approver",),
     "revoke_passkey(bigint)": ("crm_approver",),
     "sign_decision(bytea,bigint,integer,text,text,text,bytea,bigint,bytea,bytea,bytea)": ("crm_approver",),
+    "passkey_items(bytea)": (),
+    "take_item(bytea,bigint,bytea)": ("crm_approver",),
+    "sign_item(bytea,bigint,integer,text,text,text,bytea,bigint,bytea,bytea,bytea)": ("crm_approver",),
     "needs_passkey(bigint,numeric,text,boolean)": ("crm_approver",),
     "require_signature()": (),
     "show_signatures(bigint,integer)": ("crm_approver",),
@@ -197,6 +201,7 @@ SIGN_IN = {
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
     "ask_passkey(text,bytea,bytea,bytea,bigint,text,text,bytea)": ("crm_approver",),
+    "ask_passkey_for_all(bytea,bytea,jsonb)": ("crm_approver",),
     "session_is_fresh(bytea)": ("crm_approver",),
     "passkey_key(bytea)": ("crm_approver",),
     "enter_by_passkey(bytea,bytea,bigint,bytea)": ("crm_approver",),
@@ -386,6 +391,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT UPDATE", ["passkeys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE", ["passkeys"], ["crm_definer"])
     grant("SELECT UPDATE", ["passkey_challenges"], ["crm_definer"])
+    grant("SELECT INSERT", ["passkey_challenge_items"], ["crm_signin"])
+    grant("SELECT UPDATE(used_at) UPDATE(used_xact)", ["passkey_challenge_items"], ["crm_definer"])
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
