@@ -236,6 +236,7 @@ def _subject(row: Row) -> Subject:
         row["sends"],
         row["deletes"],
         row["confidence"],
+        row["sure"],
         row["expires_at"],
         row["state"],
         row["decider"],
