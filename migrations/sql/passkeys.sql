@@ -259,14 +259,14 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $f
    where a.org_id = nullif(current_setting('crm.org_id', true), '')::bigint and a.tool in ('approve', 'reject') and a.phase = 'ended'
      and a.payload like '{"signature": "%' and not exists (select from crm.signatures s where s.org_id = a.org_id and s.call_id = a.call_id) $f$;
 
--- A day after their end challenges explain nothing any more. No RLS for this owner: each statement names the org.
+-- Challenges, as long after their end as crm.retention says. No RLS for this owner: each statement names the org.
 create function crm.forget_challenges(most int default 10000) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; n bigint;
 begin
   delete from crm.passkey_challenges c where (c.org_id = o or (c.org_id is null and o is not null)) and c.challenge in (
     select x.challenge from crm.passkey_challenges x where (x.org_id = o or x.org_id is null)
-       and x.expires_at < clock_timestamp() - interval '1 day' order by x.expires_at limit most);
+       and x.expires_at < clock_timestamp() - (select r.kept from crm.retention r where r.what = 'challenges') order by x.expires_at limit most);
   get diagnostics n = row_count;
   return n;
 end $f$;

@@ -39,7 +39,10 @@ end $f$;
 create trigger record_access after insert or update or delete on crm.orgs for each row execute function crm.record_access('org', 'id');
 create trigger record_access after insert or update or delete on crm.memberships for each row execute function crm.record_access('membership', 'org_id');
 create trigger record_access after insert or update or delete on crm.api_keys for each row execute function crm.record_access('key', 'org_id');
-create trigger record_access after insert or update or delete on crm.invitations for each row execute function crm.record_access('invitation', 'org_id');
+create trigger record_access after insert or update on crm.invitations for each row execute function crm.record_access('invitation', 'org_id');
+create trigger record_end after delete on crm.invitations for each row
+  when (old.used_at is null and old.ended_at is null and old.expires_at > clock_timestamp())
+  execute function crm.record_access('invitation', 'org_id');
 -- Signing in and out of the page; a session that ran out by itself was ended by nobody.
 create trigger record_access after insert on crm.web_sessions for each row execute function crm.record_access('session', 'org_id');
 create trigger record_end after delete on crm.web_sessions for each row when (old.expires_at > clock_timestamp())

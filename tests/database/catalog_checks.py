@@ -28,6 +28,7 @@ GLOBAL = {
     "passkey_challenge_items": "parts of a challenge; definers alone touch it",
     "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
+    "retention": "how long what is spent is kept, the same for every org",
     "reasoning": "describes the schema, the same for every org",
 }
 UNRECORDED = {
@@ -172,6 +173,7 @@ DEFINERS = {
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),
+    "forget_notices(integer)": ("crm_worker",),
     "seal_audit(integer)": ("crm_worker", "crm_approver"),
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
@@ -200,6 +202,7 @@ SIGN_IN = {
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
+    "forget_invitations(integer)": ("crm_worker",),
     "ask_passkey(text,bytea,bytea,bytea,bigint,text,text,bytea)": ("crm_approver",),
     "ask_passkey_for_all(bytea,bytea,jsonb)": ("crm_approver",),
     "session_is_fresh(bytea)": ("crm_approver",),
@@ -256,10 +259,17 @@ OTHER_TRIGGERS = {
             ("orgs", "org", "id"),
             ("memberships", "membership", "org_id"),
             ("api_keys", "key", "org_id"),
-            ("invitations", "invitation", "org_id"),
             ("passkeys", "passkey", "org_id"),
         )
     },
+    (
+        "invitations",
+        "record_access",
+    ): "CREATE TRIGGER record_access AFTER INSERT OR UPDATE ON crm.invitations FOR EACH ROW "
+    "EXECUTE FUNCTION crm.record_access('invitation', 'org_id')",
+    ("invitations", "record_end"): "CREATE TRIGGER record_end AFTER DELETE ON crm.invitations FOR EACH ROW "
+    "WHEN (((old.used_at IS NULL) AND (old.ended_at IS NULL) AND (old.expires_at > clock_timestamp()))) "
+    "EXECUTE FUNCTION crm.record_access('invitation', 'org_id')",
     ("web_sessions", "record_access"): "CREATE TRIGGER record_access AFTER INSERT ON crm.web_sessions FOR EACH ROW "
     "EXECUTE FUNCTION crm.record_access('session', 'org_id')",
     ("web_sessions", "record_end"): "CREATE TRIGGER record_end AFTER DELETE ON crm.web_sessions FOR EACH ROW "
@@ -382,7 +392,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant(" ".join(f"UPDATE({c})" for c in edited.split()), ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
-    grant("SELECT INSERT", ["notices"], ["crm_definer"])
+    grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
+    grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     steps = "state attempts unclear next_attempt_at last_error sent_at"
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["notices"], ["crm_approver"])
@@ -396,7 +407,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
-    grant("SELECT UPDATE(used_at)", ["invitations"], ["crm_signin"])
+    grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])
     grant("UPDATE(last_used_at)", ["api_keys"], ["crm_signin"])
     grant("SELECT(id) SELECT(expires_at) SELECT(revoked_at)", ["api_keys"], ["crm_definer"])
