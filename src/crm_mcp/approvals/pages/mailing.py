@@ -111,6 +111,7 @@ async def _group(
     passkey = next((signs[seen.item.id] for seen in can if seen.item.id in signs), None)
     said = {
         "letters": letters,
+        "versions": {ids.show("drafts", one.draft["id"]): one.draft["version"] for one in shown},
         "can": can,
         "signs": signs,
         "passkey": passkey,
