@@ -120,7 +120,7 @@ async function lookAtGroup(letters) {
     chip.textContent = now.said;
   }
   const banner = document.getElementById("moved");
-  const all = [...document.querySelectorAll('[data-live="group"] [data-draft]')];
+  const all = [...document.querySelectorAll("section.letter[data-draft]")];
   const moved = all.filter((letter) => letter.dataset.moved);
   if (!banner || !moved.length || banner.dataset.moved === moved.map((letter) => letter.dataset.moved).join()) return;
   banner.dataset.moved = moved.map((letter) => letter.dataset.moved).join();
@@ -128,11 +128,11 @@ async function lookAtGroup(letters) {
   link.href = location.href;
   link.textContent = "See them as they are now";
   const strong = document.createElement("strong");
-  strong.textContent = `${moved.map((letter) => letter.dataset.draft).join(", ")} moved meanwhile.`;
+  strong.textContent = `${moved.map((letter) => letter.dataset.draft).join(", ")} ${moved.length > 1 ? "have" : "has"} changed meanwhile.`;
   const rest = moved.length < all.length ? " Only those without a mark can still be approved together. " : " ";
   banner.replaceChildren(strong, rest, link);
   banner.hidden = false;
-  if (moved.length === all.length) for (const button of document.querySelectorAll('[data-live="group"] form button')) button.disabled = true;
+  if (moved.length === all.length) for (const button of document.querySelectorAll("#together button")) button.disabled = true;
 }
 
 async function lookAgain(place) {
@@ -169,7 +169,7 @@ async function lookAgain(place) {
 function listen() {
   const list = document.querySelector('[data-live="queue"]');
   const place = document.querySelector('[data-live="draft"][data-state="pending"], form.editing[data-draft]');
-  const letters = [...document.querySelectorAll('[data-live="group"] [data-draft]')];
+  const letters = [...document.querySelectorAll("section.letter[data-draft]")];
   if (!(list || place || letters.length) || !window.EventSource) return;
   let source = null;
   let busy = false;
