@@ -175,14 +175,14 @@ create table crm.idempotency_keys(
   primary key (org_id, user_id, tool, key));
 create index idempotency_keys_age on crm.idempotency_keys(org_id, created_at);
 
--- 7 days: a client repeats a call whose answer it lost, at the latest when a job of last week is run again.
+-- What is older than crm.retention keeps it.
 create function crm.forget_answers(most int default 10000) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; n bigint;
 begin
   delete from crm.idempotency_keys k where k.org_id = o and (k.user_id, k.tool, k.key) in (
     select x.user_id, x.tool, x.key from crm.idempotency_keys x
-     where x.org_id = o and x.created_at < clock_timestamp() - interval '7 days' order by x.created_at limit most);
+     where x.org_id = o and x.created_at < clock_timestamp() - (select r.kept from crm.retention r where r.what = 'answers') order by x.created_at limit most);
   get diagnostics n = row_count;
   return n;
 end $f$;
