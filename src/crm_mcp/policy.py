@@ -392,6 +392,6 @@ def approving_in_words(policy: Policy, currency: str) -> list[str]:
         return [*said, "Solo mode: one person approves alone what they drafted."]
     return [
         *said,
-        "What a person drafted above their own limit: another person.",
+        "What a person drafted above their own limit, or without an exchange rate: another person.",
         "What loosens the policy: another administrator than who proposed it.",
     ]

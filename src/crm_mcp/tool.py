@@ -50,27 +50,21 @@ Words = Annotated[Text, AfterValidator(_said)]
 """Text that says something: not white space and invisible characters alone."""
 
 
-def _kept(value: Any, depth: int = 0) -> Any:
-    """See that a database can hold a JSON value, and that it is no deeper than an argument has reason to be."""
-    if depth > 4:
-        raise ValueError("is nested too deeply")
-    if isinstance(value, str):
-        return _storable(value)
-    if isinstance(value, bool | None):
-        return value
-    if isinstance(value, int | float):
-        if not -(10**18) < value < 10**18:  # nor is NaN
-            raise ValueError("holds a number that cannot be kept")
-        return value
-    if is_object(value):
-        return {_storable(str(key)): _kept(one, depth + 1) for key, one in value.items()}
-    if is_array(value):
-        return [_kept(one, depth + 1) for one in value]
-    raise ValueError("holds what is no JSON")
+def _storable_throughout(values: dict[str, Any]) -> dict[str, Any]:
+    left: list[Any] = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            _storable(value)
+        elif is_object(value):
+            left += [*value, *value.values()]
+        elif is_array(value):
+            left += value
+    return values
 
 
-Values = Annotated[dict[str, Any], AfterValidator(_kept)]
-"""A JSON object that a database can hold; what its keys may be, the tool says."""
+Values = Annotated[dict[str, Any], AfterValidator(_storable_throughout)]
+"""Values by name, judged later by whatever they are for; in no place of them is text that a database cannot hold."""
 
 
 class Args(BaseModel):

@@ -8,7 +8,6 @@ from . import audit, drafts, envelope, ids, policy, repeats
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
-from .db import MembershipChanged, Standing, standing_of
 from .drafts import Proposal
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
@@ -16,6 +15,7 @@ from .log import logger
 from .pipelined import later
 from .policy import Decision, Facts, Policy
 from .revising import revise_own
+from .standing import MembershipChanged, Standing, standing_of
 from .tool import Args, Tool, WriteArgs
 
 ATTEMPTS = 3

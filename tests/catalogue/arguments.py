@@ -172,3 +172,12 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield value
+
+
+def names(value: Any) -> Iterator[str]:
+    """Yield every name in a JSON value, at whatever depth."""
+    if isinstance(value, Mapping):
+        yield from value
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from names(part)

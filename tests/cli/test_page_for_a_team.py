@@ -111,6 +111,13 @@ async def test_a_team_signs_in_over_tls_and_the_rest_of_the_machine_finds_the_pa
             cookie = answer.headers["set-cookie"].lower()
             assert {"secure", "httponly", "samesite=strict"} <= set(cookie.split("; "))
             assert "Mia Moreau" in (await client.get("/")).text
+            renewed = Pair(tmp_path, "localhost", name="renewed")
+            for new, old in ((renewed.cert, pair.cert), (renewed.key, pair.key)):
+                new.replace(old)
+            assert "Mia Moreau" in (await client.get("/")).text  # the connection that is open stays
+        trusting = ssl.create_default_context(cafile=str(pair.cert))
+        async with httpx2.AsyncClient(base_url=public, verify=trusting, cookies=client.cookies) as client:
+            assert "Mia Moreau" in (await client.get("/")).text
             forged = await client.post("/logout", data={"csrf": "x"}, headers={"origin": f"http://localhost:{port}"})
             assert forged.status_code == 403
         with socket.create_connection(("127.0.0.1", port), timeout=10) as clear:

@@ -1,6 +1,7 @@
 """A run of e-mails as one group: each is shown, their number confirmed, then each is approved for itself."""
 
 import re
+from collections.abc import Mapping
 
 from .. import ids
 from ..db import Database
@@ -24,9 +25,20 @@ async def members(db: Database, who: Principal, draft: int) -> list[int]:
 
 
 def seen_in(text: str) -> dict[int, str] | None:
-    """Return which drafts a form says were shown, under which hash; None where it is not of this page's making."""
+    """Return which drafts a form says were shown, under which hash; None where it is not of this page's making.
+
+    The list has one order, that of the drafts' numbers: what a signature covers is written in one way only.
+    """
     parts = text.split(";")
-    found = [_SEEN.fullmatch(part) for part in parts]
-    if len(parts) > MOST or not all(found):
+    found = [match for part in parts if (match := _SEEN.fullmatch(part))]
+    numbers = [ids.parse("drafts", match[1]) for match in found]
+    if not len(numbers) == len(parts) <= MOST or numbers != sorted(set(numbers)):
         return None
-    return {ids.parse("drafts", match[1]): match[2] for match in found if match}
+    return {number: match[2] for number, match in zip(numbers, found, strict=True)}
+
+
+def miscounted(form: Mapping[str, str], seen: Mapping[int, str]) -> str | None:
+    """Return what is wrong with the number that a person gave; None where it is that of the e-mails they were shown."""
+    if form.get("count", "").strip() == str(len(seen)):
+        return None
+    return "The number you gave is not the number of e-mails here. Read them again."

@@ -38,7 +38,7 @@ async def propose(
             async with attempt(conn, call, known, args, now) as tried:
                 stake, in_force = policy.stakes(tried.changes), Policy.in_force(row)
                 await tried.undo()
-                verdict = policy.decide(known, who, args.confidence, tried.changes, Facts(in_force))
+                verdict = policy.decide(known, who, args.sureness(), tried.changes, Facts(in_force))
                 if verdict.decision is Decision.DENY:
                     raise Refusal("DENIED", verdict.reason)
                 held_for = Verdict(Decision.HOLD, why)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import ids
 from ..db import Database
+from ..policy_document import SURE
 from ..principal import Principal
 from . import risk
 from .asking import Asked, Option, options
@@ -35,6 +36,7 @@ _WAITING = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, 
  from crm.drafts d join crm.users u on u.id = d.requester
  where d.org_id = %s and d.state = 'pending' and d.expires_at > statement_timestamp() and (%s or d.requester = %s)
  order by d.id desc limit %s"""
+_SURE = f"select {SURE.format(org='%s')}"
 _AFTER = re.compile(r"(\d{1,2})!(-?\d{1,2})!(-?\d{1,15}(?:\.\d{1,4})?)!(\d{1,18})!(\d{1,18})", re.ASCII)
 
 
@@ -53,7 +55,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One page of what waits. `total` counts drafts, `found` those that the form leaves, of which `later` come after."""
+    """One page of what waits. `total` counts drafts, `found` those that the form leaves, of which `later` come after; `sure` is what the policy asks
+    of a stated confidence.
+    """
 
     entries: Sequence[Entry]
     total: int
@@ -64,6 +68,7 @@ class Queue:
     filters: Mapping[str, Sequence[Option]]
     mine: int
     is_cut: bool
+    sure: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ async def waiting(db: Database, who: Principal, asked: Asked, after: str, now: d
     async with db.begin(who, ids.new_call()) as conn:
         asking = (who.org, sees_every_draft(who), who.user, MOST + 1)
         found = [dict(row) for row in (await conn.exec_driver_sql(_WAITING, asking)).mappings()]
+        sure = Decimal((await conn.exec_driver_sql(_SURE, (who.org,))).scalar_one())
+    for row in found:
+        row["sure"] = sure
     rows = sorted((_ranked(row, who, now) for row in found[:MOST]), key=lambda row: row.key)
     tests = _tests(asked)
     left = [row for row in rows if all(test(row) for test in tests.values())]
@@ -96,6 +104,7 @@ async def waiting(db: Database, who: Principal, asked: Asked, after: str, now: d
         _filters(asked, rows, tests, who),
         sum(row.mine for row in _but(rows, tests, "mine")),
         len(found) > MOST,
+        sure,
     )
 
 

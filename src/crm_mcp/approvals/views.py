@@ -13,7 +13,7 @@ from . import risk
 from .cells import moment, money, relative, zone_of
 from .chip import Chip, Tone
 from .diff import Change, Line, changes_of, moved_of
-from .executor import Shown
+from .held import Shown
 from .letter import TOOL, Sheet, sheet_of
 from .record import Record, record_of
 from .text import has_hidden, label
