@@ -29,7 +29,7 @@ NOBODY = "none"
 FIELDS = ("kind", "by", "agent", "over", "risk", "mine", "q")
 _RUN = timedelta(hours=1)
 _WAITING = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
-   d.state, d.requester, u.name as requester_name,
+   d.state, d.requester, d.group_call, u.name as requester_name,
    case when d.amount is null then 0 else (select coalesce(sum(greatest(x.amount, 0)), 0) from crm.drafts x where x.org_id = d.org_id
      and x.requester = d.requester and x.subject = d.subject and x.state = 'approved'
      and x.decided_at > statement_timestamp() - interval '24 hours') end as spent
@@ -42,14 +42,20 @@ _AFTER = re.compile(r"(\d{1,2})!(-?\d{1,2})!(-?\d{1,15}(?:\.\d{1,4})?)!(\d{1,18}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the queue: a draft, or the first of a run of e-mails. `count` is how many it stands for."""
+    """One row of the queue: a draft, or the first of a run of e-mails or of the changes of one call.
+
+    `count` is how many it stands for, `call` the one whose changes they are.
+    """
 
     item: Item
     count: int
     people: Sequence[str]
+    call: int | None = None
 
     @property
     def address(self) -> str:
+        if self.call is not None:
+            return f"/groups/{self.call}"
         return f"/drafts/{self.item.id}" + ("/group" if self.count > 1 else "")
 
 
@@ -167,7 +173,12 @@ def _but(rows: Sequence[_Row], tests: Mapping[str, Callable[[_Row], bool]], fiel
 
 
 def _runs(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """Return rows in their order, e-mails of one person and agent within an hour of the first together."""
+    """Return rows in their order, the changes of one call together, and e-mails of one person and agent within an hour."""
+    calls: dict[int, list[_Row]] = {}
+    for it in rows:
+        if it.row["group_call"] is not None:
+            calls.setdefault(it.row["group_call"], []).append(it)
+    rows = [it for it in rows if it.row["group_call"] is None]
     first: dict[tuple[Any, Any], list[list[_Row]]] = {}
     for it in sorted((it for it in rows if it.row["tool"] == EMAIL), key=lambda it: it.row["created_at"]):
         runs = first.setdefault((it.row["requester"], it.row["agent"]), [])
@@ -177,11 +188,14 @@ def _runs(rows: Sequence[_Row]) -> list[list[_Row]]:
             runs.append([it])
     together = [sorted(run, key=lambda it: it.key) for runs in first.values() for run in runs]
     alone = [[it] for it in rows if it.row["tool"] != EMAIL]
-    return sorted([*together, *alone], key=lambda run: run[0].key)
+    return sorted([*calls.values(), *together, *alone], key=lambda run: run[0].key)
 
 
 def _entry(run: Sequence[_Row], who: Principal, now: datetime) -> Entry:
     item = item_of(run[0].row, who, now)
+    call = run[0].row["group_call"] if len(run) > 1 else None
+    if call is not None:
+        return Entry(item, len(run), [str(it.row["summary"]) for it in run], call)
     people = [str(it.row["summary"]).rpartition(" to ")[2] for it in run] if len(run) > 1 else []
     return Entry(item, len(run), people)
 

@@ -47,6 +47,8 @@ class Item:
     created: Time
     expires: Time
     decided: Time | None
+    group: int | None = None
+    """The call that asked for it and for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def item_of(row: Mapping[str, Any], who: Principal, now: datetime) -> Item:
         created=time_of(row["created_at"], zone, now),
         expires=time_of(row["expires_at"], zone, now),
         decided=None if decided is None else time_of(decided, zone, now),
+        group=row.get("group_call"),
     )
 
 

@@ -1,5 +1,6 @@
 """One draft: seen by the approver's own run of it, then approved, rejected, withdrawn, or undone once approved."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -23,6 +24,8 @@ from ..render import page
 from ..session import Session, digest_of
 from ..trail import may_see
 from ..views import draft_of
+
+_CALL = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 
 async def draft(desk: Desk, request: Request, who: Session) -> Response:
@@ -90,7 +93,7 @@ async def approve(desk: Desk, request: Request, who: Session) -> Response:
         outcome = await desk.executor.approve(who.who, draft, seen, signature_in(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
-    return _decided(draft, outcome)
+    return _decided(request, draft, outcome)
 
 
 async def reject(desk: Desk, request: Request, who: Session) -> Response:
@@ -102,7 +105,7 @@ async def reject(desk: Desk, request: Request, who: Session) -> Response:
         outcome = await desk.executor.reject(who.who, draft, reason, seen, signature_in(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
-    return _decided(draft, outcome)
+    return _decided(request, draft, outcome)
 
 
 async def discard(desk: Desk, request: Request, who: Session) -> Response:
@@ -139,8 +142,11 @@ def signature_in(
     return Signature(credential, desk.origin, digest_of(who.secret), among) if credential else None
 
 
-def _decided(draft: int, outcome: Outcome) -> Response:
-    """Go back to the draft, which now says how it was decided, by whom, and what was done."""
+def _decided(request: Request, draft: int, outcome: Outcome) -> Response:
+    """Go back to the draft, which now says how it was decided, by whom, and what was done; or to the group it came from."""
+    call = request.state.form.get("group", "")
+    if outcome.won and _CALL.fullmatch(call):
+        return RedirectResponse(f"/groups/{call}", 303)
     return RedirectResponse(address_of(draft) + ("" if outcome.won else f"?{LATE}=1"), 303)
 
 

@@ -1,22 +1,18 @@
 """E-mails: one as a file or queued to be sent, and a run of them read and approved together."""
 
-from datetime import UTC, datetime
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from ... import ids
-from ...errors import Refusal
 from .. import group as groups
-from .. import keyring, letter
+from .. import letter
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
-from ..passkey import party_of
 from ..render import page
 from ..session import Session
-from ..views import draft_of
-from .deciding import show, signature_in
-from .passkeys import HERE, NONE, cannot
+from . import together
+from .deciding import show
+from .passkeys import cannot
 
 
 async def message(desk: Desk, request: Request, who: Session) -> Response:
@@ -48,35 +44,18 @@ async def group(desk: Desk, request: Request, who: Session) -> Response:
 
 async def approve_group(desk: Desk, request: Request, who: Session) -> Response:
     """Approve each e-mail that was shown, if their number was confirmed; each stands for itself."""
-    draft, form = draft_in(request), request.state.form
-    seen = groups.seen_in(form.get("seen", "")[: 100 * groups.MOST])
-    if seen is None:
-        raise HTTPException(400)
-    if (problem := groups.miscounted(form, seen)) is not None:
+    draft, seen = draft_in(request), together.seen_in(request)
+    if (problem := groups.miscounted(request.state.form, seen)) is not None:
         return await _group(desk, who, draft, status=422, problem=problem)
-    signature = signature_in(desk, request, who, tuple(seen.items()))
-    results: dict[str, str] = {}
-    for number, shown_hash in seen.items():
-        try:
-            outcome = await desk.executor.approve(who.who, number, shown_hash, signature)
-            results[ids.show("drafts", number)] = outcome.state
-        except Refusal as no:
-            results[ids.show("drafts", number)] = no.hint
-    return await _group(desk, who, draft, results=results)
+    return await _group(desk, who, draft, results=await together.approve(desk, request, who, seen))
 
 
 async def ask_to_approve_group(desk: Desk, request: Request, who: Session) -> Response:
     """Ask for one signature over every e-mail that the form shows."""
-    form = request.state.form
-    seen = groups.seen_in(form.get("seen", "")[: 100 * groups.MOST])
-    if seen is None:
-        raise HTTPException(400)
-    if (problem := groups.miscounted(form, seen)) is not None:
+    seen = together.seen_in(request)
+    if (problem := groups.miscounted(request.state.form, seen)) is not None:
         return cannot(problem)
-    if party_of(desk.origin) is None:
-        return cannot(HERE)
-    options = await keyring.ask_to_sign_all(desk.db, who, seen, desk.origin)
-    return cannot(NONE) if options is None else JSONResponse(options)
+    return await together.ask_to_sign(desk, who, seen)
 
 
 async def _group(
@@ -91,34 +70,8 @@ async def _group(
     numbers = (
         [ids.parse("drafts", each) for each in results] if results else await groups.members(desk.db, who.who, draft)
     )
-    if not numbers:
-        raise HTTPException(404)
-    now = datetime.now(UTC)
-    shown = [await desk.visible(who, number) for number in numbers]
-    letters = [draft_of(one, [], who.who, now) for one in shown]
-    signs = {ids.show("drafts", one.draft["id"]): one.passkey for one in shown if one.passkey is not None}
-    has_passkey = bool(signs) and party_of(desk.origin) is not None
-    has_passkey = has_passkey and bool((await keyring.keyring(desk.db, who.who)).own)
-    can = [
-        seen
-        for seen in letters
-        if seen.is_waiting
-        and seen.hash
-        and not seen.stale
-        and not seen.may_not
-        and (has_passkey or seen.item.id not in signs)
-    ]
-    passkey = next((signs[seen.item.id] for seen in can if seen.item.id in signs), None)
-    said = {
-        "letters": letters,
-        "versions": {ids.show("drafts", one.draft["id"]): one.draft["version"] for one in shown},
-        "can": can,
-        "signs": signs,
-        "passkey": passkey,
-        "takes_passkeys": party_of(desk.origin) is not None,
-        "problem": problem,
-        "results": results,
-    }
+    shown = await together.read(desk, who, numbers)
+    said = {**shown.said(), "letters": shown.drafts, "problem": problem, "results": results}
     return page("group.html", who, status=status, **said)
 
 
