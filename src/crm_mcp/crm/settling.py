@@ -38,7 +38,7 @@ async def settle(ctx: Write, row: Record, part: LeadPart | None, given: Given, b
 
 
 async def _organization(ctx: Write, row: Any, given: Given, before: Before) -> None:
-    if row.domain is None and "domain" not in given.values:
+    if row.domain is None and "domain" not in given.values and {"website", "email"} & set(given.values):
         row.domain = _domain(getattr(row, "website", None), row.email)
 
 
