@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, Any] = {
     "cc": [],
     "settings": {"learning_mode": True},
     "attachments": [{"name": "a.txt", "text": "a test"}],
+    "changes": [{"proposed_action": "create", "entity_type": "Organization", "data": {"name": "A test asks"}}],
     "arguments": {"comment": "a test revises"},
 }
 """Values of arguments that no schema can suggest, by name."""

@@ -109,6 +109,9 @@ async def asked_of(town: Town):
         "decline_quote": {"quote": quote, "lost_reason": "price"},
         "discard_draft": {"draft": waits["draft"]["id"]},
         "log_activity": {"about": customer, "kind": "call", "subject": "x"},
+        "propose_changes": {
+            "changes": [{"proposed_action": "create", "entity_type": "Organization", "data": {"name": "Acme"}}]
+        },
         "record_payment": {"amount": "10", "invoices": [{"invoice": invoice}]},
         "send_email_draft": {"to": ["a@b.example"], "subject": "x", "body": "x", "about": customer},
         "undo_change": {"change": note["_meta"]["change"]},

@@ -309,7 +309,13 @@ async def test_what_is_wrong_is_named(lab, entity, data, words):
     needs = {"Task": {"title"}, "Note": set(), "Nonsense": set()}.get(entity, {"name"})
     whole = {name: named[name] for name in needs if data != {} or entity != "Organization"} | data
     told = await propose(lab, change("create", entity, data=whole))
-    assert told["error"] in ("INVALID_ARGUMENT", "INVALID_ID", "PERSON_NOT_FOUND", "UNKNOWN_ENTITY"), told
+    assert told["error"] in (
+        "INVALID_ARGUMENT",
+        "INVALID_ID",
+        "PERSON_NOT_FOUND",
+        "UNKNOWN_ENTITY",
+        "UNKNOWN_CUSTOM_FIELD",
+    ), told
     assert words in told["context"]["hint"], told
 
 

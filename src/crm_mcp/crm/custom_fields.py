@@ -58,10 +58,11 @@ def _read(name: str, field: Mapping[str, Any], value: Any) -> Any:
             return value
         case kind:
             text = _text(name, value)
-    if kind == "choice" and text not in field["choices"]:
-        near = difflib.get_close_matches(text, field["choices"], 1, 0.5)
+    choices: list[str] = field["choices"]
+    if kind == "choice" and text not in choices:
+        near = difflib.get_close_matches(text, choices, 1, 0.5)
         meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise _wrong(name, f"is one of {', '.join(field['choices'])}{meant}")
+        raise _wrong(name, f"is one of {', '.join(choices)}{meant}")
     if kind == "date" and not _is_day(text):
         raise _wrong(name, "is a day as YYYY-MM-DD")
     if kind == "url" and not re.match(r"https?://\S+$", text):

@@ -1,5 +1,7 @@
 """Records that a new one may be a duplicate of, found by what both have exactly: said before a person decides."""
 
+from typing import Any
+
 from .. import ids
 from ..context import Write
 from . import asking
@@ -40,7 +42,7 @@ async def likely(ctx: Write, entity: Entity, record: int) -> list[str]:
          where n.org_id = %(org)s and n.id = %(id)s order by count desc, o.id limit {MOST + 1}) f""",
         id=record,
     )
-    found = row[0] if row else []
+    found: list[dict[str, Any]] = row[0] if row else []
     said = [
         f"It may exist already: {ids.show(entity.table, one['id'])} {one['name']} has the same {_and(one['why'])}."
         for one in found[:MOST]

@@ -88,7 +88,7 @@ async def create(
     set_ = {
         one: value for one in fields if (value := _value(row, part, fields[one])) is not None and one in got.values
     }
-    await provenance.note(ctx, entity.table, row.id, [*set_, *own], stated.source, stated.confidence)
+    await provenance.note(ctx, entity.table, row.id, [*set_, *_named(own)], stated.source, stated.confidence)
     done = Done(entity, row.id, name, "", _said(fields, set_, got) | ({"custom": own} if own else {}))
     done.links = [
         {"to": one.to.shown["id"], "name": one.to.name, **({"by": one.made} if one.made else {})} for one in linked
@@ -158,7 +158,7 @@ async def update(
     after = _columns(row) | _columns(part)
     moved = [one.name for one in fields.values() if after[one.column] != before.get(one.column)]
     owned = {key: value for key, value in own.items() if before["custom_fields"].get(key) != value}
-    await provenance.note(ctx, entity.table, row.id, [*moved, *owned], stated.source, stated.confidence)
+    await provenance.note(ctx, entity.table, row.id, [*moved, *_named(owned)], stated.source, stated.confidence)
     done = Done(entity, row.id, name, "", _said(fields, {one: after[fields[one].column] for one in moved}, got))
     if owned:
         done.fields["custom"] = owned
@@ -280,6 +280,11 @@ def _put(row: Any, part: Any, fields: Mapping[str, Field], values: Mapping[str, 
             setattr(onto, one.column, value)
 
 
+def _named(own: Mapping[str, Any]) -> list[str]:
+    """Return how the provenance names the org's own fields."""
+    return [f"{given.CUSTOM}.{key}" for key in own]
+
+
 def _put_custom(row: Any, own: Mapping[str, Any]) -> None:
     kept = {key: value for key, value in {**row.custom_fields, **own}.items() if value is not None}
     if kept != row.custom_fields:
@@ -290,9 +295,9 @@ def _columns(row: Any) -> dict[str, Any]:
     """Return a record's own columns, or those of a part, which do not repeat the record's."""
     if row is None:
         return {}
-    stamps = {"id", "org_id", "version", "archived_at"} | (
-        {"lead_id", "custom_fields"} if isinstance(row, LeadPart) else set()
-    )
+    stamps = {"id", "org_id", "version", "archived_at"}
+    if isinstance(row, LeadPart):
+        stamps |= {"lead_id", "custom_fields"}
     return {
         column.name: getattr(row, column.name, None) for column in row.__table__.columns if column.name not in stamps
     }
