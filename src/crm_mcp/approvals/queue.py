@@ -195,7 +195,8 @@ def _entry(run: Sequence[_Row], who: Principal, now: datetime) -> Entry:
     item = item_of(run[0].row, who, now)
     call = run[0].row["group_call"] if len(run) > 1 else None
     if call is not None:
-        return Entry(item, len(run), [str(it.row["summary"]) for it in run], call)
+        said = [str(it.row["summary"]) for it in sorted(run, key=lambda it: it.row["id"])]
+        return Entry(item, len(run), said, call)
     people = [str(it.row["summary"]).rpartition(" to ")[2] for it in run] if len(run) > 1 else []
     return Entry(item, len(run), people)
 
