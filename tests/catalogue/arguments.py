@@ -12,6 +12,7 @@ ANY = "Any id"
 """How an argument says that it takes the id of any record that can be written about."""
 EXAMPLES: Mapping[str, Any] = {
     "query": "a",
+    "entity": "organizations",
     "report": "top_customers",
     "reason": "a test asks",
     "body": "a test was here",
