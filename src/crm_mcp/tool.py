@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from .errors import Refusal
 from .invisible import is_blank
+from .jsonvalue import is_array, is_object
 from .principal import Agent, Role
 
 
@@ -37,6 +38,16 @@ def _storable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable)]
 """Text that a database can hold: no NUL, no lone surrogate."""
+
+
+def _storable_throughout(value: Any) -> Any:
+    for part in [*value.keys(), *value.values()] if is_object(value) else value if is_array(value) else ():
+        _storable_throughout(part)
+    return _storable(value) if isinstance(value, str) else value
+
+
+Anything = Annotated[Any, AfterValidator(_storable_throughout)]
+"""A JSON value whose every text a database can hold."""
 
 
 def _said(text: str) -> str:
