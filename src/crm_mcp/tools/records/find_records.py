@@ -30,16 +30,19 @@ SEARCHED = "(r.search_key like all ((select them from words)::text[]) and cardin
 
 
 class FindRecords(Args):
-    entity: Text = Field(max_length=60, description="Such as leads; job narrows them to jobs.")
+    entity: Text = Field(
+        max_length=60,
+        description="organizations, individuals, contacts, customers, deals, leads (or job, opportunity, …), projects, tasks, "
+        "notes, documents, issues, products.",
+    )
     query: Text | None = Field(None, min_length=1, max_length=300)
     filters: dict[Text, Anything] = Field(
         default_factory=dict[str, Any],
-        description='Field → value, [any of], null (empty), {"from","to"} (inclusive; days also "today", "-14d"), '
-        '{"contains"}, {"not": …}. References by id, people by e-mail or "me", own fields custom.<key>. '
-        "Also not_updated_for_days, updated_since, archived, has and lacks: fields or tasks, notes, …",
+        description='Field → value, [any of], null, {"from","to"}, {"contains"} or {"not"}; days also "today", "-14d"; '
+        'people also "me"; custom.<key>; not_updated_for_days, updated_since, archived, has, lacks (fields, tasks …).',
     )
-    fields: tuple[Text, ...] = Field((), max_length=60, description="To show besides the usual.")
-    sort: Text = Field("-updated_at", max_length=80, description="A field; -field: descending.")
+    fields: tuple[Text, ...] | None = Field(None, max_length=60)
+    sort: Text = Field("-updated_at", max_length=80, description="-field: descending.")
     limit: int = Field(20, ge=1, le=100)
     cursor: Text | None = Field(None, max_length=2000)
 
@@ -63,13 +66,11 @@ class Question:
     agents={Agent.CUSTOMER, Agent.SALES, Agent.RESEARCH},
 )
 async def find_records(ctx: Read, args: FindRecords) -> Answer[list[RecordView]]:
-    """Find organizations, individuals, contacts, customers, deals, leads (job, opportunity, partnership), projects, tasks,
-    notes, documents, issues or products by words and by what their fields hold. Use when no other tool lists them so, as
-    in "leads not updated for 14 days"; for a customer by a name that may be misspelt use search_customers, for one
-    record get_record."""
+    """Find records by words and by what fields hold, such as leads not updated for 14 days. Use when you need several, or
+    an id; for a misspelt customer search_customers, for one whole get_record."""
     who, now = ctx.principal, datetime.now(UTC)
     own: Mapping[str, Definition] = {}
-    if any(PREFIX in name for name in (*args.filters, *args.fields, args.sort, *_named(args.filters))):
+    if any(PREFIX in name for name in (*args.filters, *(args.fields or ()), args.sort, *_named(args.filters))):
         table = (await seeing.narrowed(ctx.one, who.role, lambda seen: _entity(args, seen))).table
         own = await custom_fields.defined(ctx.one, table)
     asked = ["find_records", args.model_dump(mode="json", exclude={"cursor", "limit"})]
@@ -114,9 +115,9 @@ def question(
         raise wrong("filters", f"at most {MOST_FILTERS} of them")
     filters = Filters(who, now, terms, associations.of(entity.table, seen))
     filters.add(args.filters)
-    for name in args.fields:
+    for name in args.fields or ():
         found(name, terms, terms)
-    names = [*COMPACT[entity.table], *args.fields, "updated_at"]
+    names = [*COMPACT[entity.table], *(args.fields or ()), "updated_at"]
     where = [f"r.org_id = %(org)s and {subjects.visible_rows_sql(entity.table, 'r')}", *filters.where]
     if part is not None:
         where.append(f"r.kind = {filters.put(part, 'text')}")
@@ -136,7 +137,7 @@ def question(
   (select count(*) from (select from {source} where {condition} limit {COUNTED + 1}) x),
   (select coalesce(jsonb_agg(jsonb_build_array(p.place::text, p.id) order by {order.by("p.id", "p.place")}), '[]') from page p),
   {seeing.SEEN_JSON}{"".join(f", {people.listed_sql(str(mark))}" for mark in marks)}"""
-    named = {name.split(".")[0] for name in (*_named(args.filters), *args.fields)}
+    named = {name.split(".")[0] for name in (*_named(args.filters), *(args.fields or ()))}
     refers = {term.table for name, term in terms.items() if name in named and term.table}
     refers |= {associations.TABLES[name] for name in named - terms.keys() if name in associations.TABLES}
     bound = {"role": who.role, "currency": who.currency, "query": args.query, "most": args.limit + 1}
