@@ -19,7 +19,7 @@ OWN: dict[str, dict[str, Any]] = {
     "customers": {"tax_zone": "domestic"},
     "deals": {"status": "won", "probability": Decimal("60.5")},
     "documents": {"url": "https://x.example/a.pdf"},
-    "products": {"currency": "EUR", "tax_rate": Decimal("19.5"), "discontinued": False},
+    "products": {"currency": "EUR", "tax_class": "reduced", "tax_rate": Decimal("19.5")},
 }
 """Values that the checks of a table need."""
 

@@ -25,8 +25,8 @@ async def filled(lab):
     """The numbers by table of one record of every kind, each field filled; made once."""
     if not KEPT:
         async with lab.connect(LOU) as client:
-            KEPT["person"] = (await client.app.principal()).user
-        KEPT.update(await full(lab, KEPT["person"]))
+            person = (await client.app.principal()).user
+        KEPT.update({"person": person, **await full(lab, person)})
     return KEPT
 
 
