@@ -69,9 +69,7 @@ async def full(lab: Lab, person: int, mark: str = "filled") -> dict[str, int]:
     return numbers
 
 
-async def one(
-    lab: Lab, entity: Entity, numbers: dict[str, int], person: int, mark: str, **other: Any
-) -> int:
+async def one(lab: Lab, entity: Entity, numbers: dict[str, int], person: int, mark: str, **other: Any) -> int:
     row: dict[str, Any] = {}
     for field in entity.fields().values():
         if field.part is not None or field.column == "base_amount":
