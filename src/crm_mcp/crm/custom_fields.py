@@ -63,9 +63,10 @@ class Definition(NamedTuple):
 async def defined(ask: Ask, table: str) -> Mapping[str, Definition]:
     """Return the org's own fields of a table by key."""
     row = await ask(_DEFINED, table=table)
+    rows: list[dict[str, Any]] = row[0] if row else []
     found = (
         Definition(d["key"], d["label"], d["kind"], tuple(d.get("choices", ())), d.get("required", False))
-        for d in (row[0] if row else [])
+        for d in rows
     )
     return {one.key: one for one in found}
 
@@ -239,7 +240,7 @@ def _checked(definition: Definition, value: Any) -> Any:
             return value
         case _:
             pass
-    choices = {"known": list(definition.choices)} if definition.choices else {}
+    choices = {"known": list(definition.choices)[:20]} if definition.choices else {}
     near = ""
     if choices and isinstance(value, str):
         close = difflib.get_close_matches(value[:60], definition.choices, 1, 0.4)

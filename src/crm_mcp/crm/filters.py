@@ -27,6 +27,8 @@ ARCHIVED = "archived"
 SPECIAL = ("has", "lacks", "updated_since", "not_updated_for_days")
 MOST = 100
 """Values in one list, and characters of one number or instant."""
+TOLD = 20
+"""Choices that an error names."""
 LARGEST = Decimal(10) ** 24
 LONGEST_AGO = 36_500
 """Days."""
@@ -151,7 +153,7 @@ class Filters:
                 return self._person(term, value)
             case Kind.RECORD:
                 return self._record(term, value)
-            case Kind.INSTANT if (day := self._day(value)) is not None:
+            case Kind.INSTANT if (day := self.day(value)) is not None:
                 start, end = self._starts(day), self._starts(day, after=True)
                 return f"({term.sql} >= {start} and {term.sql} < {end})"
             case Kind.LIST:
@@ -168,7 +170,7 @@ class Filters:
         for side, sign in (("from", ">="), ("to", "<=")):
             if side not in bounds:
                 continue
-            day = self._day(bounds[side]) if term.kind is Kind.INSTANT else None
+            day = self.day(bounds[side]) if term.kind is Kind.INSTANT else None
             if day is None:
                 value = self.put(self._value(term, bounds[side]), term.cast)
                 sides.append(f"{term.sql} {sign} {value}")
@@ -205,7 +207,7 @@ class Filters:
         assert term.table is not None
         return f"{term.sql} = {self.put(ids.parse(term.table, value), 'bigint')}"
 
-    def _day(self, value: Any) -> date | None:
+    def day(self, value: Any) -> date | None:
         """Return the day that a value means; None where it means none, a time for instance."""
         if not isinstance(value, str):
             return None
@@ -232,33 +234,37 @@ class Filters:
         except (ValueError, OverflowError, InvalidOperation):
             raise wrong(term.name, _DUE[term.kind]) from None
 
-    def _date(self, term: Term, value: Any) -> object:
-        day = self._day(value)
-        if day is None:
-            raise ValueError
-        return day.isoformat() if term.cast == "text" else day
 
-    def _instant(self, _: Term, value: Any) -> object:
-        if not isinstance(value, str) or len(value) > MOST or "T" not in value.upper():
-            raise ValueError
-        at = datetime.fromisoformat(value.strip())
-        return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self.who.timezone))
+def _date(filters: Filters, term: Term, value: Any) -> object:
+    day = filters.day(value)
+    if day is None:
+        raise ValueError
+    return day.isoformat() if term.cast == "text" else day
 
-    def _choice(self, term: Term, value: Any) -> object:
-        if not isinstance(value, str):
-            raise ValueError
-        # an org's own choices keep their case
-        word = next((one for one in term.choices if one.lower() == value.strip().lower()), None)
-        if word is None:
-            near = difflib.get_close_matches(value.strip().lower()[:60], term.choices, 1, 0.4)
-            hint = f"{term.name} is never {value[:60]!r}." + (f" Did you mean {near[0]!r}?" if near else "")
-            raise Refusal("UNKNOWN_CHOICE", hint, field=term.name, known=list(term.choices))
-        return word
 
-    def _text(self, _: Term, value: Any) -> object:
-        if not isinstance(value, str):
-            raise ValueError
-        return value
+def _instant(filters: Filters, _: Term, value: Any) -> object:
+    if not isinstance(value, str) or len(value) > MOST or "T" not in value.upper():
+        raise ValueError
+    at = datetime.fromisoformat(value.strip())
+    return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(filters.who.timezone))
+
+
+def _choice(_: Filters, term: Term, value: Any) -> object:
+    if not isinstance(value, str):
+        raise ValueError
+    # an org's own choices keep their case
+    word = next((one for one in term.choices if one.lower() == value.strip().lower()), None)
+    if word is None:
+        near = difflib.get_close_matches(value.strip().lower()[:60], term.choices, 1, 0.4)
+        hint = f"{term.name} is never {value[:60]!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        raise Refusal("UNKNOWN_CHOICE", hint, field=term.name, known=list(term.choices)[:TOLD])
+    return word
+
+
+def _text(_: Filters, __: Term, value: Any) -> object:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
 
 
 def _number(_: Filters, __: Term, value: Any) -> object:
@@ -277,13 +283,13 @@ def _flag(_: Filters, __: Term, value: Any) -> object:
 
 
 _READ: Mapping[Kind, Callable[[Filters, Term, Any], object]] = {
-    Kind.TEXT: Filters._text,
-    Kind.LIST: Filters._text,
+    Kind.TEXT: _text,
+    Kind.LIST: _text,
     Kind.NUMBER: _number,
-    Kind.DATE: Filters._date,
-    Kind.INSTANT: Filters._instant,
+    Kind.DATE: _date,
+    Kind.INSTANT: _instant,
     Kind.FLAG: _flag,
-    Kind.CHOICE: Filters._choice,
+    Kind.CHOICE: _choice,
 }
 
 

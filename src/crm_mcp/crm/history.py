@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import ids
+from ..jsonvalue import is_object
 from .custom_fields import PREFIX
 from .entity import Entity, Field, Kind
 from .terms import columns_of
@@ -114,13 +115,18 @@ def _fields(entity: Entity, seen: Collection[str], one: Mapping[str, Any]) -> It
     for column in dict.fromkeys((*before, *after)):
         old, new = before.get(column), after.get(column)
         if column == _OWN:
-            for key in sorted({*(old or {}), *(new or {})}):
-                if (old or {}).get(key) != (new or {}).get(key):
-                    yield _pair(PREFIX + key, (old or {}).get(key), (new or {}).get(key))
+            had, has = _values(old), _values(new)
+            for key in sorted({*had, *has}):
+                if had.get(key) != has.get(key):
+                    yield _pair(PREFIX + key, had.get(key), has.get(key))
         elif column == _ARCHIVED and old != new:
             yield _pair(column, old, new)
         elif (field := known.get(column)) is not None and old != new and (field.table is None or field.table in seen):
             yield _pair(field.name, _value(field, old, people), _value(field, new, people))
+
+
+def _values(own: Any) -> dict[str, Any]:
+    return own if is_object(own) else {}
 
 
 def _pair(name: str, old: Any, new: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from crm_mcp.crm.entity import Entity, Kind
 from crm_mcp.crm.filters import SPECIAL, Filters, found, wrong
 from crm_mcp.crm.terms import COMPACT, RecordView, Term, joins, shown_sql, terms_of
 from crm_mcp.errors import Refusal
+from crm_mcp.jsonvalue import is_array
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.tool import EVERYONE, Answer, Anything, Args, Display, Effect, Text, tool
 
@@ -195,5 +196,5 @@ def _named(filters: Mapping[str, Any]) -> set[str]:
     named = set(filters) - set(SPECIAL)
     for special in ("has", "lacks"):
         said = filters.get(special, [])
-        named |= {one for one in (said if isinstance(said, list | tuple) else [said]) if isinstance(one, str)}
+        named |= {one for one in (said if is_array(said) else [said]) if isinstance(one, str)}
     return named

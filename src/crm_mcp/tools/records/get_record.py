@@ -59,7 +59,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {
 
 
 class GetRecord(Args):
-    id: Text = Field(max_length=60, description="As find_records returns it.")
+    id: Text = Field(max_length=60, description="Any id that find_records returns: cust_…")
     entity: Text | None = Field(None, max_length=60, description="Needed with a bare number.")
     include: tuple[Include, ...] = Field((), max_length=20)
 
