@@ -1,12 +1,14 @@
 """Organizations, individuals, deals, leads, projects, documents; an org's own fields; where values came from."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from crm_mcp.tablekit import Column, extend, free, run, table
+from crm_mcp.tablekit import CLIENTS, Column, definer, extend, free, run, table
 
 revision = "0010"
 down_revision = "0009"
 
+SQL = Path(__file__).parent.parent / "sql"
 EVERYONE = ("admin", "sales", "operations", "finance", "support")
 SELLING = ("admin", "sales", "operations")
 MONEY = "numeric(19,4)"
@@ -17,6 +19,12 @@ SUBJECTS = (
     "organizations", "individuals", "deals", "leads", "projects",
 )  # fmt: skip
 """What a note, a task, an activity or a document may be about."""
+
+
+def searched(*columns: str) -> Column:
+    """Return the derived column in which a free query looks for its words."""
+    words = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
+    return Column("search_key", f"text generated always as (crm.search_key({words})) stored", "", derived=True)
 
 
 def found_by() -> tuple[Column, ...]:
@@ -59,6 +67,7 @@ def parties() -> Iterator[str]:
         Column("description", "text check (length(description) <= 10000)", "What it does."),
         Column("owner_id", "bigint references crm.users", "The person who looks after it."),
         *found_by(),
+        searched("name", "domain", "email", "city", "industry"),
         prefix="org",
         roles=EVERYONE,
         aliases=("Organization", "organization", "company", "Company"),
@@ -77,6 +86,7 @@ def parties() -> Iterator[str]:
         Column("description", "text check (length(description) <= 10000)", "What is known of them."),
         Column("owner_id", "bigint references crm.users", "The person who looks after them."),
         *found_by(),
+        searched("name", "email", "title", "city"),
         prefix="ind",
         roles=EVERYONE,
         aliases=("Individual", "individual", "person", "Person"),
@@ -163,6 +173,7 @@ def leads() -> Iterator[str]:
         Column("converted_at", "timestamptz", "When it became a deal, an order or the like."),
         Column("lost_reason", "text check (length(lost_reason) <= 1000)", "Why it was lost."),
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
+        searched("name", "description", "source"),
         prefix="lead",
         references={
             "organization_id": "organizations",
@@ -255,6 +266,7 @@ def deals() -> Iterator[str]:
         Column("lead_id", "bigint", "The lead it came from."),
         Column("owner_id", "bigint references crm.users", "The person who works on it."),
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
+        searched("name", "description", "source"),
         prefix="deal",
         references={
             "customer_id": "customers",
@@ -292,6 +304,7 @@ def work() -> Iterator[str]:
         Column("due_on", "date", "Last day planned."),
         Column("completed_at", "timestamptz", "When it was done."),
         Column("name_key", "text generated always as (crm.name_key(name)) stored", "", derived=True),
+        searched("name", "description"),
         prefix="proj",
         references={"customer_id": "customers", "organization_id": "organizations", "deal_id": "deals"},
         roles=EVERYONE,
@@ -310,6 +323,7 @@ def work() -> Iterator[str]:
         Column("customer_id", "bigint", "The account it concerns, if one does."),
         Column("subject_type", f"text check (subject_type in ({kinds}))", "The table of what it is about."),
         Column("subject_id", "bigint check ((subject_id is null) = (subject_type is null))", "Its number there."),
+        searched("title", "description"),
         prefix="doc",
         references={"blob_id": "blobs", "customer_id": "customers"},
         roles=EVERYONE,
@@ -379,6 +393,38 @@ def own_fields() -> Iterator[str]:
     yield from free("notes", {"U": ("body", "archived_at", "custom_fields")})
 
 
+def reading() -> Iterator[str]:
+    """Yield what the generic reads look in: the older tables' search keys, and every table by its latest change."""
+    party = ("name_key", "email_norm", "phone_digits", "phone_ending")
+    for name, columns, derived in (
+        ("customers", ("name", "email", "domain", "city"), party),
+        ("contacts", ("name", "email", "title"), party),
+        ("products", ("name", "sku", "category"), ("name_key",)),
+        ("tasks", ("title", "description"), ()),
+        ("notes", ("body",), ()),
+        ("issues", ("title", "description"), ()),
+    ):
+        yield from extend(name, searched(*columns), derived=derived)
+    for name in (
+        "organizations", "individuals", "contacts", "customers", "tasks", "notes", "documents", "issues", "products",
+    ):  # fmt: skip
+        yield f"create index {name}_updated on crm.{name}(org_id, updated_at desc, id desc)"
+    yield "create index documents_of on crm.documents(org_id, customer_id) where customer_id is not null"
+    yield "create index issues_by on crm.issues(org_id, contact_id) where contact_id is not null"
+    yield "create index issues_with on crm.issues(org_id, product_id) where product_id is not null"
+    yield "create index leads_of on crm.leads(org_id, customer_id) where customer_id is not null"
+    for name, column in (("customer", "of"), ("organization", "with"), ("deal", "from")):
+        yield f"create index projects_{column} on crm.projects(org_id, {name}_id) where {name}_id is not null"
+    yield "create index deals_who on crm.deals(org_id, contact_id) where contact_id is not null"
+    yield "create index deals_from on crm.deals(org_id, lead_id) where lead_id is not null"
+
+
+def rights() -> Iterator[str]:
+    yield "revoke execute on function crm.search_key(text) from public"
+    yield "grant execute on function crm.search_key(text) to crm_definer, " + ", ".join(CLIENTS)
+    yield from definer("changes_of(text, bigint, int)", callers=CLIENTS)
+
+
 def policies() -> Iterator[str]:
     """Let an org decide about the new tables of parties and leads, held until it does."""
     yield """create or replace function crm.policy_standard() returns jsonb language sql immutable set search_path = pg_catalog, pg_temp as $f$
@@ -396,7 +442,19 @@ def policies() -> Iterator[str]:
 
 
 def upgrade() -> None:
-    run(parties(), merged(), leads(), deals(), work(), fields(), own_fields(), policies())
+    run(
+        SQL / "reading.sql",
+        rights(),
+        parties(),
+        merged(),
+        leads(),
+        deals(),
+        work(),
+        fields(),
+        own_fields(),
+        reading(),
+    )
+    run(policies())
     run(iter(["update crm.schema_state set revision = '0010', oldest_client = '0010'"]))
 
 

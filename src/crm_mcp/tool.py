@@ -40,6 +40,16 @@ Text = Annotated[str, AfterValidator(_storable)]
 """Text that a database can hold: no NUL, no lone surrogate."""
 
 
+def _storable_throughout(value: Any) -> Any:
+    for part in [*value.keys(), *value.values()] if is_object(value) else value if is_array(value) else ():
+        _storable_throughout(part)
+    return _storable(value) if isinstance(value, str) else value
+
+
+Anything = Annotated[Any, AfterValidator(_storable_throughout)]
+"""A JSON value whose every text a database can hold."""
+
+
 def _said(text: str) -> str:
     if is_blank(text):
         raise ValueError("is blank")

@@ -54,7 +54,7 @@ async def test_each_is_approved_or_rejected_by_itself_and_one_comes_back_to_the_
     shown = (await mia.get(address)).text
     assert "3 changes proposed together" in text(shown) and "3 of 3 wait" in text(shown)
     for name in ("Each One", "Each Two", "Each Three"):
-        assert f"It would create the organization {name}." in text(shown)
+        assert f"It would create the organization {name}" in text(shown)
     answer = await mia.post(f"/drafts/{wanted}/approve", fields(shown, f"/drafts/{wanted}/approve"))
     assert answer.status_code == 303 and answer.headers["location"] == address
     form = fields(shown, f"/drafts/{unwanted}/reject")
@@ -62,7 +62,7 @@ async def test_each_is_approved_or_rejected_by_itself_and_one_comes_back_to_the_
     assert answer.headers["location"] == address
     assert [state(draft) for draft in (wanted, unwanted, left)] == ["approved", "rejected", "pending"]
     shown = text((await mia.get(address)).text)
-    assert "1 of 3 waits" in shown and "Done: create the organization Each One." in shown
+    assert "1 of 3 waits" in shown and "Done: create the organization Each One" in shown
 
 
 async def test_all_that_one_may_are_approved_once_their_number_is_confirmed(signed_in, proposed, state, owner_asks):

@@ -12,6 +12,11 @@ ANY = "Any id"
 """How an argument says that it takes the id of any record that can be written about."""
 EXAMPLES: Mapping[str, Any] = {
     "query": "a",
+    "entity": "customers",
+    "filters": {"name": {"not": None}},
+    "fields": ["created_at"],
+    "sort": "-updated_at",
+    "key": "tried_here",
     "report": "top_customers",
     "reason": "a test asks",
     "body": "a test was here",
@@ -51,7 +56,9 @@ LEFT_OUT = frozenset(
         "received_on",
         "on_account",
     ]
-) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip"})
+) | frozenset(
+    {"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip", "entity", "choices"}
+)
 """Arguments that narrow, so that broad arguments do without them."""
 EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
 """An argument says so that takes the place of another: not with quote."""

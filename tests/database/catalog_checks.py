@@ -168,7 +168,7 @@ OTHER_POLICIES = {
     ("contacts", "searched"): ("r", "crm_definer", "true"),
     ("changes", "traced"): ("r", "crm_definer", "true"),
 }
-"""find_customers and calls_on name the org themselves: under RLS their indexes would not be used."""
+"""find_customers, calls_on and changes_of name the org themselves: under RLS their indexes would not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
@@ -194,6 +194,7 @@ DEFINED_BY_OWNER = {
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
     "name_key(text)": (*CLIENTS, "crm_definer"),
     "digits(text)": (*CLIENTS, "crm_definer"),
+    "search_key(text)": (*CLIENTS, "crm_definer"),
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
@@ -221,6 +222,7 @@ DEFINERS = {
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
     "calls_on(text,bigint)": ("crm_approver",),
+    "changes_of(text,bigint,integer)": CLIENTS,
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),

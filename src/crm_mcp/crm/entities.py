@@ -1,7 +1,7 @@
 """The kinds of records that the generic tools find, show and change, under every name that S2 and S3 give them."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..errors import Refusal
 from ..principal import Role
@@ -14,7 +14,7 @@ EVERYONE = frozenset(Role)
 _ALL = (
     Entity(
         "organizations", "organization", models.Organization, "name", ("name", "domain", "email", "city", "industry"),
-        SELLERS, aliases=("company",), required=("name",),
+        SELLERS, aliases=("company", "companies"), required=("name",),
     ),
     Entity(
         "individuals", "individual", models.Individual, "name", ("name", "email", "title", "city"),
@@ -80,18 +80,21 @@ _NAMES = {name: entity for entity in _ALL for name in (entity.table, entity.noun
 )
 
 
-def entity_of(name: str) -> Entity:
+def entity_of(name: str, among: Collection[str] = ENTITIES.keys()) -> Entity:
     """Return the kind of record that a name means, in whatever case and number: Account, individuals, Opportunity.
+
+    `among` are the tables that there are for whoever asks.
 
     Raises:
         Refusal: UNKNOWN_ENTITY, naming the nearest.
     """
     word = name.strip().lower()
-    found = _NAMES.get(word) or _NAMES.get(word.removesuffix("s"))
+    names = {known: entity for known, entity in _NAMES.items() if entity.table in among}
+    found = names.get(word) or names.get(word.removesuffix("s"))
     if found is None:
-        near = difflib.get_close_matches(word, _NAMES, 1, 0.5)
-        hint = f"There is no entity {name[:60]!r}." + (f" Did you mean {_NAMES[near[0]].table!r}?" if near else "")
-        raise Refusal("UNKNOWN_ENTITY", hint, known=list(ENTITIES))
+        near = difflib.get_close_matches(word[:60], names, 1, 0.5)
+        hint = f"There is no entity {name[:60]!r}." + (f" Did you mean {names[near[0]].table!r}?" if near else "")
+        raise Refusal("UNKNOWN_ENTITY", hint, known=[table for table in ENTITIES if table in among])
     return found
 
 

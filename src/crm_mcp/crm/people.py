@@ -9,15 +9,29 @@ from ..principal import Principal
 from .asking import Ask
 
 ME = "me"
-MEANT = """candidates as (select u.id, u.name, u.email, case when u.email_norm = lower(btrim(%(person)s::text)) then 0
-   when crm.name_key(u.name) = crm.name_key(%(person)s::text) then 1 else 2 end as rank
+
+
+def meant_sql(mark: str = "") -> str:
+    """Return common table expressions: `meant` holds the active members that %(person)s means, the best kind of match alone.
+
+    `mark` stands behind the names and the parameter, where a statement asks for several people.
+    """
+    person = f"%(person{mark})s::text"
+    return f"""candidates{mark} as (select u.id, u.name, u.email, case when u.email_norm = lower(btrim({person})) then 0
+   when crm.name_key(u.name) = crm.name_key({person}) then 1 else 2 end as rank
   from crm.memberships m join crm.users u on u.id = m.user_id
-  where m.org_id = %(org)s and m.active and (u.email_norm = lower(btrim(%(person)s::text))
-   or (crm.name_key(%(person)s::text) <> '' and position(crm.name_key(%(person)s::text) in crm.name_key(u.name)) > 0))),
- meant as (select * from candidates where rank = (select min(rank) from candidates))"""
-"""Common table expressions: `meant` holds the active members that %(person)s means, the best kind of match alone."""
-LISTED = """(select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.name, 'email', m.email) order by m.name, m.id), '[]')
- from (select * from meant order by name, id limit 6) m)"""
+  where m.org_id = %(org)s and m.active and (u.email_norm = lower(btrim({person}))
+   or (crm.name_key({person}) <> '' and position(crm.name_key({person}) in crm.name_key(u.name)) > 0))),
+ meant{mark} as (select * from candidates{mark} where rank = (select min(rank) from candidates{mark}))"""
+
+
+def listed_sql(mark: str = "") -> str:
+    """Return the SQL expression of whom `meant` holds, for `one_of`."""
+    return f"""(select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.name, 'email', m.email) order by m.name, m.id), '[]')
+ from (select * from meant{mark} order by name, id limit 6) m)"""
+
+
+MEANT, LISTED = meant_sql(), listed_sql()
 COLLEAGUES = """select coalesce(jsonb_agg(jsonb_build_object('name', u.name, 'email', u.email) order by u.name, u.id), '[]')
  from (select u.* from crm.memberships m join crm.users u on u.id = m.user_id where m.org_id = %(org)s and m.active
   order by u.name, u.id limit 500) u"""

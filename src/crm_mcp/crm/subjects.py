@@ -50,6 +50,21 @@ def task_visible_sql(task: str) -> str:
     return f"({task}.assignee_id = %(user)s or {visible_sql(task)})"
 
 
+def visible_rows_sql(table: str, row: str) -> str:
+    """Return the SQL condition that the principal may see a row of a table; needs %(role)s."""
+    if table == "tasks":
+        return f"('tasks' = any ({SEEN}) and {task_visible_sql(row)})"
+    about = f" and {visible_sql(row)}" if table in ("notes", "documents", "activities") else ""
+    return f"('{table}' = any ({SEEN}){about})"
+
+
+def named_sql(table: str, number: str) -> str:
+    """Return the SQL expression of the record with a number, as {id, name}; null where the role may not see its table."""
+    _, name = _NAMED.get(table, ("", "s.name"))
+    return f"""case when '{table}' = any ({SEEN}) then (select jsonb_build_object('id', '{ids.PREFIX[table]}_' || s.id, 'name', {name})
+     from crm.{table} s where s.org_id = %(org)s and s.id = {number}) end"""
+
+
 def about_sql(row: str) -> str:
     """Return the SQL expression of what a row is about, as {id, name}; null where the principal may not see it."""
     cases = "\n".join(

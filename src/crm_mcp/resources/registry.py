@@ -9,13 +9,14 @@ from typing import Any
 from .. import ids, policy
 from ..context import Read
 from ..crm import drafts
+from ..crm.custom_fields import LISTED
 from ..crm.rules import rules
 from ..errors import Refusal
 
 SCHEMA = """select coalesce(jsonb_agg(jsonb_build_object('type', type, 'table', table_name, 'description', description,
   'aliases', aliases) order by type, table_name), '[]') from crm.reasoning where %(role)s = any(roles)"""
-TABLE = """select jsonb_build_object('type', type, 'table', table_name, 'description', description, 'aliases', aliases)
-  || schema_hint from crm.reasoning where type = %(type)s and %(role)s = any(roles)
+TABLE = f"""select jsonb_build_object('type', type, 'table', table_name, 'description', description, 'aliases', aliases)
+  || schema_hint || jsonb_strip_nulls(jsonb_build_object('customFields', nullif({LISTED.format(table="table_name")}, '[]'))) from crm.reasoning where type = %(type)s and %(role)s = any(roles)
   and (table_name = %(table)s or %(table)s = any(aliases)) order by table_name = %(table)s desc limit 1"""
 NAMES = """select coalesce(jsonb_agg(jsonb_build_array(type, table_name) order by type, table_name), '[]')
   from crm.reasoning where %(role)s = any(roles)"""
@@ -99,7 +100,12 @@ RESOURCES = (
     Resource(
         "crm://schema", "Schema registry", "The tables you may know of, and how insights are computed.", _schema
     ),
-    Resource("crm://schema/{type}/{table}", "Table", "One table: columns, meanings, relationships.", _table),
+    Resource(
+        "crm://schema/{type}/{table}",
+        "Table",
+        "One table: columns, meanings, relationships, the org's own fields.",
+        _table,
+    ),
     Resource("crm://policy", "Policy", "What runs at once and what a person must approve.", _policy),
     Resource("crm://drafts", "Drafts", "Your drafts that wait, or were decided in the last 24 hours.", _drafts),
     Resource("crm://drafts/{id}", "Draft", "A draft's state, decision and result.", _draft),
