@@ -234,6 +234,8 @@ async def test_a_record_merged_before_goes_on_to_where_its_survivor_went(lab, do
     await do(change("merge", "Organization", id=a, duplicates=[b]))
     told = await propose(lab, change("update", "Organization", id=c, data={"city": "X"}))
     assert told["context"]["mergedInto"] == a
+    shown = await lab.ask("get_record", {"id": c})
+    assert shown["record"]["merged_into"] == a and shown["_display"]["badge"] == "archived"
 
 
 async def test_a_merge_of_more_rows_than_one_call_may_change_is_refused_with_what_to_do(lab, state):
