@@ -15,7 +15,7 @@ HOSTILE = "‏مرحبا'; drop table crm.deals; -- <script>alert(1)</script> {{
 @pytest.fixture
 def policy(home, way):
     """State a policy for the length of a test."""
-    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
         (org,) = conn.execute("select id from crm.orgs where slug = 'lab'").fetchone()
 
         def state(**moves):
