@@ -2,6 +2,7 @@
 
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,7 +109,8 @@ async def _write_ways(
     owners: list[int | None],
 ) -> None:
     found = await (await session.connection()).exec_driver_sql(_STAGES, (org,))
-    stages = {(way, stage): (pipeline, number) for way, stage, pipeline, number in found.tuples()}
+    named: list[Any] = list(found.all())
+    stages: dict[tuple[str, str], tuple[int, int]] = {(row[0], row[1]): (row[2], row[3]) for row in named}
     chance = Random(SEED + 5)  # noqa: S311
     places: list[Row] = []
     for way in journeys:
