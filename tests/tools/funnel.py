@@ -18,7 +18,6 @@ from crm_mcp.crm.models import (
     Pipeline,
     PipelinePosition,
     PipelineStage,
-    StageTransition,
 )
 
 WHY = {"reason": "they are ready"}
@@ -75,6 +74,9 @@ class Funnel:
 
     async def ask(self, tool: str, email: str = LOU, **asked: Any) -> Row:
         return await self.lab.ask(tool, {**WHY, **asked}, email)
+
+    async def ask_read(self, tool: str, **asked: Any) -> Row:
+        return await self.lab.ask(tool, asked, LOU)
 
     async def move(self, record: str, to: str, email: str = LOU, served: Row | None = None, **more: Any) -> Row:
         call = {key: more.pop(key) for key in ("confidence", "reason", "idempotency_key") if key in more}
@@ -166,4 +168,4 @@ async def contact(lab: Lab, name: str = "Person", organization: str | None = Non
     return f"cont_{number}"
 
 
-__all__ = ["STAGES", "WHY", "Funnel", "StageTransition", "contact", "deal", "funnel", "lead"]
+__all__ = ["STAGES", "WHY", "Funnel", "contact", "deal", "funnel", "lead"]

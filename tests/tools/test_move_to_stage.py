@@ -5,9 +5,9 @@ import psycopg
 import pytest
 from funnel import WHY, contact, deal, funnel, lead
 from lab import LEA, LOU
-from stated_policy import state_policy
 
 from crm_mcp.principal import Agent
+from stated_policy import state_policy
 
 HOSTILE = "‏مرحبا'; drop table crm.deals; -- <script>alert(1)</script> {{x}} %s"
 
@@ -148,7 +148,9 @@ async def test_what_a_record_has_is_proved_by_what_stands_on_it(lab, home, execu
 
 async def test_scores_prove_what_they_reach(lab, home, executor, person):
     names = [{"name": "engagement_score > 75"}, {"name": "good", "check": {"score_at_least": 60}}]
-    way = await funnel(lab, home, executor, person, ({"name": "A", "exit_criteria": names}, {"name": "B", "automation": True}))
+    way = await funnel(
+        lab, home, executor, person, ({"name": "A", "exit_criteria": names}, {"name": "B", "automation": True})
+    )
     it = await deal(lab)
     await way.put(it, "A")
     for engagement, missing in ((75, ["engagement_score > 75", "good"]), (75.5, ["good"])):
@@ -239,7 +241,9 @@ async def test_lost_loses_the_deal_with_its_reason_and_moving_back_opens_it_agai
     assert owner_asks(look, it) == ["lost", "Too dear", False]
     await way.approve(await way.move(it, "Qualified"))
     assert owner_asks(look, it) == ["open", None, True]
-    assert owner_asks("select closed_at is null from crm.pipeline_positions where subject_id = %s order by id desc", int(it[5:]))
+    assert owner_asks(
+        "select closed_at is null from crm.pipeline_positions where subject_id = %s order by id desc", int(it[5:])
+    )
 
 
 async def test_a_lead_that_wins_is_converted(way, lab, owner_asks):
@@ -250,7 +254,9 @@ async def test_a_lead_that_wins_is_converted(way, lab, owner_asks):
     assert owner_asks(look, it) == ["converted", False]
 
 
-async def test_in_support_and_onboarding_a_won_stage_says_nothing_of_the_deal(lab, home, executor, person, owner_asks):
+async def test_in_support_and_onboarding_a_won_stage_says_nothing_of_the_deal(
+    lab, home, executor, person, owner_asks
+):
     way = await funnel(lab, home, executor, person, kind="onboarding")
     it = await deal(lab)
     await way.put(it, "Proposal")
@@ -259,7 +265,10 @@ async def test_in_support_and_onboarding_a_won_stage_says_nothing_of_the_deal(la
     assert way.stage(it) == "Customer"
 
 
-@pytest.mark.parametrize(("amount", "reason"), [("10000", None), ("10000.01", "its value is above 10,000 EUR"), (None, "its value is unknown")])
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [("10000", None), ("10000.01", "its value is above 10,000 EUR"), (None, "its value is unknown")],
+)
 async def test_up_to_ten_thousand_runs_and_above_or_unknown_is_held(way, lab, amount, reason):
     it = await deal(lab, amount=amount)
     await way.put(it)
@@ -354,7 +363,12 @@ async def test_of_two_moves_at_once_one_wins_and_the_other_is_told(way, lab):
     place = await way.put(it, "Qualified")
 
     async def to(stage):
-        return await way.move(it, stage, from_stage="Qualified", criteria_met=["reference_called", "has_budget_confirmed", "timeline_defined"])
+        return await way.move(
+            it,
+            stage,
+            from_stage="Qualified",
+            criteria_met=["reference_called", "has_budget_confirmed", "timeline_defined"],
+        )
 
     for _ in range(3):
         one, other = await asyncio.gather(to("Lead"), to("Demo"))
@@ -386,7 +400,10 @@ async def test_a_move_is_undone_and_a_won_deal_opens_again(way, lab, owner_asks)
     undone = await way.ask("undo_change", change=moved["_meta"]["change"])
     assert undone["type"] == "result", undone
     assert way.stage(it) == "Lead"
-    kept = owner_asks("select archived_at is not null from crm.stage_transitions where 'pos_' || position_id = %s", moved["position"]["id"])
+    kept = owner_asks(
+        "select archived_at is not null from crm.stage_transitions where 'pos_' || position_id = %s",
+        moved["position"]["id"],
+    )
     assert kept is True
     won = await deal(lab)
     await way.put(won, "Proposal")
@@ -434,8 +451,12 @@ async def test_what_is_not_there_is_named_and_near_names_are_offered(way, lab):
 
 
 async def test_another_orgs_records_pipelines_and_stages_answer_as_if_there_were_none(way, lab, owner_asks):
-    theirs = owner_asks("select 'pipe_' || min(p.id) from crm.pipelines p join crm.orgs o on o.id = p.org_id where o.slug = 'demo'")
-    stage = owner_asks("select 'stage_' || min(p.id) from crm.pipeline_stages p join crm.orgs o on o.id = p.org_id where o.slug = 'demo'")
+    theirs = owner_asks(
+        "select 'pipe_' || min(p.id) from crm.pipelines p join crm.orgs o on o.id = p.org_id where o.slug = 'demo'"
+    )
+    stage = owner_asks(
+        "select 'stage_' || min(p.id) from crm.pipeline_stages p join crm.orgs o on o.id = p.org_id where o.slug = 'demo'"
+    )
     it = await deal(lab)
     await way.put(it)
     for pipeline in (theirs, "pipe_999999999"):
@@ -443,7 +464,9 @@ async def test_another_orgs_records_pipelines_and_stages_answer_as_if_there_were
         assert told["error"] == "PIPELINE_NOT_FOUND"
     for one in (stage, "stage_999999999"):
         assert (await way.move(it, one))["error"] == "STAGE_NOT_FOUND"
-    foreign = owner_asks("select 'cust_' || min(c.id) from crm.customers c join crm.orgs o on o.id = c.org_id where o.slug = 'demo'")
+    foreign = owner_asks(
+        "select 'cust_' || min(c.id) from crm.customers c join crm.orgs o on o.id = c.org_id where o.slug = 'demo'"
+    )
     for one in (foreign, "cust_999999999"):
         assert (await way.move(one, "Lead"))["error"] == "CUSTOMER_NOT_FOUND"
 
@@ -461,5 +484,3 @@ async def test_a_way_that_ended_is_not_opened_again_beside_a_new_one(way, lab):
     assert (await way.ask("add_to_pipeline", records=[it], pipeline=way.name, value="5"))["type"] == "result"
     told = await way.move(it, "Lead")
     assert "change nothing" in told["summary"]  # the new one stands there
-
-
