@@ -195,6 +195,7 @@ DEFINED_BY_OWNER = {
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "policy_standard()": CLIENTS,
+    "default_pipelines(bigint)": (),
     "policy_before(bigint,integer)": CLIENTS,
     "policy_freedom(text,jsonb)": CLIENTS,
     "policy_settings(jsonb)": CLIENTS,

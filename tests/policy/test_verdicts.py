@@ -143,7 +143,9 @@ async def test_the_verdicts_are_those_of_the_golden_file(town, home):
             call = Call(who, name, given, id=ids.new_call())
             async with db.begin(who, call.id) as conn:
                 args = tool.parse({**given, "reason": "x"})
-                async with attempt(conn, call, tool, args, datetime.now(UTC), *stage_moves.asked(tool, call)) as tried:
+                async with attempt(
+                    conn, call, tool, args, datetime.now(UTC), *stage_moves.asked(tool, call)
+                ) as tried:
                     await tried.undo()
                     lines += lines_of(tool, who, tried.changes, stage_moves.read(tried.asked))
     finally:
