@@ -19,14 +19,37 @@ SNAPSHOT = HERE / "catalog.json"
 
 CORE = frozenset({"account", "customers", "reports", "work", "drafts"})
 """The toolsets of everybody's day."""
-USUAL: Mapping[Role, frozenset[str]] = {
-    Role.ADMIN: CORE | {"orders", "email"},
-    Role.SALES: CORE | {"orders", "email", "finance", "support"},
-    Role.OPERATIONS: CORE | {"orders", "support"},
-    Role.FINANCE: CORE | {"orders", "email", "finance"},
-    Role.SUPPORT: CORE | {"orders", "email", "support"},
+
+
+class Day(NamedTuple):
+    """What a person's list holds when nothing else is asked for: toolsets, less what is called for seldom."""
+
+    toolsets: frozenset[str]
+    seldom: frozenset[str] = frozenset()
+
+    def holds(self, row: dict[str, Any]) -> bool:
+        return row["toolset"] in self.toolsets and row["wire"]["name"] not in self.seldom
+
+
+_TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
+USUAL: Mapping[Role, Day] = {
+    Role.ADMIN: Day(
+        CORE | {"orders", "email", "records", "pipelines"},
+        _TRADE
+        | {"update_pipeline", "add_to_pipeline", "move_to_stage", "score_contact", "enrich_contact"}
+        | {"get_order", "get_tasks", "log_activity"},
+    ),
+    Role.SALES: Day(
+        CORE | {"orders", "email", "records", "pipelines"},
+        _TRADE
+        | {"create_pipeline", "update_pipeline", "score_contact", "enrich_contact", "find_duplicates"}
+        | {"get_order", "get_tasks", "complete_task", "log_activity"},
+    ),
+    Role.OPERATIONS: Day(CORE | {"orders", "support"}),
+    Role.FINANCE: Day(CORE | {"orders", "email", "finance"}),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support"}),
 }
-"""What a person's list holds when nothing else is asked for: a model pays for every tool it could call."""
+"""A model pays for every tool it could call; `--toolsets all` shows the rest."""
 
 
 class Narrowing(NamedTuple):
@@ -46,7 +69,7 @@ class Narrowing(NamedTuple):
         if name in self.excluded or (self.read_only and row["effect"] != Effect.READ):
             return False
         if self.toolsets is None and self.tools is None:
-            return not self.usual or who.agent is not None or row["toolset"] in USUAL[who.role]
+            return not self.usual or who.agent is not None or USUAL[who.role].holds(row)
         return name in (self.tools or ()) or row["toolset"] in (self.toolsets or ())
 
 

@@ -40,14 +40,23 @@ Text = Annotated[str, AfterValidator(_storable)]
 """Text that a database can hold: no NUL, no lone surrogate."""
 
 
-def _storable_throughout(value: Any) -> Any:
-    for part in [*value.keys(), *value.values()] if is_object(value) else value if is_array(value) else ():
-        _storable_throughout(part)
-    return _storable(value) if isinstance(value, str) else value
+def _storable_throughout(whole: Any) -> Any:
+    left: list[Any] = [whole]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            _storable(value)
+        elif is_object(value):
+            left += [*value, *value.values()]
+        elif is_array(value):
+            left += value
+    return whole
 
 
 Anything = Annotated[Any, AfterValidator(_storable_throughout)]
-"""A JSON value whose every text a database can hold."""
+"""A JSON value, judged later by whatever it is for; in no place of it is text that a database cannot hold."""
+Values = dict[Text, Anything]
+"""Such values by name."""
 
 
 def _said(text: str) -> str:
@@ -58,23 +67,6 @@ def _said(text: str) -> str:
 
 Words = Annotated[Text, AfterValidator(_said)]
 """Text that says something: not white space and invisible characters alone."""
-
-
-def _storable_throughout(values: dict[str, Any]) -> dict[str, Any]:
-    left: list[Any] = [values]
-    while left:
-        value = left.pop()
-        if isinstance(value, str):
-            _storable(value)
-        elif is_object(value):
-            left += [*value, *value.values()]
-        elif is_array(value):
-            left += value
-    return values
-
-
-Values = Annotated[dict[str, Any], AfterValidator(_storable_throughout)]
-"""Values by name, judged later by whatever they are for; in no place of them is text that a database cannot hold."""
 
 
 class Args(BaseModel):

@@ -91,7 +91,7 @@ def statement(include: tuple[Include, ...], role: Role) -> str:
     toolset="customers",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SUPPORT, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SUPPORT, Agent.RESEARCH},
 )
 async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
     """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find

@@ -42,7 +42,7 @@ class CustomerMatch(View):
     toolset="customers",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.CUSTOMER, Agent.RESEARCH},
 )
 async def search_customers(ctx: Read, args: SearchCustomers) -> Answer[list[CustomerMatch]]:
     """Find customers by name (typos, accents and legal suffixes do not matter), e-mail, phone or domain, best match

@@ -24,7 +24,7 @@ class DiscardDraft(WriteArgs):
     toolset="drafts",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents=set(Agent) - {Agent.TRIAGE},
+    agents=set(Agent) - {Agent.TRIAGE, Agent.SALES},
 )
 async def discard_draft(ctx: Write, args: DiscardDraft) -> Answer[DraftView]:
     """Withdraw a draft of your own before anybody decides it. Use when it is wrong or no longer wanted. Approving and

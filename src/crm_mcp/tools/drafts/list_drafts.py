@@ -30,7 +30,7 @@ class ListDrafts(Args):
     toolset="drafts",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents=set(Agent) - {Agent.TRIAGE},
+    agents=set(Agent) - {Agent.TRIAGE, Agent.SALES},
 )
 async def list_drafts(ctx: Read, args: ListDrafts) -> Answer[list[DraftView]]:
     """List your drafts, newest first: what waits for a person, or was decided. Use when asked what is pending; for one

@@ -58,7 +58,7 @@ class ScoreView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES},
     effect=Effect.NOTE,
-    agents={Agent.SALES, Agent.RESEARCH},
+    agents={Agent.SALES},
 )
 async def score_contact(ctx: Write, args: ScoreContact) -> Answer[ScoreView]:
     """Score a record in a pipeline by its factors; the pipeline's weights make the score. Use when you know how good a

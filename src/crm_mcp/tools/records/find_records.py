@@ -17,7 +17,7 @@ from crm_mcp.crm.terms import COMPACT, RecordView, Term, joins, shown_sql, terms
 from crm_mcp.errors import Refusal
 from crm_mcp.jsonvalue import is_array
 from crm_mcp.principal import Agent, Principal
-from crm_mcp.tool import EVERYONE, Answer, Anything, Args, Display, Effect, Text, tool
+from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, Values, tool
 
 COUNTED = 10_000
 """Totals are exact up to here."""
@@ -37,7 +37,7 @@ class FindRecords(Args):
         "notes, documents, issues, products.",
     )
     query: Text | None = Field(None, min_length=1, max_length=300)
-    filters: dict[Text, Anything] = Field(
+    filters: Values = Field(
         default_factory=dict[str, Any],
         description='Field → value, [any of], null, {"from","to"}, {"contains"} or {"not"}; days also "today", "-14d"; '
         'people also "me"; custom.<key>; not_updated_for_days, updated_since, archived, has, lacks (fields, tasks …).',
@@ -64,7 +64,7 @@ class Question:
     toolset="records",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.SALES, Agent.RESEARCH},
 )
 async def find_records(ctx: Read, args: FindRecords) -> Answer[list[RecordView]]:
     """Find records by words and by what fields hold, such as leads not updated for 14 days. Use when you need several, or

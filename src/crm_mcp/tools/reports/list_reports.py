@@ -28,7 +28,7 @@ class ReportRow(View):
     toolset="reports",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.ANALYTICS, Agent.RESEARCH},
+    agents={Agent.ANALYTICS},
 )
 async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
     """List the reports you may run, with their parameters. Use when figures over many records are asked for; then call

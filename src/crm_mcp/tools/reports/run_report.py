@@ -57,7 +57,7 @@ BESIDE = 10
     toolset="reports",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.ANALYTICS, Agent.RESEARCH},
+    agents={Agent.ANALYTICS},
 )
 async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     """Run a report: exact figures with totals and the ids behind each row. Use for sums and rankings over many
