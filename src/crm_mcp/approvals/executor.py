@@ -15,7 +15,7 @@ from sqlalchemy import Row, RowMapping
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .. import audit, ids, policy
+from .. import audit, ids, policy, stage_moves
 from ..attempt import Attempt, attempt
 from ..audit import Call
 from ..authority import Asked, why_not
@@ -317,10 +317,11 @@ class Executor:
         known = (await conn.exec_driver_sql(policy.IN_FORCE, (held.org_id,))).one_or_none()
         again = Call(requester, held.tool, json.loads(held.args), parent=held.call_id, id=call.id)
         await self._db.bear(conn, requester)
-        async with attempt(conn, again, tool, args, held.clock) as tried:
+        async with attempt(conn, again, tool, args, held.clock, *stage_moves.asked(tool, again)) as tried:
             stake = policy.stakes(tried.changes)
             now = Policy.in_force(known)
-            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, Facts(now))
+            facts = Facts(now, moves=stage_moves.read(tried.asked))
+            verdict = policy.decide(tool, requester, getattr(args, "confidence", None), tried.changes, facts)
             if verdict.decision is Decision.DENY:
                 raise Refusal("DENIED", verdict.reason)
             yield Rerun(tried, verdict, stake, row, now.version)
