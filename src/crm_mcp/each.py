@@ -30,7 +30,7 @@ async def write_each(app: App, this: Call, tool: Tool, args: WriteArgs, alone: A
     found: list[Envelope] = []
     for number, item in enumerate(items, 1):
         key = args.idempotency_key
-        one = args.model_copy(update={tool.each: [item], "idempotency_key": key and f"{key}#{number}"})
+        one = args.model_copy(update={tool.each: (item,), "idempotency_key": key and f"{key}#{number}"})
         raw = one.model_dump(mode="json", exclude_unset=True)
         found.append(await _one(app, Call(this.principal, tool.name, raw, this.client, this.id), tool, one, alone))
     held = sum(not it.is_error and it.body["type"] == "approval_required" for it in found)
