@@ -53,9 +53,7 @@ LEADS = f"""with base as (select e.* from crm.leads e where e.org_id = %(org)s a
 
 class FindSimilarCustomers(Args):
     record: Text = Field(max_length=60, description="cust_… or lead_…")
-    reached: Text | None = Field(
-        None, max_length=100, description="Only such: won; of leads a status or stage, as interview."
-    )
+    reached: Text | None = Field(None, max_length=100, description="won; of leads also a status or stage: interview.")
     limit: int = Field(5, ge=1, le=50)
 
 
@@ -73,11 +71,10 @@ class SimilarView(View):
     toolset="customers",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.RESEARCH},
+    agents={Agent.RESEARCH},
 )
 async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answer[list[SimilarView]]:
-    """Find customers like one, or leads like a lead, by attributes. Use when asked for more like this; for twins of one
-    party use find_duplicates."""
+    """Find customers like one, or leads like a lead. Use when asked for more like this; for twins use find_duplicates."""
     table, number = subjects.parse(args.record)
     if table not in ("customers", "leads"):
         raise Refusal("INVALID_ID", "Similar are found to cust_… and lead_….", given=args.record[:60])

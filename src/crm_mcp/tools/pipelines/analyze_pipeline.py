@@ -72,9 +72,9 @@ SQL = f"""with {funnel.MEANT}, {funnel.WAYS}, {funnel.VISITS}, {SPAN},
 
 
 class AnalyzePipeline(Args):
-    pipeline: Text = Field(max_length=100, description="pipe_…, its name, or a kind: its default.")
+    pipeline: Text = Field(max_length=100, description="pipe_…, name or kind.")
     from_day: date | None = Field(None, description=f"Default: {USUAL} days.")
-    to_day: date | None = Field(None, description="Included; today.")
+    to_day: date | None = Field(None)
 
 
 class AnalysisView(View):
@@ -95,11 +95,10 @@ class AnalysisView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.ANALYTICS},
+    agents={Agent.ANALYTICS},
 )
 async def analyze_pipeline(ctx: Read, args: AnalyzePipeline) -> Answer[AnalysisView]:
-    """Tell how a pipeline does: conversion, time in stage, drop-off, velocity, bottleneck. Use when asked why it stalls or
-    how well it converts; for single deals use identify_at_risk_deals."""
+    """Tell how a pipeline does: conversion, time in stage, drop-off, velocity, bottleneck. Use when asked why it stalls."""
     now = datetime.now(UTC)
     last = args.to_day or ctx.principal.day(now)
     first = args.from_day or last - timedelta(days=min(USUAL - 1, (last - date.min).days))

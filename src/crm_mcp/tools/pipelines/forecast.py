@@ -79,7 +79,7 @@ class ForecastView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.ANALYTICS},
+    agents={Agent.ANALYTICS},
 )
 async def forecast(ctx: Read, args: Forecast) -> Answer[ForecastView]:
     """Forecast open deals by month and currency: weighted, best, worst, committed. Use when asked what will come in; for

@@ -55,7 +55,7 @@ class AtRiskView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.ANALYTICS},
+    agents={Agent.ANALYTICS},
 )
 async def identify_at_risk_deals(ctx: Read, args: IdentifyAtRiskDeals) -> Answer[list[AtRiskView]]:
     """List open deals at risk with score, factors and value. Use when asked what may slip; for the odds of one deal use

@@ -90,7 +90,7 @@ class PredictionView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.ANALYTICS},
+    agents={Agent.ANALYTICS},
 )
 async def predict_outcome(ctx: Read, args: PredictOutcome) -> Answer[PredictionView]:
     """Tell the odds of an open deal, with expected close and value, from the org's closed deals. Use when asked whether it

@@ -58,7 +58,7 @@ class SuggestionView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.SALES, Agent.RESEARCH},
+    agents={Agent.RESEARCH},
 )
 async def suggest_next_action(ctx: Read, args: SuggestNextAction) -> Answer[SuggestionView]:
     """Suggest what to do next for a record in a pipeline: one action, alternatives, reasons. Use when asked what to do
