@@ -1,20 +1,34 @@
 """Ways through a pipeline of a bureau's own, made move by move."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bureau import Bureau
+from bureau import ZONE, Bureau
+from mcp import MCPError
 
+from crm_mcp import auth
 from crm_mcp.crm.models import Activity, Deal, Pipeline, PipelinePosition, PipelineStage, StageTransition
+from crm_mcp.importing.batch import batch
 
 NOW = datetime.now(UTC)
-STAGES = (("Lead", "active", 10), ("Demo", "active", 40), ("Offer", "active", 70), ("Won", "won", 100), ("Lost", "lost", 0))
+STAGES = (
+    ("Lead", "active", 10),
+    ("Demo", "active", 40),
+    ("Offer", "active", 70),
+    ("Won", "won", 100),
+    ("Lost", "lost", 0),
+)
 
 
 def ago(days: float) -> datetime:
     return NOW - timedelta(days=days)
+
+
+def day(days: float) -> date:
+    """Return the org's day so many days ago."""
+    return ago(days).astimezone(ZONE).date()
 
 
 @dataclass
@@ -57,7 +71,12 @@ class History:
             said = {name: value for name, value in one.items() if name not in ("way", "amount", "place")}
             rows.append({**row, **said})
         numbers = await self.bureau.add(Deal, *rows)
-        await self.walk([("deals", number, one.get("way", []), one.get("place", {})) for number, one in zip(numbers, given, strict=True)])
+        await self.walk(
+            [
+                ("deals", number, one.get("way", []), one.get("place", {}))
+                for number, one in zip(numbers, given, strict=True)
+            ]
+        )
         return [f"deal_{number}" for number in numbers]
 
     async def walk(self, walks: list[tuple[str, int, list[tuple[str, float]], dict[str, Any]]]) -> list[int]:
@@ -99,15 +118,39 @@ class History:
         await self.bureau.add(StageTransition, *moves)
         return places
 
+    async def set(self, table: str, number: int, column: str, value: Any) -> None:
+        """Change a column of a record, as an approved batch would."""
+        bureau = self.bureau
+        who = await bureau._approver.sign_in(auth.by_email(bureau.boss))
+        async with batch(bureau._approver, who, "history", {}, "Change a test's record.") as session:
+            sql = f"update crm.{table} set {column} = %s where org_id = %s and id = %s"
+            await (await session.connection()).exec_driver_sql(sql, (value, who.org, number))
+
     async def contacts(self, deal: str, *days: float) -> None:
         """Let there be a call about a deal on each of those days ago."""
         await self.bureau.add(
             Activity,
             *[
-                {"kind": "call", "subject": "Call", "happened_at": ago(day), "subject_type": "deals", "subject_id": int(deal[5:])}
+                {
+                    "kind": "call",
+                    "subject": "Call",
+                    "happened_at": ago(day),
+                    "subject_type": "deals",
+                    "subject_id": int(deal[5:]),
+                }
                 for day in days
             ],
         )
 
     async def ask(self, tool: str, **asked: Any) -> dict[str, Any]:
         return await self.bureau.ask(tool, asked)
+
+
+async def is_unknown(lab: Any, email: str, tool: str, asked: dict[str, Any]) -> bool:
+    """Say whether a person is told that there is no such tool."""
+    async with lab.connect(email) as client:
+        try:
+            await client.call_tool(tool, asked)
+        except MCPError as refused:
+            return "Unknown tool" in refused.error.message
+    return False

@@ -1,13 +1,14 @@
-from datetime import timedelta
+from datetime import UTC, datetime
 from fractions import Fraction
 from random import Random
 from statistics import mean, median
 
 import pytest
-from history import History, ago
+from bureau import Bureau
+from history import History, ago, day, is_unknown
 from lab import LOU, LUX
 
-from crm_mcp.crm.models import Contact, Deal, PipelinePosition, StageTransition
+from crm_mcp.crm.models import Deal, PipelinePosition, StageTransition
 
 
 @pytest.fixture
@@ -22,9 +23,7 @@ async def analysis(history, first, last, **more):
 
 
 def _day(days):
-    from bureau import ZONE
-
-    return ago(days).astimezone(ZONE).date().isoformat()
+    return day(days).isoformat()
 
 
 def stage(told, name):
@@ -89,10 +88,8 @@ async def test_the_cycle_ends_with_the_signature_else_with_the_move_to_won(histo
     )
     cycle = (await analysis(history, 50, 5))["metrics"]["salesCycle"]
     assert (cycle["n"], cycle["toSignature"], cycle["toClosing"]) == (2, 1, 1)
-    from bureau import ZONE
-
-    begun = ago(40).astimezone(ZONE).date()
-    days = [(ago(20).date() - begun).days, (ago(10).astimezone(ZONE).date() - begun).days]
+    begun = day(40)
+    days = [(ago(20).date() - begun).days, (day(10) - begun).days]
     assert cycle["meanDays"] == mean(days)
     assert cycle["medianDays"] == median(days)
 
@@ -100,14 +97,10 @@ async def test_the_cycle_ends_with_the_signature_else_with_the_move_to_won(histo
 async def test_handle_time_leaves_out_what_changed_hands(history, bureau):
     boss = bureau.people[bureau.boss]
     ann = next(number for email, number in bureau.people.items() if email != bureau.boss)
-    (contact,) = await bureau.add(Contact, {"name": "A", "individual_id": None, "customer_id": (await bureau.buyers("B"))[0]})
-    (kept,) = await history.deals({"way": [("Lead", 40), ("Won", 10)], "owner_id": ann})
+    await history.deals({"way": [("Lead", 40), ("Won", 10)], "owner_id": ann})
     (moved,) = await history.deals({"way": [("Lead", 40)], "owner_id": boss})
-    await bureau.set("deals", moved, "owner_id", ann)
-    # the way ends after its owner changed: today
+    await history.set("deals", int(moved[5:]), "owner_id", ann)
     place = (await bureau.ask("get_pipelines", {"record": moved}))["pipelines"][0]["positions"][0]["id"]
-    from datetime import UTC, datetime
-
     at = datetime.now(UTC)
     await bureau.add(
         StageTransition,
@@ -119,7 +112,6 @@ async def test_handle_time_leaves_out_what_changed_hands(history, bureau):
     told = await analysis(history, 50, 0)
     assert (told["handleTime"]["n"], told["handleTime"]["transferred"]) == (1, 1)
     assert told["handleTime"]["people"] == [{"person": "Ann Agent", "n": 1, "medianDays": 30.0}]
-    assert kept and contact
 
 
 async def test_the_bottleneck_is_the_longest_median_from_five_stays_on(history):
@@ -158,10 +150,19 @@ async def test_velocity_is_open_times_win_rate_times_value_by_cycle(history):
 
 async def test_a_way_brought_in_without_its_moves_is_where_it_says(history, bureau):
     (number,) = await bureau.add(Deal, {"name": "Brought", "status": "open"})
-    row = {"pipeline_id": history.pipeline, "stage_id": history.stages["Demo"], "subject_type": "deals", "subject_id": number}
+    row = {
+        "pipeline_id": history.pipeline,
+        "stage_id": history.stages["Demo"],
+        "subject_type": "deals",
+        "subject_id": number,
+    }
     await bureau.add(PipelinePosition, {**row, "entered_at": ago(20)})
     told = await analysis(history, 50, 5)
-    assert (told["metrics"]["totalRecords"], stage(told, "Demo")["stillOpen"], stage(told, "Lead")["entered"]) == (1, 1, 0)
+    assert (told["metrics"]["totalRecords"], stage(told, "Demo")["stillOpen"], stage(told, "Lead")["entered"]) == (
+        1,
+        1,
+        0,
+    )
 
 
 async def test_it_says_what_a_plain_recomputation_says(history):
@@ -169,16 +170,16 @@ async def test_it_says_what_a_plain_recomputation_says(history):
     chance = Random(5)
     ways = []
     for _ in range(25):
-        day, way, at = float(chance.randint(30, 110)), [], 0
-        while day > 1:
-            way.append((("Lead", "Demo", "Offer")[at] if at < 3 else "Won", day))
+        left, way, at = float(chance.randint(30, 110)), [], 0
+        while left > 1:
+            way.append((("Lead", "Demo", "Offer")[at] if at < 3 else "Won", left))
             if at == 3:
                 break
-            day -= chance.randint(1, 25) + chance.random()
+            left -= chance.randint(1, 25) + chance.random()
             roll = chance.random()
             if roll < 0.2:
-                if day > 1:
-                    way.append(("Lost", day))
+                if left > 1:
+                    way.append(("Lost", left))
                 break
             at = max(0, at - 1) if roll < 0.3 else at + 1
             if way[-1][0] == ("Lead", "Demo", "Offer", "Won")[at]:
@@ -187,13 +188,12 @@ async def test_it_says_what_a_plain_recomputation_says(history):
     await history.deals(*ways)
     first, last = 90, 10
     told = await analysis(history, first, last)
-    from bureau import ZONE
 
-    def within(day):
-        return _day(first) <= ago(day).astimezone(ZONE).date().isoformat() <= _day(last)
+    def within(ended):
+        return day(first) <= day(ended) <= day(last)
 
-    def until(day):
-        return ago(day).astimezone(ZONE).date().isoformat() <= _day(last)
+    def until(ended):
+        return day(ended) <= day(last)
 
     cohort = [[one for one in way["way"] if until(one[1])] for way in ways if within(way["way"][0][1])]
     assert told["metrics"]["totalRecords"] == len(cohort)
@@ -229,8 +229,6 @@ async def test_it_says_what_a_plain_recomputation_says(history):
 
 
 async def test_another_orgs_moves_are_never_counted(history, home, approver, connect):
-    from bureau import Bureau
-
     other = Bureau(approver, connect)
     await other.open(home.conninfo("crm_owner"))
     theirs = await History(other).open()
@@ -246,9 +244,5 @@ async def test_a_period_ends_after_it_begins(history):
 
 
 async def test_support_does_not_have_it(lab):
-    from mcp import MCPError
-
-    with pytest.raises(MCPError):
-        await lab.ask("analyze_pipeline", {"pipeline": "Sales"}, LUX)
+    assert await is_unknown(lab, LUX, "analyze_pipeline", {"pipeline": "Sales"})
     assert (await lab.ask("analyze_pipeline", {"pipeline": "Sales"}, LOU))["type"] == "result"
-    assert timedelta(0) == timedelta()
