@@ -105,7 +105,7 @@ async def test_an_open_deal_whose_day_has_passed_or_is_unknown_is_told_apart(his
 async def test_without_any_probability_a_deal_is_in_the_best_case_alone_and_counted(history):
     await history.deals({"expected_close_on": TODAY, "amount": "10"}, {"expected_close_on": TODAY})
     found, meta = await told(history)
-    named, unnamed = sorted(found["months"][0]["currencies"], key=lambda one: one["currency"] is None)
+    named, unnamed = sorted(found["months"][0]["currencies"], key=lambda one: "currency" not in one)
     assert (named["weighted"]["amount"], named["best"]["amount"], named["withoutProbability"]) == ("0.00", "10.00", 1)
     assert (unnamed["open"], unnamed["withoutValue"]) == (1, 1)
     assert meta["probabilityFrom"] == {"none": 2}

@@ -141,7 +141,7 @@ async def test_what_is_closed_is_at_no_risk_and_what_is_in_no_pipeline_is_told(h
 
 async def test_it_says_what_a_plain_recomputation_says(history):
     chance = Random(7)
-    done = [[("Lead", 200.0), ("Demo", 200.0 - chance.randint(3, 40))] for _ in range(9)]
+    done = [[("Lead", 200.0), ("Lost", 200.0 - chance.randint(3, 40))] for _ in range(9)]
     await history.deals(*done)
     usual = median(one[0][1] - one[1][1] for one in done)
     ways, calls = [], []

@@ -31,7 +31,7 @@ async def test_thirty_closed_deals_foretell_and_twenty_nine_do_not(history):
     told = await history.ask("predict_outcome", record=deal)
     assert told["error"] == "INSUFFICIENT_HISTORY"
     assert (told["context"]["closedDeals"], told["context"]["needed"]) == (29, 30)
-    assert "29 closed deals" in told["hint"]
+    assert "29 closed deals" in str(told)
     await history.deals(*closed(0, 1))
     told = await history.ask("predict_outcome", record=deal)
     assert told["_meta"]["n"] == 30

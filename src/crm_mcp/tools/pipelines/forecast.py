@@ -161,7 +161,7 @@ def _told(currencies: dict[str, _Sums]) -> list[dict[str, Any]]:
     return [
         {"currency": unit, **_without_rates(sums.told(unit))}
         if unit
-        else {"currency": None, "open": sums.open, "won": sums.won, "withoutValue": sums.unvalued}
+        else {"open": sums.open, "won": sums.won, "withoutValue": sums.unvalued}
         for unit, sums in sorted(currencies.items())
     ]
 
