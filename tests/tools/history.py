@@ -7,12 +7,14 @@ from typing import Any
 
 from bureau import ZONE, Bureau
 from mcp import MCPError
+from psycopg.types.json import Jsonb
 
 from crm_mcp import auth
 from crm_mcp.crm.models import Activity, Deal, Pipeline, PipelinePosition, PipelineStage, StageTransition
 from crm_mcp.importing.batch import batch
 
 NOW = datetime.now(UTC)
+LISTS: dict[str, list[Any]] = {"exit_criteria": [], "required_fields": [], "suggestions": []}
 STAGES = (
     ("Lead", "active", 10),
     ("Demo", "active", 40),
@@ -42,10 +44,21 @@ class History:
         self.name = of.pop("name", "Fair")
         (self.pipeline,) = await self.bureau.add(Pipeline, {"name": self.name, "kind": of.pop("kind", "sales")})
         rows = [
-            {"pipeline_id": self.pipeline, "position": at, "name": name, "kind": kind, "probability": Decimal(odds)}
+            {
+                "pipeline_id": self.pipeline,
+                "position": at,
+                "name": name,
+                "kind": kind,
+                "probability": Decimal(odds),
+                **LISTS,
+            }
             for at, (name, kind, odds) in enumerate(STAGES, 1)
         ]
-        made = await self.bureau.add(PipelineStage, *[{**row, **of.get(row["name"], {})} for row in rows])
+        given = [{**row, **of.get(row["name"], {})} for row in rows]
+        jsons = [{name: Jsonb(one[name]) for name in LISTS} for one in given]
+        made = await self.bureau.add(
+            PipelineStage, *[{**one, **json} for one, json in zip(given, jsons, strict=True)]
+        )
         self.stages = {row["name"]: number for row, number in zip(rows, made, strict=True)}
         return self
 

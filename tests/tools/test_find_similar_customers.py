@@ -73,9 +73,9 @@ def test_similarity_is_what_a_plain_recomputation_says_and_contributions_add_up_
 async def test_customers_are_compared_by_all_that_is_known_of_the_asked(bureau):
     asked, twin, firm, none = await bureau.add(
         Customer,
-        {"name": "Asked", "segment": "retail", "country": "DE"},
-        {"name": "Twin", "segment": "Retail", "country": "de"},
-        {"name": "Firm", "segment": "trade", "country": "DE"},
+        {"name": "Asked", "segment": "retail", "country": "DE", "kind": "organization"},
+        {"name": "Twin", "segment": "Retail", "country": "de", "kind": "organization"},
+        {"name": "Firm", "segment": "trade", "country": "DE", "kind": "organization"},
         {"name": "None", "segment": "trade", "country": "FR", "kind": "person"},
     )
     big, small = await bureau.add(
@@ -130,7 +130,6 @@ async def test_job_leads_like_those_that_reached_interview(bureau):
         Job, *[{"lead_id": lead, "role": role, "is_remote": True} for lead, role in zip(leads, roles, strict=True)]
     )
     history = await History(bureau).open(Demo={"name": "Interview"})
-    history.stages["Demo"] = history.stages.pop("Interview")
     await history.walk([("leads", leads[5], [("Lead", 9), ("Demo", 5), ("Lost", 2)], {})])
     found, meta = await similar(bureau, f"lead_{leads[0]}", reached="Interview")
     assert list(found) == ["Talked", "Was", "Hired"]

@@ -133,6 +133,16 @@ async def test_the_threshold_takes_what_reaches_it_and_the_value_is_summed_by_cu
     assert (found, meta["totalAtRisk"], meta["valueAtRisk"]) == ({}, 0, [])
 
 
+async def test_a_deal_in_two_pipelines_is_at_risk_once_where_it_is_most(history, bureau):
+    second = await History(bureau).open(name="Second")
+    (deal,) = await history.deals({"way": [("Lead", 9)], "amount": "70"})
+    await second.walk([("deals", int(deal[5:]), [("Lead", 20)], {})])
+    found, meta = await told(history)
+    assert (found[deal]["pipeline"], meta["totalAtRisk"]) == ("Second", 1)
+    assert meta["valueAtRisk"] == [{"amount": "70.00", "currency": "EUR"}]
+    assert (await told(history, pipeline="Fair"))[0][deal]["pipeline"] == "Fair"
+
+
 async def test_what_is_closed_is_at_no_risk_and_what_is_in_no_pipeline_is_told(history):
     await history.deals([("Lead", 40), ("Lost", 30)], {"way": [], "name": "Loose"})
     found, meta = await told(history)

@@ -66,7 +66,7 @@ def odds(groups: Sequence[Group], levels: Mapping[str, str | None]) -> Odds:
     prior, ratios = _prior(groups), _ratios(groups, levels)
     total = prior.log + hold * sum(one.log for one in ratios.values())
     error = math.sqrt(prior.variance + hold**2 * sum(one.variance for one in ratios.values()))
-    factors = [
+    factors: list[dict[str, Any]] = [
         {
             "factor": name,
             "level": levels[name],

@@ -73,7 +73,7 @@ async def identify_at_risk_deals(ctx: Read, args: IdentifyAtRiskDeals) -> Answer
     names, ways, standing, found, outside = row
     if args.pipeline is not None and not ways:
         raise funnel.not_found(args.pipeline, names)
-    judged = [(risk.judge(facts), facts) for facts in found]
+    judged = _once([(risk.judge(facts), facts) for facts in found])
     threshold = Decimal(str(args.risk_threshold))
     risky = [one for one in judged if one[0].score >= threshold]
     risky.sort(key=lambda one: (-one[0].score, -Decimal(one[1]["base"] or 0), int(one[1]["place"][4:])))
@@ -88,6 +88,16 @@ async def identify_at_risk_deals(ctx: Read, args: IdentifyAtRiskDeals) -> Answer
         meta["dealsInNoPipeline"] = outside
     told = [_told(*one) for one in risky[: args.limit]]
     return Answer(told, Display(title=f"{len(risky)} at risk", subtitle=f"of {len(judged)} open"), meta)
+
+
+def _once(judged: list[tuple[risk.Risk, dict[str, Any]]]) -> list[tuple[risk.Risk, dict[str, Any]]]:
+    """Return each record once: in the pipeline in which it is most at risk."""
+    kept: dict[str, tuple[risk.Risk, dict[str, Any]]] = {}
+    for one in judged:
+        name = one[1]["record"]["id"]
+        if name not in kept or one[0].score > kept[name][0].score:
+            kept[name] = one
+    return list(kept.values())
 
 
 def at_risk(found: list[dict[str, Any]], currency: str) -> dict[str, Any]:
