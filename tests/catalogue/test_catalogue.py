@@ -54,7 +54,19 @@ VERBS = frozenset(
         "propose",
     ]
 )
-NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"})
+NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"}) | frozenset(
+    [
+        "name",
+        "company",
+        "title",
+        "job_title",
+        "industry",
+        "linkedin_url",
+        "explanation",
+        "lost_reason",
+        "override_reason",
+    ]
+)
 """Texts that their names explain: a model pays for every word of every list."""
 S0 = {
     "handoff_to_agent": {"triage"},

@@ -47,28 +47,30 @@ async def test_the_records_of_a_stage_come_page_by_page_the_longest_there_first(
         await way.put(it, "Qualified", "5", entered_at=ago(days))
         made.append(it)
     await way.put(await lead(lab), "Lead", "5")
-    first = await way.ask_read("get_pipelines", pipeline=way.name, stage="qualified", limit=2)
+    async with lab.connect(LOU) as client:
+        asked = {"pipeline": way.name, "stage": "qualified", "limit": 2}
+        first = (await client.call_tool("get_pipelines", asked)).structured_content
+        more = {**asked, "cursor": first["_meta"]["nextCursor"]}
+        rest = (await client.call_tool("get_pipelines", more)).structured_content
     records = first["pipelines"][0]["records"]
     assert [(one["record"]["id"], one["daysInStage"]) for one in records] == [(made[1], 9), (made[2], 6)]
     assert records[0]["value"] == {"amount": "5.00", "currency": "EUR"} and first["_meta"]["total"] == 3
-    asked = {"pipeline": way.name, "stage": "qualified", "limit": 2, "cursor": first["_meta"]["nextCursor"]}
-    rest = await way.ask_read("get_pipelines", **asked)
     assert [one["record"]["id"] for one in rest["pipelines"][0]["records"]] == [made[0]]
     assert "nextCursor" not in rest["_meta"]
-    all_of_it = await way.ask_read("get_pipelines", pipeline=way.id, include=["records"])
+    all_of_it = await way.ask_read("get_pipelines", pipeline=way.id, records=True)
     assert all_of_it["_meta"]["total"] == 4
 
 
 async def test_a_full_page_that_does_not_fit_goes_on_where_it_was_cut(way, lab):
     for at in range(30):
         await way.put(await lead(lab, f"{at} " + "ä" * 180), "Lead", "5", entered_at=ago(40 - at))
-    seen, cursor = [], None
-    while True:
-        asked = {"pipeline": way.name, "stage": "Lead", "limit": 30} | ({"cursor": cursor} if cursor else {})
-        told = await way.ask_read("get_pipelines", **asked)
-        seen += [one["record"]["name"].split()[0] for one in told["pipelines"][0]["records"]]
-        if (cursor := told["_meta"].get("nextCursor")) is None:
-            break
+    seen, cursor, asked = [], None, {"pipeline": way.name, "stage": "Lead", "limit": 30}
+    async with lab.connect(LOU) as client:
+        while cursor is not None or not seen:
+            more = {**asked, **({"cursor": cursor} if cursor else {})}
+            told = (await client.call_tool("get_pipelines", more)).structured_content
+            seen += [one["record"]["name"].split()[0] for one in told["pipelines"][0]["records"]]
+            cursor = told["_meta"].get("nextCursor")
     assert seen == [str(at) for at in range(30)]
 
 

@@ -48,9 +48,14 @@ async def test_a_persons_own_score_counts_beside_the_computed_one_until_it_is_cl
 async def test_an_agent_sets_no_manual_score(way, lab):
     it = await contact(lab)
     await way.put(it)
-    asked = {"record": it, "manual_score": 99, "override_reason": "sure", "reason": "r"}
+    asked = {
+        "record": it,
+        "manual_score": 99,
+        "override_reason": "sure",
+        "reason": "they asked for it twice this week",
+    }
     told = await lab.ask("score_contact", asked, LOU, agent=Agent.SALES)
-    assert told["error"] == "PERSONS_ONLY"
+    assert told["error"] == "PERSONS_ONLY", told
 
 
 async def test_engagement_that_is_left_out_is_counted_from_the_records_own_activities(way, lab):
