@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 from bureau import Bureau
+from crm_mcp.tools.pipelines.forecast import days
 from history import History, day, is_unknown
 from lab import LUX
 
 from crm_mcp.errors import Refusal
-from crm_mcp.tools.pipelines.forecast import days
 
 TODAY = day(0)
 
