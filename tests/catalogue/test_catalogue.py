@@ -33,6 +33,7 @@ VERBS = frozenset(
         "enrich",
         "execute",
         "find",
+        "forecast",
         "get",
         "handoff",
         "identify",

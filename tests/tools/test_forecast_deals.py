@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 from bureau import Bureau
-from crm_mcp.tools.pipelines.forecast import days
 from history import History, day, is_unknown
 from lab import LUX
 
 from crm_mcp.errors import Refusal
+from crm_mcp.tools.pipelines.forecast_deals import days
 
 TODAY = day(0)
 
@@ -21,7 +21,7 @@ async def history(bureau):
 
 
 async def told(history, period="next_24_months"):
-    found = await history.ask("forecast", period=period)
+    found = await history.ask("forecast_deals", period=period)
     return found["forecast"], found["_meta"]
 
 
@@ -39,7 +39,7 @@ def euros(told, of):
     [
         ("2026", "2026-01-01", "2026-12-31"), ("2028-02", "2028-02-01", "2028-02-29"), ("2026-Q4", "2026-10-01", "2026-12-31"),
         ("2026-q1", "2026-01-01", "2026-03-31"), ("this_quarter", "2026-10-01", "2026-12-31"), ("next_quarter", "2027-01-01", "2027-03-31"),
-        ("next_1_months", "2026-11-01", "2026-11-30"), ("next_3_months", "2026-11-01", "2027-01-31"),
+        ("next 1 months", "2026-11-01", "2026-11-30"), ("next_3_months", "2026-11-01", "2027-01-31"),
     ],
 )  # fmt: skip
 def test_a_period_is_of_whole_months(period, first, last):
@@ -170,4 +170,4 @@ async def test_another_orgs_deals_are_never_forecast(history, home, approver, co
 
 
 async def test_support_does_not_forecast(lab):
-    assert await is_unknown(lab, LUX, "forecast", {})
+    assert await is_unknown(lab, LUX, "forecast_deals", {})

@@ -52,14 +52,14 @@ SQL = f"""with meant as (select * from crm.pipelines l where l.org_id = %(org)s)
  select (select coalesce(jsonb_agg(to_jsonb(s) order by s.bucket, s.currency, s.stated, s.n, s.won, s.configured), '[]') from sums s),
   (select coalesce(jsonb_agg(to_jsonb(c) order by c.bucket, c.currency), '[]') from closed c)"""
 _PERIOD = re.compile(r"(\d{4})(?:-(?:(0[1-9]|1[0-2])|[Qq]([1-4])))?", re.ASCII)
-_AHEAD = re.compile(r"next_(\d{1,2})_months", re.ASCII)
+_AHEAD = re.compile(r"next (\d{1,2}) months?", re.ASCII)
 
 
-class Forecast(Args):
+class ForecastDeals(Args):
     period: Text = Field(
-        "this_quarter",
+        "this quarter",
         max_length=20,
-        description="YYYY, YYYY-MM, YYYY-Qn, this_quarter, next_quarter, next_n_months.",
+        description="YYYY, YYYY-MM, YYYY-Qn, this quarter, next quarter, next 6 months.",
     )
 
 
@@ -75,13 +75,13 @@ class ForecastView(View):
 
 
 @tool(
-    title="Forecast",
+    title="Forecast deals",
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
     agents={Agent.ANALYTICS},
 )
-async def forecast(ctx: Read, args: Forecast) -> Answer[ForecastView]:
+async def forecast_deals(ctx: Read, args: ForecastDeals) -> Answer[ForecastView]:
     """Forecast open deals by month and currency: weighted, best, worst, committed. Use when asked what will come in; for
     what came in use run_report."""
     today = ctx.principal.day(datetime.now(UTC))
@@ -187,17 +187,17 @@ def days(period: str, today: date) -> tuple[date, date]:
     Raises:
         Refusal: INVALID_ARGUMENT.
     """
-    text = period.strip().lower()
+    text = period.strip().lower().replace("_", " ")
     quarter = today.year * 12 + (today.month - 1) // 3 * 3
-    if text in ("this_quarter", "next_quarter"):
-        start, length = quarter + (3 if text == "next_quarter" else 0), 3
+    if text in ("this quarter", "next quarter"):
+        start, length = quarter + (3 if text == "next quarter" else 0), 3
     elif (ahead := _AHEAD.fullmatch(text)) and 1 <= int(ahead[1]) <= MONTHS:
         start, length = today.year * 12 + today.month - 1, int(ahead[1])
     elif (named := _PERIOD.fullmatch(text)) and 1 <= int(named[1]) <= 9998:
         month = int(named[2] or 0) - 1 if named[2] else (int(named[3]) - 1) * 3 if named[3] else 0
         start, length = int(named[1]) * 12 + month, 1 if named[2] else 3 if named[3] else 12
     else:
-        hint = f"period: YYYY, YYYY-MM, YYYY-Qn, this_quarter, next_quarter or next_n_months up to {MONTHS}."
+        hint = f"period: YYYY, YYYY-MM, YYYY-Qn, this quarter, next quarter or next 1 to {MONTHS} months."
         raise Refusal("INVALID_ARGUMENT", hint, argument="period")
     end = start + length - 1
     return date(start // 12, start % 12 + 1, 1), date(
