@@ -193,6 +193,7 @@ def positions() -> Iterator[str]:
     )
     yield "create index transitions_of on crm.stage_transitions(org_id, position_id, moved_at)"
     yield "create index transitions_in on crm.stage_transitions(org_id, pipeline_id, moved_at)"
+    yield "create index activities_with on crm.activities(org_id, contact_id, happened_at) where contact_id is not null"
 
 
 def upgrade() -> None:

@@ -32,6 +32,16 @@ EXAMPLES: Mapping[str, Any] = {
     "attachments": [{"name": "a.txt", "text": "a test"}],
     "changes": [{"proposed_action": "create", "entity_type": "Organization", "data": {"name": "A test asks"}}],
     "arguments": {"comment": "a test revises"},
+    "required_fields": ["value"],
+    "exit_criteria": ["legal_check_passed"],
+    "value": "10000.01",
+    "archive": False,
+    "name": "A way of the tests",
+    "stages": [{"name": "First"}, {"name": "Second"}],
+    "data": {"title": "CTO", "recent_news": ["They moved"]},
+    "factors": {"fit": 50},
+    "clear": [],
+    "manual_score": 50,
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(

@@ -34,6 +34,7 @@ VERBS = frozenset(
         "enrich",
         "execute",
         "find",
+        "forecast",
         "get",
         "handoff",
         "identify",
@@ -57,7 +58,19 @@ VERBS = frozenset(
 )
 NO_TOOLS = frozenset({"approval_required", "not_updated_for_days", "updated_since"})
 """Words in descriptions that are written as the names of tools are."""
-NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"})
+NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"}) | frozenset(
+    [
+        "name",
+        "company",
+        "title",
+        "job_title",
+        "industry",
+        "linkedin_url",
+        "explanation",
+        "lost_reason",
+        "override_reason",
+    ]
+)
 """Texts that their names explain: a model pays for every word of every list."""
 S0 = {
     "handoff_to_agent": {"triage"},

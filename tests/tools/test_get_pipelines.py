@@ -57,7 +57,7 @@ async def test_the_records_of_a_stage_come_page_by_page_the_longest_there_first(
     assert records[0]["value"] == {"amount": "5.00", "currency": "EUR"} and first["_meta"]["total"] == 3
     assert [one["record"]["id"] for one in rest["pipelines"][0]["records"]] == [made[0]]
     assert "nextCursor" not in rest["_meta"]
-    all_of_it = await way.ask_read("get_pipelines", pipeline=way.id, include=["records"])
+    all_of_it = await way.ask_read("get_pipelines", pipeline=way.id, records=True)
     assert all_of_it["_meta"]["total"] == 4
 
 

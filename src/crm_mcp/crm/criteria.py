@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ..errors import Refusal
 from ..jsonvalue import is_array, is_object
@@ -24,7 +24,6 @@ from .subjects import Subject
 
 IN_PIPELINES = ("contacts", "individuals", "customers", "deals", "leads")
 """What may stand in a pipeline."""
-HAS = ("contact", "email", "activity", "note", "task_done", "order")
 VALUE = "value"
 """What a record is worth, whether its deal, its lead or its place in the pipeline says so."""
 LANGUAGE = (
@@ -32,6 +31,7 @@ LANGUAGE = (
     "{has: contact|email|activity|note|task_done|order}, {score_at_least}"
 )
 Check = Mapping[str, Any]
+_SHAPES = ({"has"}, {"score_at_least"}, {"field", "is"}, {"field", "equals"}, {"field", "at_least"})
 KNOWN: Mapping[str, Mapping[str, Sequence[Check]]] = {
     "has_budget_confirmed": {"leads": ({"field": "budget_confirmed", "equals": True},)},
     "budget_confirmed": {"leads": ({"field": "budget_confirmed", "equals": True},)},
@@ -63,9 +63,22 @@ _MEANT = {
 """S4's names of fields, in ours."""
 
 
+class CheckArgs(Args):
+    """One check of `LANGUAGE`, before it is known to be one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    field: Text | None = Field(None, max_length=100, description="Of the record.")
+    is_: Literal["filled", "empty"] | None = Field(None, alias="is")
+    equals: bool | float | Text | None = None
+    at_least: float | None = None
+    has: Literal["contact", "email", "activity", "note", "task_done", "order"] | None = None
+    score_at_least: float | None = Field(None, ge=0, le=100)
+
+
 class Criterion(Args):
     name: Words = Field(max_length=100)
-    check: dict[str, Any] | None = Field(None, description=f"Without one it is stated. {LANGUAGE}")
+    check: CheckArgs | None = Field(None, description="What proves it; without, it is stated.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +214,7 @@ async def parsed(ask: Ask, criteria: Sequence[Text | Criterion]) -> list[dict[st
         if one.check is None:
             made.append({"name": one.name})
             continue
-        check = _checked(one.name, one.check)
+        check = _checked(one.name, one.check.model_dump(exclude_none=True))
         if "field" in check:
             (name,) = await known_fields(ask, [check["field"]])
             check["field"] = name
@@ -210,23 +223,9 @@ async def parsed(ask: Ask, criteria: Sequence[Text | Criterion]) -> list[dict[st
 
 
 def _checked(name: str, check: Mapping[str, Any]) -> dict[str, Any]:
-    keys = set(check)
-    value: Any = next((check[key] for key in check if key != "field"), None)
-    good = False
-    if keys == {"has"}:
-        good = value in HAS
-    elif keys == {"score_at_least"}:
-        number = _number(value)
-        good = number is not None and 0 <= number <= 100
-    elif keys == {"field", "is"}:
-        good = value in ("filled", "empty")
-    elif keys == {"field", "equals"}:
-        good = isinstance(value, str | int | float) and len(str(value)) <= 200
-    elif keys == {"field", "at_least"}:
-        good = _number(value) is not None
-    if not good or not isinstance(check.get("field", ""), str):
+    if set(check) not in _SHAPES or len(str(check.get("equals", ""))) > 200:
         hint = f"The check of {name[:100]!r} is none that there is. One of: {LANGUAGE}."
-        raise Refusal("INVALID_CHECK", hint, given={str(key)[:60]: str(check[key])[:60] for key in list(check)[:5]})
+        raise Refusal("INVALID_CHECK", hint, given=sorted(check))
     return dict(check)
 
 

@@ -1,5 +1,7 @@
 """Records put into a pipeline, each decided alone."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from crm_mcp.context import Write
@@ -11,8 +13,8 @@ from crm_mcp.tool import Answer, Display, Effect, Text, Words, WriteArgs, tool
 
 
 class AddToPipeline(WriteArgs):
-    records: tuple[Text, ...] = Field(
-        min_length=1, max_length=100, description="cont_…, ind_…, cust_…, deal_…, lead_…"
+    records: tuple[Annotated[Text, Field(description="cont_…, ind_…, cust_…, deal_…, lead_…")], ...] = Field(
+        min_length=1, max_length=100
     )
     pipeline: Text = Field(max_length=100, description="pipe_…, its name, or a kind: its default.")
     stage: Text | None = Field(None, max_length=100, description="stage_… or its name; the first.")

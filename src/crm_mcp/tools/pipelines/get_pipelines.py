@@ -87,9 +87,8 @@ class GetPipelines(Args):
     record: Text | None = Field(
         None, max_length=60, description="Where it stands: cont_…, ind_…, cust_…, deal_…, lead_…"
     )
-    include: tuple[Literal["records", "criteria", "history"], ...] = Field(
-        (), max_length=3, description="history: of record."
-    )
+    records: bool = Field(False, description="Lists those of pipe_….")
+    include: tuple[Literal["criteria", "history"], ...] = Field((), max_length=2, description="history: of record.")
     limit: int = Field(20, ge=1, le=50)
     cursor: Text | None = Field(None, max_length=300)
 
@@ -121,7 +120,7 @@ async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRo
     """Show pipelines with stages, counts and value; the records in one or in a stage; or where one record stands and how
     it came there. Use when you need a stage's records or criteria; to judge how a pipeline does use analyze_pipeline."""
     table, record = _record(args.record)
-    lists = "records" in args.include or args.stage is not None
+    lists = args.records or args.stage is not None
     if lists and args.pipeline is None:
         raise Refusal("INVALID_ARGUMENT", "pipeline: say whose records.", argument="pipeline")
     if lists and record is not None:

@@ -10,10 +10,10 @@ from crm_mcp.tool import Answer, Args, Display, Effect, Text, Words, WriteArgs, 
 
 
 class Move(Args):
-    record: Text = Field(max_length=60, description="cont_…, ind_…, cust_…, deal_…, lead_…")
+    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_…, ind_…, cust_…")
     to_stage: Text = Field(max_length=100, description="stage_… or its name.")
     pipeline: Text | None = Field(None, max_length=100, description="If it is in several: pipe_… or its name.")
-    from_stage: Text | None = Field(None, max_length=100, description="Where you saw it.")
+    from_stage: Text | None = Field(None, max_length=100, description="Where you saw it: stage_… or its name.")
     criteria_met: tuple[Words, ...] = Field((), max_length=50, description="What no record can prove.")
     explanation: Words | None = Field(None, max_length=1000)
     lost_reason: Words | None = Field(None, max_length=1000)

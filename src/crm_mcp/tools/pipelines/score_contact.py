@@ -21,7 +21,7 @@ class Factors(Args):
 
 
 class ScoreContact(WriteArgs):
-    record: Text = Field(max_length=60, description="cont_…, ind_…, cust_…, deal_…, lead_…")
+    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_…, ind_…, cust_…")
     pipeline: Text | None = Field(None, max_length=100, description="If it is in several: pipe_… or its name.")
     factors: Factors | None = Field(None, description="0 to 100.")
     reasons: tuple[Words, ...] = Field((), max_length=20)

@@ -21,7 +21,7 @@ class UpdatePipeline(WriteArgs):
 
 @tool(title="Update pipeline", toolset="pipelines", roles={Role.ADMIN, Role.SALES}, effect=Effect.WRITE)
 async def update_pipeline(ctx: Write, args: UpdatePipeline) -> Answer[PipelineView]:
-    """Change, add or archive stages of a pipeline, rename or archive it. Use when the way itself changes; to move records
+    """Change a pipeline: its name, its stages, what it takes to leave them. Use when the way itself changes; to move records
     on it use move_to_stage. A person approves it."""
     made, stages, did = await pipelines.update(
         ctx,

@@ -1,0 +1,145 @@
+"""What the figures of a pipeline's history come to: rates, bottleneck, velocity, and what to do about them."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from ..money import money
+from .funnel import ENOUGH_STAYS, rounded, share
+
+LEAK = 0.3
+"""The share of records dropped from which a stage is said to lose them."""
+ENOUGH_RECORDS = 10
+"""Records from which a stage's drop-off is told of."""
+METHOD = (
+    "Conversion: records that began in the period and stand in won at its end, of all that began in it; each once. "
+    "Open ones are not dropped. Times: stays that ended in the period, one per entry. Cycle: first entry to signature "
+    "(signed_on, else the move to won). Handle time: without records that changed owner. docs/methods.md."
+)
+Figures = Mapping[str, Any]
+
+
+def analysis(
+    stages: Sequence[Figures], cohort: Figures, ended: Figures, cycles: Figures, handled: Figures, currency: str
+) -> dict[str, Any]:
+    """Return metrics, stages, handle time, insights and suggestions; days to one place, shares to three."""
+    told = [_stage(one) for one in stages]
+    slow = _bottleneck(told)
+    leaks = [one for one in told if one["entered"] >= ENOUGH_RECORDS and one["dropOff"] >= LEAK]
+    open_now = sum(one["open"]["n"] for one in told)
+    metrics: dict[str, Any] = {
+        "totalRecords": cohort["records"],
+        "converted": cohort["won"],
+        "stillOpen": cohort["open"],
+        "dropped": cohort["records"] - cohort["won"] - cohort["open"],
+        "conversionRate": share(cohort["won"], cohort["records"]),
+        "winRateOfDecided": share(ended["won"], ended["won"] + ended["lost"]),
+        "decided": ended["won"] + ended["lost"],
+        "wonValue": ended["value"],
+        "wonWithoutRate": ended["unconverted"],
+        "salesCycle": {
+            "n": cycles["n"], "toSignature": cycles["signed"], "toClosing": cycles["n"] - cycles["signed"],
+            "medianDays": _days(cycles["median"]), "p90Days": _days(cycles["p90"]), "meanDays": _days(cycles["mean"]),
+        },
+        "bottleneckStage": slow and slow["stage"],
+        "velocity": velocity(open_now, ended, cycles, currency),
+    }  # fmt: skip
+    insights = _insights(slow, leaks)
+    return {
+        "metrics": metrics,
+        "stages": told,
+        "handleTime": {
+            "n": handled["n"], "transferred": handled["transferred"], "medianDays": _days(handled["median"]),
+            "people": [
+                {"person": one["person"], "n": one["n"], "medianDays": _days(one["median"])} for one in handled["people"]
+            ],
+        },
+        "insights": insights,
+        "suggestions": _suggestions(slow, leaks, told),
+    }  # fmt: skip
+
+
+def velocity(open_now: int, ended: Figures, cycles: Figures, currency: str) -> dict[str, Any] | None:
+    """Return what a pipeline brings a day: open × win rate × mean value won ÷ mean cycle; None where one is unknown.
+
+    The sales velocity equation, as sales operations commonly state it.
+    """
+    decided = ended["won"] + ended["lost"]
+    if not ended["won"] or ended["mean"] is None or not cycles["mean"]:
+        return None
+    rate, mean = Decimal(ended["won"]) / decided, Decimal(str(ended["mean"]))
+    per_day = open_now * rate * mean / Decimal(str(cycles["mean"]))
+    return {
+        "perDay": money(per_day, currency).model_dump(),
+        "open": open_now,
+        "winRate": rounded(rate, 3),
+        "meanValue": money(mean, currency).model_dump(),
+        "meanCycleDays": _days(cycles["mean"]),
+    }
+
+
+def _stage(one: Figures) -> dict[str, Any]:
+    entered, advanced, dropped = one["entered"], one["advanced"], one["dropped"]
+    return {
+        "stage": one["stage"],
+        "entered": entered,
+        "advanced": advanced,
+        "dropped": dropped,
+        "stillOpen": entered - advanced - dropped,
+        "conversion": share(advanced, entered),
+        "dropOff": share(dropped, entered),
+        "time": {"n": one["stays"], "medianDays": _days(one["median"]), "p90Days": _days(one["p90"])},
+        "open": {"n": one["waiting"], "medianDays": _days(one["waited"])},
+        "maxDays": one["maxDays"],
+    }
+
+
+def _days(number: Any) -> float | None:
+    return None if number is None else rounded(number, 1)
+
+
+def _bottleneck(stages: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the stage with the longest median stay, of those with enough; of equals the one that drops more."""
+    known = [one for one in stages if one["time"]["n"] >= ENOUGH_STAYS]
+    return max(known, key=lambda one: (one["time"]["medianDays"], one["dropOff"] or 0), default=None)
+
+
+def _insights(slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if slow:
+        time = slow["time"]
+        text = (
+            f"{slow['stage']} takes longest: median {time['medianDays']} days, p90 {time['p90Days']} (n {time['n']})."
+        )
+        found.append({"kind": "bottleneck", "stage": slow["stage"], "text": text, **time})
+    for one in leaks:
+        text = f"{one['stage']} lost {one['dropped']} of {one['entered']} records ({one['dropOff']:.0%})."
+        found.append(
+            {
+                "kind": "drop_off", "stage": one["stage"], "text": text,
+                "dropped": one["dropped"], "entered": one["entered"], "dropOff": one["dropOff"],
+            }
+        )  # fmt: skip
+    return found
+
+
+def _suggestions(
+    slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]], stages: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    if slow:
+        why = f"median {slow['time']['medianDays']} days, the longest of all stages"
+        made.append({"action": "plan_follow_ups", "stage": slow["stage"], "tool": "create_task", "because": why})
+    for one in leaks:
+        why = f"{one['dropped']} of {one['entered']} records end there"
+        made.append({"action": "review_criteria", "stage": one["stage"], "tool": "update_pipeline", "because": why})
+    for one in stages:
+        age, most = one["open"]["medianDays"], one["maxDays"]
+        if age is not None and most is not None and age > most:
+            why = f"{one['open']['n']} open records wait for a median of {age} days, {most} at most are meant"
+            made.append(
+                {
+                    "action": "look_at_waiting", "stage": one["stage"], "tool": "identify_at_risk_deals", "because": why,
+                }
+            )  # fmt: skip
+    return made
