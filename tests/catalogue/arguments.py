@@ -55,7 +55,9 @@ LEFT_OUT = frozenset(
         "received_on",
         "on_account",
     ]
-) | frozenset({"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip", "entity", "choices"})
+) | frozenset(
+    {"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip", "entity", "choices"}
+)
 """Arguments that narrow, so that broad arguments do without them."""
 EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
 """An argument says so that takes the place of another: not with quote."""

@@ -64,7 +64,7 @@ class Question:
     toolset="records",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.SALES, Agent.RESEARCH},
 )
 async def find_records(ctx: Read, args: FindRecords) -> Answer[list[RecordView]]:
     """Find records by words and by what fields hold, such as leads not updated for 14 days. Use when you need several, or

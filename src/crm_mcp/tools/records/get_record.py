@@ -69,7 +69,7 @@ class GetRecord(Args):
     toolset="records",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SALES, Agent.RESEARCH},
+    agents={Agent.SALES, Agent.RESEARCH},
 )
 async def get_record(ctx: Read, args: GetRecord) -> Answer[RecordView]:
     """Show one record of any kind that find_records finds: every field that is filled, and what belongs to it. Use when
