@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser check lint smoke bench catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
+.PHONY: help setup demo test test-browser check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ demo: setup  ## Show a day of the demo org: draft, hold, approve, report
 	$(BIN)/crm-mcp demo
 
 test: setup  ## Run the test suite against real Postgres, two at a time, each with its own
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
 	npm ci --prefix tests/in_browser --no-audit --no-fund
@@ -38,11 +38,15 @@ smoke: setup  ## Build the wheel, install it in a bare environment, list tools o
 bench: setup  ## Measure against a bare server and a bare query, interleaved
 	$(BIN)/python -m benchmarks.run
 
+bench-duplicates: setup  ## Find duplicates among 100,000 persons beside splink (install the extra `peers`, or PEERS=python)
+	$(BIN)/python -m benchmarks.duplicates $(if $(PEERS),--peers $(PEERS))
+
 tokens: setup  ## Show what each role's list of tools costs a model
 	$(BIN)/python tests/catalogue/tokens.py
 
 campaign: campaign-races campaign-kills campaign-restarts campaign-forgery  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
+	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
 LONG := $(BIN)/python -m pytest --long -rP --show-capture=stdout --durations=0
 campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft

@@ -14,7 +14,7 @@ class Browser:
     def __init__(self, app=None, origin=ORIGIN):
         self.origin = origin
         transport = None if app is None else httpx2.ASGITransport(app=app)
-        self.client = httpx2.AsyncClient(transport=transport, base_url=origin)
+        self.client = httpx2.AsyncClient(transport=transport, base_url=origin, timeout=60)
 
     async def get(self, path, **headers):
         return await self.client.get(path, headers=headers)

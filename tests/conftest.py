@@ -1,11 +1,14 @@
 """One embedded home a worker, migrated by the product itself and holding the demo orgs; tests connect as its logins."""
 
+import inspect
+import json
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from mcp import Client
 
@@ -31,6 +34,10 @@ ROLES = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run campaigns in their long form")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the place of the run's templates, before there are workers: they inherit the environment."""
     if not hasattr(config, "workerinput"):
@@ -42,9 +49,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         discard_templates(Path(folder))
 
 
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Say whether campaigns, and what is one in nature, run in their long form."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _logs_go_to_stderr() -> None:
     log.configure("warning")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_checked_once() -> Generator[None]:
+    """Check a schema the first time only: every new client checks those of the tools that it calls, at 40 ms each."""
+    check, good = jsonschema.Draft202012Validator.check_schema, set[str]()
+
+    def checked(schema: Any, *more: Any, **options: Any) -> None:
+        text = json.dumps(schema)
+        if text not in good:
+            check(schema, *more, **options)
+            good.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonschema.Draft202012Validator, "check_schema", checked)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +96,46 @@ def home(loaded: Home | None) -> Generator[Home]:
         yield made
 
 
+class Kept(Database):
+    """Connections that are kept for the next test: on a new one Postgres has every trigger and statement to read anew."""
+
+    async def close(self) -> None:
+        """Stay open."""
+
+    async def end(self) -> None:
+        await super().close()
+
+
+@pytest.fixture(scope="session")
+async def kept_databases() -> AsyncGenerator[dict[str, Kept]]:
+    """Connections by login and home, of the loop that all asynchronous tests run in."""
+    kept: dict[str, Kept] = {}
+    yield kept
+    for db in kept.values():
+        await db.end()
+
+
 @pytest.fixture
-async def approver(home: Home) -> AsyncGenerator[Database]:
-    db = Database(home.conninfo("crm_approver"))
-    yield db
-    await db.close()
+async def database_of(
+    kept_databases: dict[str, Kept], request: pytest.FixtureRequest
+) -> AsyncGenerator[Callable[[str], Database]]:
+    """Return the database of a conninfo; one of its own for a test that runs loops of its own."""
+    own: list[Database] = []
+
+    def database(conninfo: str) -> Database:
+        if inspect.iscoroutinefunction(request.function):
+            return kept_databases.setdefault(conninfo, Kept(conninfo, size=8))
+        own.append(Database(conninfo))
+        return own[-1]
+
+    yield database
+    for db in own:
+        await db.close()
+
+
+@pytest.fixture
+def approver(home: Home, database_of: Callable[[str], Database]) -> Database:
+    return database_of(home.conninfo("crm_approver"))
 
 
 @pytest.fixture
@@ -93,7 +157,7 @@ Connect = Callable[..., Any]
 
 
 @pytest.fixture
-def connect(home: Home) -> Connect:
+def connect(home: Home, database_of: Callable[[str], Database]) -> Connect:
     """Connect an in-memory client that is served as a person, through the application's own login.
 
     `speaks` is what the client can do besides: its extensions, how it answers an elicitation.
@@ -109,10 +173,10 @@ def connect(home: Home) -> Connect:
         **narrowed: Any,
     ) -> AsyncGenerator[Client]:
         async def database() -> Database:
-            return Database(home.conninfo("crm_agent"))
+            return database_of(home.conninfo("crm_agent"))
 
-        served = Served(auth.by_email(email, None, agent))
-        app = App(database, Catalog(Narrowing(**narrowed)), served, lambda: "http://localhost:8787", sync_reads=True)
+        whom = Served(auth.by_email(email, None, agent))
+        app = App(database, Catalog(Narrowing(**narrowed)), whom, lambda: "http://localhost:8787", sync_reads=True)
         try:
             async with Client(build_server(app), mode=mode, **(speaks or {})) as connected:
                 connected.app = app  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ begin
   if position('@' in mail) > 1 then
     return query select distinct on (x.c) x.c, 1::real, x.r from (
       select c.id as c, 'same e-mail'::text as r from crm.customers c where c.org_id = o and c.email_norm = mail and c.archived_at is null
-      union all select t.customer_id, 'e-mail of contact ' || t.name from crm.contacts t where t.org_id = o and t.email_norm = mail and t.archived_at is null) x
+      union all select t.customer_id, 'e-mail of contact ' || t.name from crm.contacts t where t.org_id = o and t.email_norm = mail and t.archived_at is null and t.customer_id is not null) x
       order by x.c limit most;
     if found then return; end if;
     host := split_part(mail, '@', 2);
@@ -39,14 +39,14 @@ begin
         select c.id as c, 1::real as s, 'same phone'::text as r from crm.customers c
           where c.org_id = o and c.archived_at is null and c.phone_digits in (tel, ltrim(tel, '0'))
         union all select t.customer_id, 1, 'phone of contact ' || t.name from crm.contacts t
-          where t.org_id = o and t.archived_at is null and t.phone_digits in (tel, ltrim(tel, '0'))),
+          where t.org_id = o and t.archived_at is null and t.customer_id is not null and t.phone_digits in (tel, ltrim(tel, '0'))),
       alike as (
         (select c.id as c, c.phone_ending as e, 'phone ends alike'::text as r from crm.customers c
           where c.org_id = o and c.archived_at is null
             and (c.phone_ending ~>=~ ending and c.phone_ending ~<~ (ending || ':') or c.phone_ending = any (shorter)) limit 2000)
         union all
         (select t.customer_id, t.phone_ending, 'phone ends like that of contact ' || t.name from crm.contacts t
-          where t.org_id = o and t.archived_at is null
+          where t.org_id = o and t.archived_at is null and t.customer_id is not null
             and (t.phone_ending ~>=~ ending and t.phone_ending ~<~ (ending || ':') or t.phone_ending = any (shorter)) limit 2000)),
       -- the more of the longer number the shorter one is, the better
       ranked as (
@@ -68,7 +68,7 @@ begin
         where c.org_id = o and c.archived_at is null and k operator(public.<%) c.name_key limit 2000)
       union all
       (select t.customer_id, t.name_key, t.name from crm.contacts t
-        where t.org_id = o and t.archived_at is null and k operator(public.<%) t.name_key limit 2000)),
+        where t.org_id = o and t.archived_at is null and t.customer_id is not null and k operator(public.<%) t.name_key limit 2000)),
     ranked as (
       select x.c, x.contact,
         (case when x.n = k then 1 else greatest(public.similarity(x.n, k), 0.9 * public.word_similarity(k, x.n)) end

@@ -18,29 +18,38 @@ comment on column crm.passkeys.handle is 'What an authenticator knows its person
 
 -- Good once, for five minutes, for the session and the purpose it was made for. A sign-in has no session yet, and no org.
 create table crm.passkey_challenges(
-  challenge bytea primary key check (length(challenge) = 32), nonce bytea not null unique check (length(nonce) = 32),
-  purpose text not null check (purpose in ('enrol', 'sign-in', 'decide')),
+  challenge bytea primary key check (length(challenge) = 32), nonce bytea unique check (length(nonce) = 32),
+  purpose text not null check (purpose in ('enrol', 'sign-in', 'decide', 'decide-all')),
   org_id bigint references crm.orgs on delete cascade, user_id bigint references crm.users on delete cascade, session bytea,
   draft_id bigint, hash text, decision text check (decision in ('approved', 'rejected')), handle bytea,
   created_at timestamptz not null default clock_timestamp(),
   expires_at timestamptz not null default clock_timestamp() + interval '5 minutes',
-  used_at timestamptz, used_xact xid8,
+  used_at timestamptz, used_xact xid8, passkey_id bigint, counted bigint,
+  check ((purpose = 'decide-all') = (nonce is null)),
   check ((purpose = 'sign-in') = (session is null) and (session is null) = (org_id is null) and (org_id is null) = (user_id is null)),
   check ((purpose = 'decide') = (draft_id is not null) and (draft_id is null) = (hash is null) and (hash is null) = (decision is null)),
   check ((purpose = 'enrol') = (handle is not null)));
 create index passkey_challenges_age on crm.passkey_challenges(org_id, expires_at);
+comment on column crm.passkey_challenges.counted is 'The counter of the answer to a list of decisions, once one of them kept it: an answer counts once.';
+
+-- What is asked with one challenge of several decisions: each has chance of its own, and is good once.
+create table crm.passkey_challenge_items(
+  challenge bytea not null references crm.passkey_challenges on delete cascade, draft_id bigint not null, hash text not null,
+  nonce bytea not null unique check (length(nonce) = 32), decision text not null check (decision in ('approved', 'rejected')),
+  used_at timestamptz, used_xact xid8, primary key (challenge, draft_id));
 
 -- What a decision was signed with: enough to verify it again, without anything of this program.
 create table crm.signatures(
   org_id bigint not null, id bigint generated always as identity, draft_id bigint not null, version int not null,
   decision text not null check (decision in ('approved', 'rejected')), approver bigint not null references crm.users,
   hash text not null, nonce bytea not null unique, origin text not null, passkey_id bigint not null,
-  authenticator_data bytea not null, client_data bytea not null, signature bytea not null,
+  among jsonb check (jsonb_typeof(among) = 'array'), authenticator_data bytea not null, client_data bytea not null, signature bytea not null,
   call_id bigint not null, xact xid8 not null default pg_current_xact_id(), signed_at timestamptz not null default clock_timestamp(),
   primary key (org_id, id),
   foreign key (org_id, draft_id) references crm.drafts(org_id, id) on delete cascade,
   foreign key (org_id, passkey_id) references crm.passkeys(org_id, id) on delete cascade);
 create index signatures_of on crm.signatures(org_id, draft_id);
+comment on column crm.signatures.among is 'Every decision of the list that was signed, where it was signed with others; null: alone.';
 
 alter table crm.web_sessions add column passkey bigint;
 comment on column crm.web_sessions.passkey is 'The passkey it began with; null: a link.';
@@ -233,7 +242,7 @@ create trigger signed before update on crm.drafts for each row when (old.state =
 create function crm.show_signatures(beyond bigint, most int default 200) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
   select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'draft', x.draft_id, 'version', x.version, 'decision', x.decision,
-    'approver', x.approver, 'hash', x.hash, 'nonce', encode(x.nonce, 'hex'), 'origin', x.origin, 'passkey', x.passkey_id, 'org', x.org_id,
+    'approver', x.approver, 'hash', x.hash, 'among', x.among, 'nonce', encode(x.nonce, 'hex'), 'origin', x.origin, 'passkey', x.passkey_id, 'org', x.org_id,
     'authenticator', encode(x.authenticator_data, 'hex'), 'client', encode(x.client_data, 'hex'), 'signature', encode(x.signature, 'hex'),
     'at', x.signed_at, 'key', encode(x.public_key, 'hex'), 'owner', x.owner, 'decided', x.decided, 'audited', x.audited) order by x.id), '[]')
   from (select s.*, p.public_key, p.user_id as owner,
@@ -250,14 +259,14 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $f
    where a.org_id = nullif(current_setting('crm.org_id', true), '')::bigint and a.tool in ('approve', 'reject') and a.phase = 'ended'
      and a.payload like '{"signature": "%' and not exists (select from crm.signatures s where s.org_id = a.org_id and s.call_id = a.call_id) $f$;
 
--- A day after their end challenges explain nothing any more. No RLS for this owner: each statement names the org.
+-- Challenges, as long after their end as crm.retention says. No RLS for this owner: each statement names the org.
 create function crm.forget_challenges(most int default 10000) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; n bigint;
 begin
   delete from crm.passkey_challenges c where (c.org_id = o or (c.org_id is null and o is not null)) and c.challenge in (
     select x.challenge from crm.passkey_challenges x where (x.org_id = o or x.org_id is null)
-       and x.expires_at < clock_timestamp() - interval '1 day' order by x.expires_at limit most);
+       and x.expires_at < clock_timestamp() - (select r.kept from crm.retention r where r.what = 'challenges') order by x.expires_at limit most);
   get diagnostics n = row_count;
   return n;
 end $f$;

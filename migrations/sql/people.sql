@@ -23,7 +23,7 @@ create trigger kept before update or delete or truncate on crm.access_log for ea
 create function crm.record_access() returns trigger language plpgsql security definer
   set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $f$
 declare
-  apart text[] := array['digest', 'last_used_at', 'version', 'created_at'];
+  apart text[] := array['digest', 'last_used_at', 'version', 'created_at', 'credential', 'public_key', 'sign_count', 'handle', 'transports'];
   o jsonb; n jsonb; here jsonb; done text := case tg_op when 'INSERT' then 'made' when 'UPDATE' then 'changed' else 'removed' end;
 begin
   if tg_op <> 'INSERT' then here := to_jsonb(old); o := here - apart; end if;
@@ -39,7 +39,14 @@ end $f$;
 create trigger record_access after insert or update or delete on crm.orgs for each row execute function crm.record_access('org', 'id');
 create trigger record_access after insert or update or delete on crm.memberships for each row execute function crm.record_access('membership', 'org_id');
 create trigger record_access after insert or update or delete on crm.api_keys for each row execute function crm.record_access('key', 'org_id');
-create trigger record_access after insert or update or delete on crm.invitations for each row execute function crm.record_access('invitation', 'org_id');
+create trigger record_access after insert or update on crm.invitations for each row execute function crm.record_access('invitation', 'org_id');
+create trigger record_end after delete on crm.invitations for each row
+  when (old.used_at is null and old.ended_at is null and old.expires_at > clock_timestamp())
+  execute function crm.record_access('invitation', 'org_id');
+-- Signing in and out of the page; a session that ran out by itself was ended by nobody.
+create trigger record_access after insert on crm.web_sessions for each row execute function crm.record_access('session', 'org_id');
+create trigger record_end after delete on crm.web_sessions for each row when (old.expires_at > clock_timestamp())
+  execute function crm.record_access('session', 'org_id');
 
 -- A token names the key it was minted for, if any: `org.user.agent.backend pid.expiry.key.mac`.
 drop function crm.mint(bigint, bigint, text);

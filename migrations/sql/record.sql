@@ -84,7 +84,7 @@ create constraint trigger guard after insert on crm.changes deferrable initially
 
 -- A draft is born pending, decided once, by somebody who may, in the transaction that executes it.
 create function crm.decide() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $f$
-declare b crm.bound_principal; m crm.memberships; spent numeric; alone boolean;
+declare b crm.bound_principal; m crm.memberships; spent numeric;
 begin
   if tg_op = 'INSERT' then
     new.state := 'pending'; new.executed_xact := null; new.approver := null; new.decided_at := null;
@@ -119,14 +119,9 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'spent', new.org_id, new.requester, new.subject), 0));
     select coalesce(sum(greatest(amount, 0)), 0) into spent from crm.drafts d where d.org_id = new.org_id and d.requester = new.requester
        and d.subject = new.subject and d.state = 'approved' and d.decided_at > clock_timestamp() - interval '24 hours';
+    -- whoever drafted it among them: what is above their own limit takes another person, since spent is never below zero
     if new.amount + spent > m.approval_limit then
       raise exception 'over the limit of the approver' using errcode = '42501';
-    end if;
-    if (new.approver = new.requester and new.agent is null) or new.approver = any (new.editors) then
-      select solo into alone from crm.orgs where id = new.org_id;
-      if not alone and coalesce(new.amount, 0) > m.approval_limit then
-        raise exception 'another person must approve' using errcode = '42501';
-      end if;
     end if;
     new.executed_xact := pg_current_xact_id();
   end if;
@@ -180,14 +175,14 @@ create table crm.idempotency_keys(
   primary key (org_id, user_id, tool, key));
 create index idempotency_keys_age on crm.idempotency_keys(org_id, created_at);
 
--- 7 days: a client repeats a call whose answer it lost, at the latest when a job of last week is run again.
+-- What is older than crm.retention keeps it.
 create function crm.forget_answers(most int default 10000) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; n bigint;
 begin
   delete from crm.idempotency_keys k where k.org_id = o and (k.user_id, k.tool, k.key) in (
     select x.user_id, x.tool, x.key from crm.idempotency_keys x
-     where x.org_id = o and x.created_at < clock_timestamp() - interval '7 days' order by x.created_at limit most);
+     where x.org_id = o and x.created_at < clock_timestamp() - (select r.kept from crm.retention r where r.what = 'answers') order by x.created_at limit most);
   get diagnostics n = row_count;
   return n;
 end $f$;

@@ -159,11 +159,11 @@ create function crm.end_session(session bytea) returns boolean
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$
   with gone as (delete from crm.web_sessions w where w.digest = session returning w.expires_at > clock_timestamp() as was_live)
   select coalesce(bool_or(g.was_live), false) from gone g $f$;
--- A day after their end, links (a used one ends too) and sessions explain nothing any more. No RLS for this owner: each statement names the org.
+-- Links and sessions, as long after their end as crm.retention says. No RLS for this owner: each statement names the org.
 create function crm.forget_sign_ins(most int default 10000) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare
-  o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; before timestamptz := clock_timestamp() - interval '1 day';
+  o bigint := nullif(current_setting('crm.org_id', true), '')::bigint; before timestamptz := clock_timestamp() - (select r.kept from crm.retention r where r.what = 'sign-ins');
   links bigint; sessions bigint;
 begin
   delete from crm.login_links where org_id = o and digest in (

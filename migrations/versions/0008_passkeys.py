@@ -19,6 +19,8 @@ def rights() -> Iterator[str]:
     yield "grant select on crm.changes to crm_definer"
     yield "grant select, update on crm.passkeys to crm_signin"
     yield "grant select, insert, update, delete on crm.passkey_challenges to crm_signin"
+    yield "grant select, insert on crm.passkey_challenge_items to crm_signin"
+    yield "grant select, update (used_at, used_xact) on crm.passkey_challenge_items to crm_definer"
     yield "revoke execute on function crm.count_passkey(bigint, bigint) from public"
     yield "grant execute on function crm.count_passkey(bigint, bigint) to crm_definer, crm_signin"
     ours = ("crm_approver",)
@@ -38,14 +40,29 @@ def rights() -> Iterator[str]:
     yield from definer(
         "sign_decision(bytea, bigint, int, text, text, text, bytea, bigint, bytea, bytea, bytea)", callers=ours
     )
+    yield from definer("ask_passkey_for_all(bytea, bytea, jsonb)", callers=ours, owner="crm_signin")
+    yield from definer("passkey_items(bytea)", callers=())
+    yield from definer("take_item(bytea, bigint, bytea)", callers=ours)
+    yield from definer(
+        "sign_item(bytea, bigint, int, text, text, text, bytea, bigint, bytea, bytea, bytea)", callers=ours
+    )
     yield from definer("needs_passkey(bigint, numeric, text, boolean)", callers=ours)
     yield from definer("require_signature()", callers=())
     yield from definer("show_signatures(bigint, int)", callers=ours)
     yield from definer("lost_signatures()", callers=ours)
 
 
+def recorded() -> Iterator[str]:
+    """Record passkeys as access is: the recorder is a definer's, who lends it for the making of the trigger."""
+    record = "function crm.record_access()"
+    yield from ("set role crm_signin", f"grant execute on {record} to crm_owner", "reset role")
+    yield f"""create trigger record_access after insert or update or delete on crm.passkeys
+ for each row execute {record.removesuffix(")")}'passkey', 'org_id')"""
+    yield from ("set role crm_signin", f"revoke execute on {record} from crm_owner", "reset role")
+
+
 def upgrade() -> None:
-    run(SQL / "passkeys.sql", rights())
+    run(SQL / "passkeys.sql", SQL / "passkey_groups.sql", rights(), recorded())
     run(iter(["update crm.schema_state set revision = '0008', oldest_client = '0008'"]))
 
 

@@ -1,4 +1,4 @@
-"""Policies that an approved draft changes, and what the guard lets run by them."""
+"""Policies that an approved draft changes, what the guard lets run by them, and how long what is spent is kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,10 +53,15 @@ def rights() -> Iterator[str]:
     yield "grant insert, delete on crm.free_writes to crm_definer"
     yield "grant update (solo) on crm.orgs to crm_definer"
     yield from definer("apply_policy()", callers=())
+    yield "grant select on crm.retention to crm_definer, crm_signin"
+    yield "grant delete on crm.notices to crm_definer"
+    yield "grant delete on crm.invitations to crm_signin"
+    yield from definer("forget_invitations(int)", callers=("crm_worker",), owner="crm_signin")
+    yield from definer("forget_notices(int)", callers=("crm_worker",))
 
 
 def upgrade() -> None:
-    run(policies(), SQL / "policy.sql", rights())
+    run(policies(), SQL / "policy.sql", SQL / "retention.sql", rights())
     run(iter(["update crm.schema_state set revision = '0009', oldest_client = '0009'"]))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from crm_mcp.tablekit import CLIENTS, Column, definer, extend, run, table
+from crm_mcp.tablekit import CLIENTS, Column, definer, extend, free, run, table
 
 revision = "0010"
 down_revision = "0009"
@@ -138,6 +138,14 @@ def parties() -> Iterator[str]:
             f"create index customer_parties_{whose} on crm.customer_parties(org_id, {whose}_id) "
             f"where {whose}_id is not null"
         )
+
+
+def merged() -> Iterator[str]:
+    """Let a merged record say which one it lives on in."""
+    for name in ("organizations", "individuals", "customers", "contacts"):
+        column = Column("merged_into", "bigint", "The record that this one, archived since, was merged into.")
+        yield from extend(name, column, references={"merged_into": name})
+        yield f"create index {name}_merged on crm.{name}(org_id, merged_into) where merged_into is not null"
 
 
 def leads() -> Iterator[str]:
@@ -369,10 +377,20 @@ def fields() -> Iterator[str]:
         prefix="prov",
         roles=EVERYONE,
         aliases=("Data_Provenance",),
-        free={"I": None},
+        free={"I": None, "U": ("archived_at",)},
         description="Where the values of fields came from, as stated with the change; the newest row of a field counts.",
     )
     yield "create index data_provenance_of on crm.data_provenance(org_id, entity, record_id, field, id desc)"
+
+
+def own_fields() -> Iterator[str]:
+    """Let the org's own fields of what is freely changed be changed as freely."""
+    task = (
+        "title", "description", "status", "priority", "due_on", "assignee_id", "completed_at", "outcome", "archived_at",
+        "custom_fields",
+    )  # fmt: skip
+    yield from free("tasks", {"U": task})
+    yield from free("notes", {"U": ("body", "archived_at", "custom_fields")})
 
 
 def reading() -> Iterator[str]:
@@ -424,7 +442,19 @@ def policies() -> Iterator[str]:
 
 
 def upgrade() -> None:
-    run(SQL / "reading.sql", rights(), parties(), leads(), deals(), work(), fields(), reading(), policies())
+    run(
+        SQL / "reading.sql",
+        rights(),
+        parties(),
+        merged(),
+        leads(),
+        deals(),
+        work(),
+        fields(),
+        own_fields(),
+        reading(),
+    )
+    run(policies())
     run(iter(["update crm.schema_state set revision = '0010', oldest_client = '0010'"]))
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
-from .db import Database, Standing
+from .db import Database
 from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
+from .standing import Standing
+from .waiting import Waits
 
 if TYPE_CHECKING:
     from .updates import Updates
@@ -66,6 +68,8 @@ class App:
     """Called with a draft's number once it waits: the local home opens its page."""
     rings: bool = True
     """Whether a client that can open pages is asked to open a new draft's."""
+    waits: Waits = field(default_factory=Waits)
+    """The client's calls that wait; shared by the clients of one key."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
     updates: "Updates | None" = None

@@ -47,7 +47,11 @@ class Asked:
 
 
 def why_not(who: Approver, asked: Asked, currency: str) -> str | None:
-    """Return why a person may not approve a held call, None where they may."""
+    """Return why a person may not approve a held call, None where they may.
+
+    Above their own limit, whoever drafted it needs another person: the limit itself says so, of a drafter as of
+    anybody. Only an amount that no limit can be held against has to ask who drafted it.
+    """
     if not who.may_approve:
         return "you may not approve"
     if asked.sends and not who.may_send_email:
@@ -59,6 +63,6 @@ def why_not(who: Approver, asked: Asked, currency: str) -> str | None:
         earlier = " with what was approved for this customer in 24 hours" if asked.exposed > amount else ""
         return f"{currency} {asked.exposed:,.2f}{earlier} is over your limit of {currency} {who.approval_limit:,.2f}"
     is_drafter = (asked.requester == who.user and asked.agent is None) or who.user in asked.editors
-    if is_drafter and not asked.solo and amount > who.approval_limit:
-        return "another person must approve what you drafted yourself"
+    if asked.no_rate and is_drafter and not asked.solo:
+        return "its amount is unknown for want of an exchange rate, so another administrator must approve what you drafted"
     return None

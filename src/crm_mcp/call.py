@@ -1,6 +1,7 @@
 """One tool call, start to finish: a read here, a write in write.py, which is imported on the first."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import anyio
@@ -9,10 +10,11 @@ from . import audit, envelope, hooks
 from .app import App
 from .audit import Call
 from .context import Read, Reports
-from .db import MembershipChanged, Standing
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
+from .news import Changed
+from .standing import MembershipChanged, Standing
 from .tool import Args, Effect, Tool, WriteArgs
 
 T = TypeVar("T")
@@ -107,7 +109,10 @@ async def reading(
         begun = None
         return row
 
-    found = await handler(Read(this.principal, ask, progress, app.cursors, app.page_url()))
+    def follow(draft: int) -> AbstractAsyncContextManager[Changed | None]:
+        return app.waits.following(db.news(), this.principal.org, draft)
+
+    found = await handler(Read(this.principal, ask, progress, follow, app.cursors, app.page_url()))
     if standing is None:
         await ask("select 1", {})
     assert standing is not None

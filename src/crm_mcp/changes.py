@@ -28,6 +28,8 @@ VOLATILE = frozenset(
     }
 )
 """Columns that differ between two runs of the same call: stamps, and what is drawn at approval."""
+BESIDE = {"subject_id": "subject_type", "record_id": "entity"}
+"""Columns that hold the id of a row whose table another column names."""
 READ = """select coalesce(json_agg(json_build_object('id', id, 'tbl', tbl, 'key', key, 'op', op, 'before', before, 'after', after)
  order by id), '[]')::text from (select * from crm.changes where org_id = %s and call_id = %s
  and xact = pg_current_xact_id() order by id limit %s) c"""
@@ -112,14 +114,17 @@ class ChangeSet:
         return walk(view)
 
     def _sayable(self, table: str, side: Row, names: Mapping[tuple[str, int], str]) -> Row:
+        beside = {column: side.get(named) for column, named in BESIDE.items() if column in side}
         return {
-            column: self._value(table, column, value, names)
+            column: self._value(table, column, value, names, beside.get(column))
             for column, value in sorted(side.items())
             if column not in VOLATILE and column != "id"
         }
 
-    def _value(self, table: str, column: str, value: Any, names: Mapping[tuple[str, int], str]) -> Any:
-        target = table if column == "id" else self.references.get((table, column))
+    def _value(
+        self, table: str, column: str, value: Any, names: Mapping[tuple[str, int], str], beside: str | None = None
+    ) -> Any:
+        target = beside or (table if column == "id" else self.references.get((table, column)))
         if target is not None and isinstance(value, int) and (target, value) in names:
             return names[target, value]
         if isinstance(value, str) and _is_instant(value, self.clock):

@@ -1,6 +1,7 @@
 """What a handler gets: a way to read, or a unit of work; nothing ambient, no commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -20,13 +21,26 @@ class Reports(Protocol):
     async def __call__(self, done: float, total: float, message: str) -> None: ...
 
 
+class Follows(Protocol):
+    """Follows one draft: gives what returns once it may have changed, at the latest after so many seconds.
+
+    Gives None where too many of the client's calls wait already.
+    """
+
+    def __call__(self, draft: int) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]] | None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read's context. `one` asks a single statement and returns its first row; `progress` tells the client."""
+    """A read's context. `one` asks a single statement and returns its first row; `progress` tells the client.
+
+    `follow` waits for a draft without holding a connection.
+    """
 
     principal: Principal
     ask: Asks
     progress: Reports
+    follow: Follows
     cursors: Cursors
     page_url: str
 

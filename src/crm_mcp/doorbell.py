@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.session import ServerSession
+from mcp.types import RequestId
 
 from .app import App
 
@@ -17,15 +18,17 @@ RINGS = 600.0
 MODERN = "2026-07-28"
 
 
-def ring(app: App, session: ServerSession, answer: Mapping[str, Any]) -> None:
-    """Ask for the page of a draft that this very call made, beside the answer and without waiting.
+async def ring(app: App, session: ServerSession, call: RequestId | None, answer: Mapping[str, Any]) -> None:
+    """Ask for the page of a draft that this very call made, just before its answer and without waiting.
 
-    The address is the one that the answer names: it signs nobody in.
+    The address is the one that the answer names: it signs nobody in. Over HTTP the question travels in the response
+    to `call`, since not every client listens to anything else.
     """
     draft: Mapping[str, Any] = answer.get("draft", {})
     is_new = answer.get("type") == "approval_required" and not draft.get("alreadyWaiting")
     if app.rings and is_new and _opens_pages(session):
-        app.beside(_ask(session, str(draft["id"]), str(answer["approvalActions"][0]["url"])))
+        app.beside(_ask(session, call, str(draft["id"]), str(answer["approvalActions"][0]["url"])))
+        await asyncio.sleep(0)  # the question is on its way now, the answer behind it
 
 
 def _opens_pages(session: ServerSession) -> bool:
@@ -33,7 +36,7 @@ def _opens_pages(session: ServerSession) -> bool:
     return session.protocol_version < MODERN and bool(said and said.elicitation and said.elicitation.url is not None)
 
 
-async def _ask(session: ServerSession, draft: str, url: str) -> None:
+async def _ask(session: ServerSession, call: RequestId | None, draft: str, url: str) -> None:
     message = f"{draft} waits for a person to decide on the approvals page. Nothing has changed yet."
     async with asyncio.timeout(RINGS):
-        await session.elicit_url(message, url, f"crm-{draft}")
+        await session.elicit_url(message, url, f"crm-{draft}", call)

@@ -50,7 +50,7 @@ async def hold(conn: AsyncConnection, call: Call, it: Proposal) -> Held:
         **_kept(call, it),
         "client": call.client,
         "reason": it.args.reason,
-        "confidence": it.args.confidence,
+        "confidence": it.args.sureness(),
         "keyed": it.args.idempotency_key is not None,
         "group_call": call.parent,
     }

@@ -30,9 +30,10 @@ async def write_each(app: App, this: Call, tool: Tool, args: WriteArgs, alone: A
     found: list[Envelope] = []
     for number, item in enumerate(items, 1):
         key = args.idempotency_key
-        one = args.model_copy(update={tool.each: [item], "idempotency_key": key and f"{key}#{number}"})
+        one = args.model_copy(update={tool.each: (item,), "idempotency_key": key and f"{key}#{number}"})
         raw = one.model_dump(mode="json", exclude_unset=True)
-        found.append(await _one(app, Call(this.principal, tool.name, raw, this.client, this.id), tool, one, alone))
+        call = Call(await app.principal(), tool.name, raw, this.client, this.id)
+        found.append(await _one(app, call, tool, one, alone))
     held = sum(not it.is_error and it.body["type"] == "approval_required" for it in found)
     refused = sum(it.is_error for it in found)
     outcome = "ok" if refused < len(found) else "refused"
@@ -42,7 +43,7 @@ async def write_each(app: App, this: Call, tool: Tool, args: WriteArgs, alone: A
 
 async def _one(app: App, call: Call, tool: Tool, args: WriteArgs, alone: Alone) -> Envelope:
     try:
-        return await alone(call, lambda: write(app, call, tool, args))
+        return await alone(call, lambda: _write(app, call, tool, args))
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
@@ -53,6 +54,11 @@ async def _one(app: App, call: Call, tool: Tool, args: WriteArgs, alone: Alone) 
         with anyio.CancelScope(shield=True):
             await _refused(app, call, Refusal("CANCELLED", ""))
         raise
+
+
+async def _write(app: App, call: Call, tool: Tool, args: WriteArgs) -> Envelope:
+    app.catalog.find(tool.name, call.principal)  # their rights may have changed since the item before
+    return await write(app, call, tool, args)
 
 
 async def _refused(app: App, call: Call, refusal: Refusal | None) -> None:

@@ -1,7 +1,7 @@
 """News of drafts: which ones were made, edited or decided, heard by one connection that listens."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 
@@ -17,15 +17,18 @@ _PATIENCE = (0.2, 5.0)
 
 Draft = int | None
 """A draft's number; None: some news were missed, look at all of them."""
+Changed = Callable[[float], Awaitable[None]]
+"""Returns once what is followed may have changed, at the latest after so many seconds."""
 
 
 class News:
-    """Listens from the first follower on; after an interruption every follower is told to look again."""
+    """Listens from the first follower to the last; after an interruption every follower is told to look again."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._followers: dict[int, set[asyncio.Queue[Draft]]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._hears = False
 
     async def __aenter__(self) -> "News":
@@ -37,11 +40,8 @@ class News:
         await self.close()
 
     async def close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
-            self._listening = None
+        self._rest()
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     @asynccontextmanager
     async def of(self, org: int) -> AsyncGenerator[asyncio.Queue[Draft]]:
@@ -58,6 +58,29 @@ class News:
             self._followers[org].discard(queue)
             if not self._followers[org]:
                 del self._followers[org]
+            if not self._followers:
+                self._rest()
+
+    @asynccontextmanager
+    async def following(self, org: int, draft: int) -> AsyncGenerator[Changed]:
+        """Give what waits for the next change of one draft. Who looks after the first wait has missed nothing."""
+        async with self.of(org) as queue:
+
+            async def changed(seconds: float) -> None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        while await queue.get() not in (draft, None):
+                            pass
+
+            yield changed
+
+    def _rest(self) -> None:
+        """Hang up: nobody follows any more."""
+        if self._listening is not None:
+            self._listening.cancel()
+            self._ending.add(self._listening)
+            self._listening.add_done_callback(self._ending.discard)
+            self._listening, self._hears = None, False
 
     async def _listen(self) -> None:
         pause, longest = _PATIENCE
@@ -73,7 +96,8 @@ class News:
             except psycopg.Error as problem:
                 logger().warning("news are interrupted", problem=type(problem).__name__)
             finally:
-                self._hears = False
+                if self._listening is asyncio.current_task():
+                    self._hears = False
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 

@@ -52,6 +52,7 @@ class StageMove:
     criteria_met: bool
     allows_automation: bool
     into_won: bool
+    pipeline_allows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ AGGREGATE = {
 MOVES = frozenset({"pipeline_positions", "stage_transitions"})
 BESIDE = frozenset({"data_provenance"})
 """Rows that say where a value came from: nothing is decided about them."""
+UNDOES = "undo_change"
+"""The tool that archives what was made by mistake: judged as what is undone."""
 UNCOUNTED = frozenset({"stage_transitions", "activities"}) | BESIDE
 """What tells of a change to another record, and is none itself."""
 MONEY = {
@@ -216,8 +219,15 @@ def _agent_held(case: Case) -> Verdict | None:
 
 
 def _deletes(case: Case) -> Verdict | None:
-    gone = any(table not in AGGREGATE for table in case.changes.tables("D"))
-    return _held("deletes") if gone or case.tool.effect is Effect.DELETE else None
+    """Hold what goes, and what is archived: a record that was there, out of sight. Taking back one's own is neither."""
+    if case.tool.effect is Effect.DELETE or any(table not in AGGREGATE for table in case.changes.tables("D")):
+        return _held("deletes")
+    archived = any(
+        row["op"] == "U" and row["after"].get("archived_at") is not None
+        for row in case.changes.rows
+        if row["tbl"] not in MOVES | BESIDE and row["tbl"] not in AGGREGATE
+    )
+    return _held("archives") if archived and case.tool.name != UNDOES else None
 
 
 def _unsure(case: Case) -> Verdict | None:
@@ -254,6 +264,8 @@ def _stage_move(case: Case) -> Verdict | None:
 
 def _into_stage(case: Case, move: StageMove) -> Verdict | None:
     limits = case.policy.stage_moves
+    if not move.pipeline_allows:
+        return _held(f"the pipeline {move.pipeline} does not allow automation")
     if limits.pipelines.get(move.pipeline) is Progress.HOLD:
         return _held(f"every move in the pipeline {move.pipeline} is held")
     if not limits.stages.get(move.stage, move.allows_automation):
@@ -328,7 +340,7 @@ RULES: tuple[Rule, ...] = (
     Rule(_nothing, lambda _, __: Said("a call that changes nothing; withdrawing one's own draft", "RUN")),
     Rule(_learning, lambda p, _: Said("any write, in learning mode", "HOLD" if p.learning_mode else OFF)),
     Rule(_agent_held, lambda p, _: Said(f"any write of an agent on hold ({_agents(p, Switch.HOLD)})", "HOLD")),
-    Rule(_deletes, lambda _, __: Said("any deletion", "HOLD")),
+    Rule(_deletes, lambda _, __: Said("any deletion, and any archiving but by an undo", "HOLD")),
     Rule(
         _unsure,
         lambda p, _: Said(
@@ -348,7 +360,7 @@ RULES: tuple[Rule, ...] = (
         _stage_move,
         lambda p, c: Said(
             "a stage move or adding to a pipeline",
-            "RUN if the stage allows automation, its criteria are met, the value is at most "
+            "RUN if pipeline and stage allow automation, its criteria are met, the value is at most "
             f"{p.stage_moves.max_value:,} {c} and it is no won stage; else HOLD.{_switched(p)}",
         ),
     ),
@@ -383,6 +395,6 @@ def approving_in_words(policy: Policy, currency: str) -> list[str]:
         return [*said, "Solo mode: one person approves alone what they drafted."]
     return [
         *said,
-        "What a person drafted above their own limit: another person.",
+        "What a person drafted above their own limit, or without an exchange rate: another person.",
         "What loosens the policy: another administrator than who proposed it.",
     ]

@@ -188,6 +188,10 @@ IN_FORCE = """select coalesce(p.edition, 1), coalesce(p.document, crm.policy_sta
   order by x.edition desc limit 1) p on true where o.id = %s"""
 """The statement whose row `Policy.in_force` reads: the last edition, or the standard of an org that has changed nothing."""
 
+SURE = """(select (coalesce((select x.document from crm.policies x where x.org_id = {org} order by x.edition desc limit 1),
+  crm.policy_standard()) ->> 'hold_below_confidence')::numeric)"""
+"""What an org's policy wants an agent's stated confidence to be at least, as part of a statement that names the org."""
+
 _OPEN = ("stage_moves.pipelines.", "stage_moves.stages.")
 """Keys that end in a name of the org's own."""
 

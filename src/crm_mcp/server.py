@@ -58,7 +58,7 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
                 await ctx.session.send_tool_list_changed()
                 if app.updates is not None:
                     await app.updates.tools_changed()
-        ring(app, ctx.session, answer.body)
+        await ring(app, ctx.session, ctx.request_id, answer.body)
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
             structured_content=answer.body,

@@ -7,8 +7,8 @@ from .app import App
 from .call import read_resource
 from .context import Read
 from .crm import drafts
-from .db import MembershipChanged
 from .errors import Refusal
+from .standing import MembershipChanged
 from .updates import Updates, draft_of
 
 SEES = f"select 1 from crm.drafts d where {drafts.MINE} and d.id = %(id)s"

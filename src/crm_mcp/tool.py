@@ -60,6 +60,23 @@ Words = Annotated[Text, AfterValidator(_said)]
 """Text that says something: not white space and invisible characters alone."""
 
 
+def _storable_throughout(values: dict[str, Any]) -> dict[str, Any]:
+    left: list[Any] = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            _storable(value)
+        elif is_object(value):
+            left += [*value, *value.values()]
+        elif is_array(value):
+            left += value
+    return values
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_storable_throughout)]
+"""Values by name, judged later by whatever they are for; in no place of them is text that a database cannot hold."""
+
+
 class Args(BaseModel):
     """A tool's arguments; what is not declared is refused."""
 
@@ -72,6 +89,10 @@ class WriteArgs(Args):
     reason: Words = Field(max_length=500, description="Why; a person reads it.")
     confidence: float | None = Field(None, ge=0, le=1, strict=True)
     idempotency_key: Text | None = Field(None, max_length=100)
+
+    def sureness(self) -> float | None:
+        """Return how sure the caller is of all of it: what the policy looks at."""
+        return self.confidence
 
 
 class View(BaseModel):
@@ -90,13 +111,17 @@ class Display(BaseModel):
 V = TypeVar("V")
 
 
+def _itself(record: Any) -> Sequence[Any]:
+    return record
+
+
 @dataclass(slots=True)
 class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
-    behind so many rows of a list, None where it ends there. `card` is a draft's for the card in the chat; no model is
+    behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card` is a draft's for the card in the chat; no model is
     told it.
     """
 
@@ -106,6 +131,7 @@ class Answer(Generic[V]):
     did: str = ""
     warnings: Sequence[str] = ()
     after: Callable[[int], str | None] | None = None
+    listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
 
 

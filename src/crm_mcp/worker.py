@@ -18,8 +18,11 @@ from .telling.channels import Office
 from .telling.due import post_due
 from .telling.send import send
 
+SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices")
+"""What goes some time after its end; `crm.retention` says how long each is kept, and why."""
 TICK = 15
 """Seconds between two rounds."""
+_FORGET = f"select {', '.join(f'crm.forget_{what}()' for what in SPENT)}"
 _SEAL = """select sealed, encode(head, 'hex'), (select max(seq) from crm.audit_log where org_id = %s)
  from crm.seal_audit()"""
 
@@ -68,7 +71,7 @@ async def round_of_work(db: Database, sink: Sink | None, office: Office | None =
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
-        await db.definer(org, "select crm.forget_answers(), crm.forget_sign_ins(), crm.forget_challenges()")
+        await db.definer(org, _FORGET)
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from . import audit, drafts, envelope, ids, policy, repeats
+from . import audit, drafts, envelope, ids, policy, repeats, stage_moves
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
-from .db import MembershipChanged, Standing, standing_of
 from .drafts import Proposal
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
@@ -16,6 +15,7 @@ from .log import logger
 from .pipelined import later
 from .policy import Decision, Facts, Policy
 from .revising import revise_own
+from .standing import MembershipChanged, Standing, standing_of
 from .tool import Args, Tool, WriteArgs
 
 ATTEMPTS = 3
@@ -55,12 +55,13 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             app.client.heard(standing)
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
-        async with attempt(conn, this, tool, args, now, _recent(this, args), revise=edit) as tried:
+        asking = _recent(this, args), *stage_moves.asked(tool, this)
+        async with attempt(conn, this, tool, args, now, *asking, revise=edit) as tried:
             stake = policy.stakes(tried.changes)
-            (recent,) = tried.asked
+            recent, *moved = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
-            facts = Facts(Policy.in_force(known[0] if known else None), spent)
-            verdict = policy.decide(tool, who, args.confidence, tried.changes, facts)
+            facts = Facts(Policy.in_force(known[0] if known else None), spent, stage_moves.read(moved))
+            verdict = policy.decide(tool, who, args.sureness(), tried.changes, facts)
             draft: int | None = None
             match verdict.decision:
                 case Decision.RUN:

@@ -100,6 +100,23 @@ def drafted(connect, home):
 
 
 @pytest.fixture
+async def reminders(connect, owner_asks, change):
+    """Three e-mails that Fin asked for."""
+    change("update crm.drafts set state = 'discarded' where state = 'pending' and tool = 'send_email_draft'")
+    found = owner_asks(
+        "select jsonb_agg('cust_' || id order by id) from (select c.id from crm.customers c join crm.orgs o on o.id = c.org_id"
+        " and o.slug = 'demo' where c.email is not null and c.archived_at is null order by c.id limit 3) x"
+    )
+    made = []
+    async with connect("fin@demo.example") as client:
+        for n, customer in enumerate(found):
+            asked = {"to": [customer], "subject": f"Reminder {n}", "body": f"Please pay {n}.", "reason": "overdue"}
+            answer = await client.call_tool("send_email_draft", asked)
+            made.append(answer.structured_content["draft"]["id"])
+    return made
+
+
+@pytest.fixture
 def state(owner_asks):
     return lambda draft: owner_asks("select state from crm.drafts where id = %s", int(draft.removeprefix("draft_")))
 

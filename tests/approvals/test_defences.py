@@ -1,10 +1,13 @@
 """What does not come from this page is turned away before anything is looked up."""
 
+import re
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
 from browser import hidden, text
-from crm_mcp.approvals import queue
+from crm_mcp.approvals import queue, web
 from crm_mcp.errors import DatabaseUnavailable
 
 
@@ -137,6 +140,13 @@ async def test_health_needs_no_session_and_says_nothing(browsers):
 @pytest.mark.parametrize("name", ["../web.py", "..%2fweb.py", "page.css.map", ""])
 async def test_only_known_files_are_served(browsers, name):
     assert (await browsers().get(f"/static/{name}")).status_code == 404
+
+
+def test_no_script_meets_the_names_of_another():
+    folder = Path(web.__file__).with_name("templates")
+    tags = [tag for file in folder.glob("*.html") for tag in re.findall(r"<script[^>]*>", file.read_text("utf-8"))]
+    assert len(tags) > 1
+    assert [tag for tag in tags if not re.fullmatch(r'<script src="/static/\w+\.js" type="module">', tag)] == []
 
 
 async def test_a_crash_is_calm_and_tells_nothing(signed_in, monkeypatch):

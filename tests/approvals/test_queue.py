@@ -29,6 +29,7 @@ def row(**more):
         "spent": Decimal(0),
         "reason": "asked",
         "confidence": None,
+        "sure": Decimal("0.85"),
         "verdict": "a person approves it before it exists",
         "agent": None,
         "requester": 7,
@@ -113,6 +114,18 @@ async def test_each_filter_leaves_what_it_says_and_counts_the_rest(signed_in, dr
     fin = await signed_in("fin@demo.example")
     own = (await fin.get("/?mine=1")).text
     assert large not in own and small in own
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("0.6", "60 %"), ("0.505", "50.5 %"), ("0.85", "85 %")])
+async def test_an_agent_is_unsure_below_what_the_orgs_policy_wants(signed_in, drafted, alone, rule, wanted, said):
+    rule(hold_below_confidence=wanted)
+    just, below = await drafted(confidence=float(wanted)), await drafted(confidence=float(wanted) - 0.01)
+    mia = await signed_in()
+    shown = (await mia.get("/?risk=unsure")).text
+    assert re.findall(r'<li data-draft="(draft_\d+)"', shown) == [below]
+    assert f"the agent's own confidence is below {said}" in text((await mia.get("/")).text)
+    assert "% sure" in text((await mia.get(f"/drafts/{below}")).text)
+    assert "% sure" not in text((await mia.get(f"/drafts/{just}")).text)
 
 
 async def test_a_filter_that_cannot_be_read_is_said_and_filters_nothing(signed_in, drafted):

@@ -11,7 +11,8 @@ from mcp import Client
 from crm_mcp import auth
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
-from crm_mcp.approvals.executor import Executor, Outcome
+from crm_mcp.approvals.executor import Executor
+from crm_mcp.approvals.held import Outcome
 from crm_mcp.catalog import Catalog
 from crm_mcp.crm.models import StockMovement
 from crm_mcp.db import Database
@@ -36,6 +37,15 @@ class Evidence:
     version: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One draft whole: its row, what was kept of its earlier versions, and the phases of its edits in the audit."""
+
+    row: dict[str, Any]
+    kept: list[dict[str, Any]]
+    edits: list[list[str]]
+
+
 class Desk:
     """One loop, one served seller, one executor, one owner's connection, kept for the session."""
 
@@ -44,6 +54,7 @@ class Desk:
         self._home = home
         self.owner = psycopg.connect(home.conninfo("crm_owner"), autocommit=True)
         (self.org,) = self._one("select id from crm.orgs where slug = 'demo'")
+        (self.approver,) = self._one("select id from crm.users where email = %s", APPROVER)
         self.customers = [
             row[0]
             for row in self.owner.execute(
@@ -134,6 +145,24 @@ class Desk:
         finally:
             await db.close()
 
+    def standing(self, draft: int) -> Standing:
+        row, kept = self._one(
+            """select to_jsonb(d), (select coalesce(jsonb_agg(to_jsonb(v) order by v.version), '[]') from crm.draft_versions v
+               where v.org_id = d.org_id and v.draft_id = d.id) from crm.drafts d where d.org_id = %s and d.id = %s""",
+            self.org,
+            draft,
+        )
+        return Standing(row, kept, self.audit(draft, "edit_draft"))
+
+    def comments(self, draft: int) -> list[str | None]:
+        """Return what the orders made under a draft have as their comment."""
+        rows = self.owner.execute(
+            """select o.comment from crm.orders o where o.org_id = %s and o.id in (
+               select (c.key ->> 'id')::bigint from crm.changes c where c.org_id = o.org_id and c.draft_id = %s and c.tbl = 'orders')""",
+            (self.org, draft),
+        )
+        return [row[0] for row in rows]
+
     def evidence(self, drafts: list[int]) -> dict[int, Evidence]:
         rows = self.owner.execute(
             """select d.id, d.state,
@@ -214,3 +243,24 @@ def problems(evidence: Evidence, said: list[tuple[str, str, bool]]) -> list[str]
     if told - {evidence.state}:
         found.append(f"told {sorted(told)}, is {evidence.state}")
     return [f"draft {evidence.draft}: {problem}" for problem in found]
+
+
+MADE_BY_AN_EDIT = frozenset({"version", "args", "effects_key", "changes", "shown", "clock", "expires_at", "editors"})
+"""What of a draft an edit of its comment replaces; another column moves with none."""
+
+
+def halves(before: Standing, after: Standing, editor: int, comment: str) -> list[str]:
+    """Return what is wrong about a draft whose editor was killed: it is neither what it was nor the new one, whole."""
+    moved = {name for name, value in after.row.items() if value != before.row[name]}
+    if after.row["version"] == before.row["version"]:
+        found = [f"{name} moved without a version" for name in sorted(moved)]
+        found += [f"{len(after.kept)} versions kept"] if after.kept else []
+        return found + ([] if after.edits == [["begun"]] else [f"audited as {after.edits}"])
+    found = [f"{name} did not move" for name in sorted(MADE_BY_AN_EDIT - moved)]
+    found += [f"{name} moved" for name in sorted(moved - MADE_BY_AN_EDIT)]
+    if (after.row["version"], after.row["editors"]) != (2, [editor]) or comment not in after.row["args"]:
+        found.append("it is not the new version")
+    was = ("version", "args", "shown", "summary", "amount")
+    if [[one[name] for name in was] for one in after.kept] != [[before.row[name] for name in was]]:
+        found.append("what it was is not kept")
+    return found + ([] if after.edits == [["begun", "ended"]] else [f"audited as {after.edits}"])

@@ -11,16 +11,19 @@ from campaign_drafts import APPROVER, SELLER
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_mcp import auth, changes, log
-from crm_mcp.approvals import executor as executing
+from crm_mcp.approvals import deciding
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
 from crm_mcp.errors import Refusal, refusal_for
 from crm_mcp.pipelined import Pipelined
 
+Job = tuple[str, int, str, int]
+"""What to do, with which draft, the hash that was shown, and how often to look at the draft again before."""
 Said = tuple[str, str, bool]
-PATIENCE = 120
-"""Seconds until a process that does not answer is taken for hung."""
-BUSY_TRIES = 20
+PATIENCE = 600
+"""Seconds until a process that does not answer is taken for hung, on a machine that others keep busy too."""
+COMMENT = "edited in a campaign"
+BUSY_TRIES = 60
 """How often a racer does as BUSY tells it and tries again; a lock is waited for half a second."""
 
 
@@ -39,16 +42,20 @@ class Crew:
             theirs.close()
             self._pipes.append(ours)
             self._members.append(member)
+        for pipe in self._pipes:  # the slowest to start keeps nobody waiting at the barrier
+            assert pipe.poll(PATIENCE), "a racer does not start"
+            pipe.recv()
 
-    def race(self, rounds: list[list[tuple[str, int, str]]]) -> list[list[Said]]:
-        """Run rounds of at most `size` jobs each (action, draft, hash); return what each job was told."""
+    def race(self, rounds: list[list[Job]]) -> list[list[Said]]:
+        """Run rounds of at most `size` jobs each; return what each job was told."""
         for at, pipe in enumerate(self._pipes):
             pipe.send([jobs[at] if at < len(jobs) else None for jobs in rounds])
-        told = []
-        for pipe in self._pipes:
-            assert pipe.poll(PATIENCE + len(rounds)), "a racer hangs"
-            told.append(pipe.recv())
-        return [[one[at] for one in told if one[at] is not None] for at in range(len(rounds))]
+        return [[said for pipe in self._pipes if (said := self._heard(pipe)) is not None] for _ in rounds]
+
+    def _heard(self, pipe: Any) -> Said | None:
+        assert pipe.poll(PATIENCE), "a racer hangs"
+        said: Said | None = pipe.recv()
+        return said
 
     def close(self) -> None:
         for pipe in self._pipes:
@@ -66,12 +73,11 @@ def _race(pipe: Any, barrier: Any, logins: dict[str, str]) -> None:
     log.configure("error")
     with asyncio.Runner() as runner:
         racer = runner.run(_Racer.enter(logins, barrier))
+        pipe.send("here")
         while (rounds := pipe.recv()) is not None:
-            told = []
             for job in rounds:
                 barrier.wait(PATIENCE)
-                told.append(runner.run(racer.act(*job)) if job else None)
-            pipe.send(told)
+                pipe.send(runner.run(racer.act(*job)) if job else None)
         runner.run(racer.leave())
 
 
@@ -95,7 +101,9 @@ class _Racer:
         for db in (self._approver, self._agent, self._worker):
             await db.close()
 
-    async def act(self, action: str, draft: int, seen: str) -> Said:
+    async def act(self, action: str, draft: int, seen: str, looks: int) -> Said:
+        for _ in range(looks):
+            await self._look(draft)
         for _ in range(BUSY_TRIES):
             try:
                 return await getattr(self, f"_{action}")(draft, seen)
@@ -106,6 +114,13 @@ class _Racer:
                 if no.error != "BUSY":
                     return action, f"refused {no.error}", False
         return action, "refused BUSY", False
+
+    async def _look(self, draft: int) -> None:
+        try:
+            await Executor(self._approver).show(self.ada, draft)
+        except Exception as problem:  # BUSY, while somebody decides for the same customer
+            if refusal_for(problem) is None:
+                raise
 
     async def _approve(self, draft: int, seen: str) -> Said:
         outcome = await Executor(self._approver).approve(self.ada, draft, seen)
@@ -120,15 +135,11 @@ class _Racer:
         return ("discard", "discarded", True) if done else ("discard", "silent", False)
 
     async def _edit(self, draft: int, seen: str) -> Said:
-        """Put another comment in; `won` is whether the edit was made, which decides nothing."""
-        shown = await Executor(self._approver).show(self.ada, draft)
-        if shown is None or shown.hash is None:
-            return "edit", "silent", False
+        """Put another comment into what was shown; `won` is whether the edit was made, which decides nothing."""
         try:
-            change = {"comment": f"edited by {os.getpid()} {shown.draft['version']}"}
-            await Executor(self._approver).edit(self.ada, draft, shown.draft["version"], change, "a campaign")
+            await Executor(self._approver).edit(self.ada, draft, 1, {"comment": COMMENT}, "a campaign")
         except Refusal as no:
-            if no.error in ("DRAFT_CHANGED", "NOT_FOUND", "BUSY"):
+            if no.error in ("DRAFT_CHANGED", "NOT_FOUND"):
                 return "edit", "silent", False
             raise
         return "edit", "silent", True
@@ -157,15 +168,17 @@ def die() -> None:
 
 
 def arm(point: str) -> None:
-    """Have this process kill itself when it reaches a named point of an approval or of a write."""
+    """Have this process kill itself when it reaches a named point of an approval, of an edit or of a write."""
     before: dict[str, Callable[[str], bool]] = {
-        "before the decision": lambda sql: sql == executing._APPROVE,
+        "before the decision": lambda sql: sql == deciding._APPROVE,
         "before the draft is held": lambda sql: "crm.hold(" in sql,
+        "before the revision": lambda sql: "crm.revise(" in sql,
     }
     after: dict[str, Callable[[str], bool]] = {
-        "locked": lambda sql: sql == executing._LOCK,
+        "locked": lambda sql: sql == deciding._LOCK,
         "run again": lambda sql: sql == changes.READ,
         "effects recorded": lambda sql: sql == changes.READ,
+        "revised": lambda sql: "crm.revise(" in sql,
         "decided, not committed": lambda sql: sql == "set constraints all immediate",
         "audited, not committed": lambda sql: "'begun'" not in sql and sql.startswith("insert into crm.audit_log"),
     }
@@ -240,6 +253,30 @@ async def _approve_until(point: str, conninfo: str, draft: int, seen: str) -> No
     who = await db.sign_in(auth.by_email(APPROVER))
     arm(point)
     await Executor(db).approve(who, draft, seen)
+
+
+def edit_until(point: str, conninfo: str, draft: int) -> None:
+    """Edit, and be killed on the way."""
+    log.configure("error")
+    asyncio.run(_edit_until(point, conninfo, draft))
+
+
+async def _edit_until(point: str, conninfo: str, draft: int) -> None:
+    db = Database(conninfo)
+    who = await db.sign_in(auth.by_email(APPROVER))
+    arm(point)
+    await Executor(db).edit(who, draft, 1, {"comment": COMMENT}, "a campaign")
+
+
+def edit_by_halves_until(point: str, conninfo: str, draft: int) -> None:
+    """Keep what a draft was in a transaction of its own, and be killed before the draft is anything else."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute(
+            "insert into crm.draft_versions(org_id, draft_id, version, args, shown, summary, amount, edited_by, reason, call_id)"
+            " select org_id, id, version, args, shown, summary, amount, requester, 'a campaign', call_id from crm.drafts where id = %s",
+            (draft,),
+        )
+        die()
 
 
 def approve_naively_until(point: str, conninfo: str, draft: int) -> None:

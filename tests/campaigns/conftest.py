@@ -11,14 +11,15 @@ from campaign_processes import Crew
 from crm_mcp.embedded import Home
 from homes import FAST, load_demo, temporary_home
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run campaigns in their long form")
-
-
-@pytest.fixture(scope="session")
-def is_long(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--long", default=False))
+PRODUCT = (
+    "mcp",
+    "crm_mcp.server",
+    "crm_mcp.approvals.executor",
+    "crm_mcp.importing.batch",
+    "crm_mcp.importing.rows",
+    "crm_mcp.tools.orders.create_order_draft",
+)
+"""What racers and victims use of the product: imported once, and there in each that is forked."""
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +38,7 @@ def processes() -> multiprocessing.context.BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # pytest too: a child imports the main module of its parent
-    context.set_forkserver_preload(
-        ["pytest", "crm_mcp.approvals.executor", "crm_mcp.tools.orders.create_order_draft"]
-    )
+    context.set_forkserver_preload(["pytest", *PRODUCT])
     return context
 
 

@@ -1,9 +1,18 @@
-"""The approving process is killed at a named point; the approver tries again."""
+"""The process that approves, or edits, is killed at a named point; the approver tries again."""
 
 import pytest
-from campaign_drafts import Evidence, problems
-from campaign_processes import PATIENCE, approve_naively_until, approve_until
+from campaign_drafts import Evidence, halves, problems
+from campaign_processes import (
+    COMMENT,
+    PATIENCE,
+    approve_naively_until,
+    approve_until,
+    edit_by_halves_until,
+    edit_until,
+)
 from test_approval_races import naive as naive
+
+from crm_mcp.errors import Refusal
 
 POINTS = (
     "begun",
@@ -11,6 +20,15 @@ POINTS = (
     "run again",
     "before the decision",
     "decided, not committed",
+    "committed, not answered",
+)
+
+EDITING = (
+    "begun",
+    "run again",
+    "before the revision",
+    "revised",
+    "audited, not committed",
     "committed, not answered",
 )
 
@@ -52,3 +70,35 @@ def test_an_approver_killed_at_a_point_leaves_one_order_after_the_retry(home, pr
     assert desk.locked(drafts) == []
     assert desk.audit_problems() == []
     print(f"\n{len(drafts)} kills at {point!r}: each approved once")
+
+
+def test_the_oracle_sees_an_edit_in_two_transactions(home, processes, desk):
+    (draft,) = desk.drafts(1)
+    before = desk.standing(draft)
+    kill(processes, edit_by_halves_until, "between", home.conninfo("crm_owner"), draft)
+    assert "1 versions kept" in halves(before, desk.standing(draft), desk.approver, COMMENT)
+
+
+@pytest.mark.parametrize("point", EDITING)
+def test_an_editor_killed_at_a_point_leaves_one_version_whole(home, processes, desk, is_long, point):
+    drafts = desk.drafts(50 if is_long else 1)
+    there, wrong = point == "committed, not answered", []
+    for draft, seen in zip(drafts, desk.shown(drafts), strict=True):
+        before = desk.standing(draft)
+        kill(processes, edit_until, point, home.conninfo("crm_approver"), draft)
+        after = desk.standing(draft)
+        wrong += halves(before, after, desk.approver, COMMENT)
+        assert after.row["version"] == (2 if there else 1)
+        (now,) = desk.shown([draft])
+        assert (now != seen) == there
+        if there:
+            with pytest.raises(Refusal, match="CHANGED_SINCE_SHOWN"):
+                desk.approve(draft, seen)
+        assert desk.approve(draft, now).won
+        assert desk.comments(draft) == [COMMENT if there else None]
+    assert wrong == []
+    assert desk.locked(drafts) == []
+    assert desk.audit_problems() == []
+    print(
+        f"\n{len(drafts)} edits killed at {point!r}: each draft {'the new' if there else 'the old'} version, whole, and approved"
+    )

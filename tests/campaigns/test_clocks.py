@@ -1,7 +1,7 @@
 """The clocks of the application are a day and an hour off, either way: the database's clock alone decides what is late."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ from campaign_processes import PATIENCE
 from test_dependencies import hold
 
 from crm_mcp import auth, log
-from crm_mcp.approvals import executor as executing
 from crm_mcp.approvals import held as held_calls
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
@@ -118,7 +117,7 @@ def test_an_approver_whose_clock_is_off_approves_nothing_late(home, processes, d
 
 def late_by_our_clock(held: Any) -> bool:
     """Planted: what is late is decided by the application's clock."""
-    return held.state != "pending" or held.expires_at <= executing.datetime.now(executing.UTC)
+    return held.state != "pending" or held.expires_at <= datetime.now(UTC)
 
 
 def planted(pipe: Any, hours: float, home: Any, order: Any, draft: int | None, seen: str) -> None:

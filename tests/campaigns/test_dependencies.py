@@ -13,7 +13,7 @@ from mcp import Client
 from crm_mcp import auth
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
-from crm_mcp.approvals import executor as executing
+from crm_mcp.approvals import held as held_calls
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.catalog import Catalog
 from crm_mcp.db import Database
@@ -222,8 +222,8 @@ async def unseen(home, past: Past, world: World, case: Case) -> list[str]:
 
 @pytest.mark.parametrize("name", ["price", "exchange rate", "another draft's arguments"])
 async def test_the_oracle_sees_an_approver_who_compares_nothing(home, past, world, monkeypatch, name):
-    monkeypatch.setattr(executing.held_calls, "does_the_same", lambda *_: True)
-    monkeypatch.setattr(executing.held_calls, "hash_of", lambda *_, **__: "the same")
+    monkeypatch.setattr(held_calls, "does_the_same", lambda *_: True)
+    monkeypatch.setattr(held_calls, "hash_of", lambda *_, **__: "the same")
     found = await unseen(home, past, world, CASES[name])
     assert "told approved" in found and any("more orders" in problem for problem in found), found
 

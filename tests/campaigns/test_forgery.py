@@ -326,12 +326,12 @@ async def test_an_invented_session_and_a_form_of_another_approve_nothing(page, d
 
 
 async def test_the_oracle_sees_a_page_that_takes_any_hash(page, db, ledger, victims, monkeypatch):
-    from crm_mcp.approvals import executor as executing
+    from crm_mcp.approvals import held as held_calls
 
     browser = page()
     assert (await browser.use(await link(db))).status_code == 303
     fields = await browser.form(f"draft_{victims[1]}")
-    monkeypatch.setattr(executing.held_calls, "hash_of", lambda *_, **__: "0" * 64)
+    monkeypatch.setattr(held_calls, "hash_of", lambda *_, **__: "0" * 64)
     await browser.post(f"/drafts/draft_{victims[1]}/approve", {**fields, "hash": "0" * 64})
     assert "1 approved" in ledger.problems()
 

@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, Any] = {
     "cc": [],
     "settings": {"learning_mode": True},
     "attachments": [{"name": "a.txt", "text": "a test"}],
+    "changes": [{"proposed_action": "create", "entity_type": "Organization", "data": {"name": "A test asks"}}],
     "arguments": {"comment": "a test revises"},
 }
 """Values of arguments that no schema can suggest, by name."""
@@ -179,3 +180,12 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield value
+
+
+def names(value: Any) -> Iterator[str]:
+    """Yield every name in a JSON value, at whatever depth."""
+    if isinstance(value, Mapping):
+        yield from value
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from names(part)

@@ -17,7 +17,7 @@ import jsonschema
 import psycopg
 import pytest
 from anyio.from_thread import start_blocking_portal
-from arguments import EXAMPLES, ID, leaves, positions, resolved, valid_with
+from arguments import EXAMPLES, ID, leaves, names, positions, resolved, valid_with
 from asking import ADMIN, answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -237,7 +237,7 @@ def judge(name: str, arguments: Any, told: dict[str, Any]) -> None:
     else:
         jsonschema.validate(told["body"], WIRE[name]["outputSchema"], jsonschema.Draft202012Validator)
         return
-    sent = " ".join(str(leaf) for leaf in leaves(arguments)) + " ".join(map(str, arguments))
+    sent = " ".join(map(str, [*leaves(arguments), *names(arguments)]))
     assert INSIDE.search(sent) or not INSIDE.search(shown), shown
 
 
@@ -322,3 +322,13 @@ def world_ids(home: Any) -> dict[str, str]:
         ).fetchone()
         assert live is not None
     return {**found, "prod": f"prod_{live[0]}"}
+
+
+def test_the_judge_tells_our_inside_from_what_was_sent():
+    def told(shown: str) -> dict[str, Any]:
+        hint = f"There is no argument {shown}."
+        return {"error": True, "body": {"error": "INVALID_ARGUMENT", "context": {"hint": hint}}}
+
+    judge("calculate_pricing", {"lines": [{"drop table crm.orders": None}]}, told("drop table crm.orders"))
+    with pytest.raises(AssertionError):
+        judge("calculate_pricing", {"lines": [{"x": None}]}, told("crm.orders"))

@@ -104,12 +104,19 @@ async def test_a_team_signs_in_over_tls_and_the_rest_of_the_machine_finds_the_pa
         await until(here.answers)
         assert not here._replace(word="somebody else").answers()
         trusting = ssl.create_default_context(cafile=str(pair.cert))
-        async with httpx2.AsyncClient(base_url=public, verify=trusting) as client:
+        async with httpx2.AsyncClient(base_url=public, verify=trusting, timeout=60) as client:
             shown = await client.get(link.strip())
             answer = await client.post("/login", data=hidden(shown.text), headers={"origin": public})
             assert answer.status_code == 303
             cookie = answer.headers["set-cookie"].lower()
             assert {"secure", "httponly", "samesite=strict"} <= set(cookie.split("; "))
+            assert "Mia Moreau" in (await client.get("/")).text
+            renewed = Pair(tmp_path, "localhost", name="renewed")
+            for new, old in ((renewed.cert, pair.cert), (renewed.key, pair.key)):
+                new.replace(old)
+            assert "Mia Moreau" in (await client.get("/")).text  # the connection that is open stays
+        trusting = ssl.create_default_context(cafile=str(pair.cert))
+        async with httpx2.AsyncClient(base_url=public, verify=trusting, cookies=client.cookies) as client:
             assert "Mia Moreau" in (await client.get("/")).text
             forged = await client.post("/logout", data={"csrf": "x"}, headers={"origin": f"http://localhost:{port}"})
             assert forged.status_code == 403
@@ -134,7 +141,7 @@ async def test_behind_a_proxy_the_page_knows_its_own_name_and_believes_no_header
         assert page.origin == "https://crm.firm.example"
         here = Whereabouts.read(tmp_path / "home")
         await until(here.answers)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             ours = {"host": "crm.firm.example"}
             assert (await client.get("/login", headers=ours)).status_code == 200
             assert (await client.get("/login")).status_code == 421

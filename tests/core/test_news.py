@@ -54,6 +54,44 @@ async def test_a_broken_connection_is_made_anew_and_followers_look_again(home):
         assert await heard(ours) == 9
 
 
+async def test_nobody_listens_once_the_last_follower_left(home):
+    def listening():
+        with psycopg.connect(home.conninfo("postgres")) as root:
+            found = root.execute(
+                "select pid from pg_stat_activity where query = 'listen crm_drafts' and backend_type = 'client backend'"
+            )
+            return {row[0] for row in found}
+
+    async with News(home.conninfo("crm_agent")) as news:
+        before = listening()
+        async with news.of(71) as one:
+            await heard(one)
+            async with news.following(72, 5) as changed:
+                await changed(20)
+                (ours,) = listening() - before
+        async with asyncio.timeout(20):
+            while ours in listening():
+                await asyncio.sleep(0)
+        async with news.of(71) as again:
+            assert await heard(again) is None
+            told(home, "71.3")
+            assert await heard(again) == 3
+
+
+async def test_who_follows_one_draft_hears_of_no_other(home):
+    async with News(home.conninfo("crm_agent")) as news, news.following(71, 5) as changed, news.of(71) as all_of_them:
+        await changed(20)
+        assert await heard(all_of_them) is None
+        five = asyncio.create_task(changed(20))
+        told(home, "71.4")
+        told(home, "72.5")
+        assert await heard(all_of_them) == 4
+        assert not five.done()
+        told(home, "71.5")
+        await five
+        assert await heard(all_of_them) == 5
+
+
 async def test_a_draft_is_news_when_it_is_made_edited_and_decided(home, connect, approver, owner_asks):
     org = owner_asks("select id from crm.orgs where slug = 'demo'")
     customer = owner_asks("select min(id) from crm.customers where org_id = %s", org)

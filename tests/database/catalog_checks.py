@@ -25,8 +25,10 @@ GLOBAL = {
     "login_links": "read before an org is known, by crm_signin alone",
     "web_sessions": "read before an org is known, by crm_signin alone",
     "passkey_challenges": "a sign-in is asked for before an org is known; definers alone touch it",
+    "passkey_challenge_items": "parts of a challenge; definers alone touch it",
     "invitations": "read before an org is known, by crm_signin alone",
     "free_writes": "org 0 stands for every org; definers alone read it",
+    "retention": "how long what is spent is kept, the same for every org",
     "reasoning": "describes the schema, the same for every org",
 }
 UNRECORDED = {
@@ -38,7 +40,7 @@ UNRECORDED = {
     "draft_versions": "what held calls were before they were edited; crm.revise alone adds to it",
     "audit_log": "the audit itself",
     "idempotency_keys": "what calls answered, kept so that none runs twice",
-    "passkeys": "what signs in and approves: definers alone touch it, and the audit says who did",
+    "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
 }
@@ -56,9 +58,10 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             "completed_at",
             "outcome",
             "archived_at",
+            "custom_fields",
         ),
     },
-    "notes": {"I": None, "U": ("body", "archived_at")},
+    "notes": {"I": None, "U": ("body", "archived_at", "custom_fields")},
     "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
         "I": None,
         "U": (
@@ -84,8 +87,8 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             *("owner_id", "archived_at"),
         ),
     },
-    "stage_transitions": {"I": None},  # tells of a move
-    "data_provenance": {"I": None},  # says where a value came from, which is guarded itself
+    "stage_transitions": {"I": None, "U": ("archived_at",)},  # tells of a move; undone with it
+    "data_provenance": {"I": None, "U": ("archived_at",)},  # says where a value came from, which is guarded itself
     "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
         "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
     },
@@ -196,6 +199,7 @@ DEFINED_BY_OWNER = {
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "policy_standard()": CLIENTS,
+    "default_pipelines(bigint)": (),
     "policy_before(bigint,integer)": CLIENTS,
     "policy_freedom(text,jsonb)": CLIENTS,
     "policy_settings(jsonb)": CLIENTS,
@@ -223,6 +227,7 @@ DEFINERS = {
     "discard(bigint)": CLIENTS,
     "expire_drafts()": ("crm_worker", "crm_approver"),
     "forget_answers(integer)": ("crm_worker",),
+    "forget_notices(integer)": ("crm_worker",),
     "seal_audit(integer)": ("crm_worker", "crm_approver"),
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
@@ -234,6 +239,9 @@ DEFINERS = {
     "rename_passkey(bigint,text)": ("crm_approver",),
     "revoke_passkey(bigint)": ("crm_approver",),
     "sign_decision(bytea,bigint,integer,text,text,text,bytea,bigint,bytea,bytea,bytea)": ("crm_approver",),
+    "passkey_items(bytea)": (),
+    "take_item(bytea,bigint,bytea)": ("crm_approver",),
+    "sign_item(bytea,bigint,integer,text,text,text,bytea,bigint,bytea,bytea,bytea)": ("crm_approver",),
     "needs_passkey(bigint,numeric,text,boolean)": ("crm_approver",),
     "require_signature()": (),
     "show_signatures(bigint,integer)": ("crm_approver",),
@@ -248,7 +256,9 @@ SIGN_IN = {
     "resume(bytea)": ("crm_approver",),
     "end_session(bytea)": ("crm_approver",),
     "forget_sign_ins(integer)": ("crm_worker",),
+    "forget_invitations(integer)": ("crm_worker",),
     "ask_passkey(text,bytea,bytea,bytea,bigint,text,text,bytea)": ("crm_approver",),
+    "ask_passkey_for_all(bytea,bytea,jsonb)": ("crm_approver",),
     "session_is_fresh(bytea)": ("crm_approver",),
     "passkey_key(bytea)": ("crm_approver",),
     "enter_by_passkey(bytea,bytea,bigint,bytea)": ("crm_approver",),
@@ -303,9 +313,21 @@ OTHER_TRIGGERS = {
             ("orgs", "org", "id"),
             ("memberships", "membership", "org_id"),
             ("api_keys", "key", "org_id"),
-            ("invitations", "invitation", "org_id"),
+            ("passkeys", "passkey", "org_id"),
         )
     },
+    (
+        "invitations",
+        "record_access",
+    ): "CREATE TRIGGER record_access AFTER INSERT OR UPDATE ON crm.invitations FOR EACH ROW "
+    "EXECUTE FUNCTION crm.record_access('invitation', 'org_id')",
+    ("invitations", "record_end"): "CREATE TRIGGER record_end AFTER DELETE ON crm.invitations FOR EACH ROW "
+    "WHEN (((old.used_at IS NULL) AND (old.ended_at IS NULL) AND (old.expires_at > clock_timestamp()))) "
+    "EXECUTE FUNCTION crm.record_access('invitation', 'org_id')",
+    ("web_sessions", "record_access"): "CREATE TRIGGER record_access AFTER INSERT ON crm.web_sessions FOR EACH ROW "
+    "EXECUTE FUNCTION crm.record_access('session', 'org_id')",
+    ("web_sessions", "record_end"): "CREATE TRIGGER record_end AFTER DELETE ON crm.web_sessions FOR EACH ROW "
+    "WHEN ((old.expires_at > clock_timestamp())) EXECUTE FUNCTION crm.record_access('session', 'org_id')",
     **{
         (table, "draw_number"): f"CREATE TRIGGER draw_number BEFORE INSERT ON crm.{table} FOR EACH ROW "
         f"EXECUTE FUNCTION crm.draw_number('{kind}', '{prefix}')"
@@ -424,7 +446,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant(" ".join(f"UPDATE({c})" for c in edited.split()), ["drafts"], ["crm_definer"])
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
-    grant("SELECT INSERT", ["notices"], ["crm_definer"])
+    grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
+    grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     steps = "state attempts unclear next_attempt_at last_error sent_at"
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["notices"], ["crm_approver"])
@@ -433,10 +456,12 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT UPDATE", ["passkeys"], ["crm_signin"])
     grant("SELECT INSERT UPDATE", ["passkeys"], ["crm_definer"])
     grant("SELECT UPDATE", ["passkey_challenges"], ["crm_definer"])
+    grant("SELECT INSERT", ["passkey_challenge_items"], ["crm_signin"])
+    grant("SELECT UPDATE(used_at) UPDATE(used_xact)", ["passkey_challenge_items"], ["crm_definer"])
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
-    grant("SELECT UPDATE(used_at)", ["invitations"], ["crm_signin"])
+    grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])
     grant("UPDATE(last_used_at)", ["api_keys"], ["crm_signin"])
     grant("SELECT(id) SELECT(expires_at) SELECT(revoked_at)", ["api_keys"], ["crm_definer"])

@@ -209,6 +209,7 @@ def test_an_invitation_is_taken_up_once_while_it_lasts(
     assert [(row[0], list(row[2])) for row in changed] == [
         ("invitation changed", ["used_at"]),
         ("membership changed", ["active"]),
+        ("session made", ["org_id", "passkey", "user_id", "expires_at"]),
     ]
 
 

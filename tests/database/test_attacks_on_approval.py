@@ -269,7 +269,7 @@ def test_the_amount_is_what_the_approvers_login_says_it_is(approving: Login, sce
 
 def test_nobody_approves_their_own_call_over_their_own_limit(approving: Login, scene: Scene, draft, state):
     number = draft(FIN)
-    with refused(DENIED, "limit|another person"), approving.bound(scene.org, token=approving.token(FIN)):
+    with refused(DENIED, "over the limit of the approver"), approving.bound(scene.org, token=approving.token(FIN)):
         approving.ask(APPROVE_AMOUNT, 5001, "cust:own", scene.org, number)
     with approving.bound(scene.org, token=approving.token(FIN)):
         approving.ask(APPROVE_AMOUNT, 5000, "cust:own", scene.org, number)

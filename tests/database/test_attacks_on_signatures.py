@@ -1,6 +1,7 @@
 """Whoever has the approver's password, and no passkey, approves nothing that the policy wants signed."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Generator
 from typing import Any
@@ -253,11 +254,64 @@ def test_a_passkey_of_another_or_revoked_or_copied_signs_nothing(
         assert not mia.sign(said, number)
 
 
-@pytest.mark.parametrize("table", ["passkeys", "passkey_challenges", "signatures"])
+ASK_ALL = "select crm.ask_passkey_for_all(%s, %s, %s)"
+TAKE_ITEM = "select crm.take_item(%s, %s, %s)"
+SIGN_ITEM = SIGN.replace("sign_decision", "sign_item")
+
+
+def test_each_of_a_list_is_signed_for_itself_once_by_the_one_answer_that_was_counted(
+    mia: Signer, approving: Login, root: psycopg.Connection, scene: Scene, draft
+):
+    ada, first, second, strange = Signer(approving, root, scene, "ada"), draft(), draft(), draft()
+    said = os.urandom(32)
+    items = [
+        {"draft": d, "hash": "h", "nonce": os.urandom(32).hex(), "decision": "approved"} for d in (first, second)
+    ]
+    assert approving.ask(ASK_ALL, mia.session, said, json.dumps(items))
+    for wrong in ("[]", json.dumps(items * 11)):
+        assert not approving.ask(ASK_ALL, mia.session, os.urandom(32), wrong)
+    assert not approving.ask(ASK_ALL, os.urandom(32), os.urandom(32), json.dumps(items))
+
+    def signs(
+        number: int, *, count: int, seen: str = "h", decision: str = "approved", credential: bytes = b""
+    ) -> Any:
+        return approving.ask(SIGN_ITEM, said, number, 1, seen, decision, credential or mia.credential, count)
+
+    for token, session in ((mia.token, ada.session), (ada.token, mia.session), (mia.token, os.urandom(32))):
+        with approving.bound(scene.org, token=token):
+            assert approving.ask(TAKE_ITEM, said, first, session) is None
+    with approving.bound(scene.org, token=mia.token):
+        assert not signs(first, count=6)  # not taken
+        assert approving.ask(TAKE_ITEM, said, strange, mia.session) is None
+        assert len(approving.ask(TAKE_ITEM, said, first, mia.session)) == 2
+        assert not signs(second, count=6)
+        assert not signs(first, count=6, seen="another")
+        assert not signs(first, count=6, decision="rejected")
+        assert not signs(first, count=6, credential=ada.credential)
+        assert signs(first, count=6)
+    with approving.bound(scene.org, token=mia.token):
+        assert approving.ask(TAKE_ITEM, said, first, mia.session) is None
+        assert not signs(first, count=6)
+        assert approving.ask(TAKE_ITEM, said, second, mia.session) is not None
+        assert not signs(second, count=7)  # another answer
+        assert signs(second, count=6)  # the same, counted once
+    with refused(CLONED), approving.bound(scene.org, token=mia.token):
+        again = os.urandom(32)
+        items[0]["nonce"] = os.urandom(32).hex()
+        assert approving.ask(ASK_ALL, mia.session, again, json.dumps(items[:1]))
+        approving.ask(TAKE_ITEM, again, first, mia.session)
+        approving.ask(SIGN_ITEM, again, first, 1, "h", "approved", mia.credential, 6)
+
+
+@pytest.mark.parametrize("table", ["passkeys", "passkey_challenges", "passkey_challenge_items", "signatures"])
 @pytest.mark.parametrize("role", ["crm_agent", "crm_worker", "crm_approver", "crm_query"])
 def test_no_login_reads_or_writes_the_tables(login: Callable[[str], Login], scene: Scene, role, table):
     who = login(role)
-    for statement in ("select * from crm.{}", "delete from crm.{}", "update crm.{} set org_id = 0"):
+    for statement in (
+        "select * from crm.{}",
+        "delete from crm.{}",
+        "update crm.{} set nonce = null" if "challenge" in table else "update crm.{} set org_id = 0",
+    ):
         with refused(DENIED, "permission denied"), who.bound(scene.org):
             who.ask(statement.format(table))
 
@@ -271,6 +325,9 @@ def test_no_login_reads_or_writes_the_tables(login: Callable[[str], Login], scen
         "select crm.enter_by_passkey('a', 'b', 1, 'c')",
         "select crm.take_challenge('a', 'decide', 'b')",
         "select crm.needs_passkey(1, 1, null, false)",
+        "select crm.ask_passkey_for_all('a', 'b', '[]')",
+        "select crm.take_item('a', 1, 'b')",
+        "select crm.sign_item('a', 1, 1, 'h', 'approved', 'o', 'k', 1, 'd', 'c', 's')",
         "select crm.show_signatures(0)",
         "select crm.revoke_passkey(1)",
     ],

@@ -14,6 +14,13 @@ SESSION = """insert into crm.web_sessions(digest, org_id, user_id, expires_at)
  values (%s::text::bytea, %s, %s, clock_timestamp() - %s::interval)"""
 
 
+INVITATION = """insert into crm.invitations(digest, org_id, user_id, expires_at, used_at, ended_at)
+ select %s::text::bytea, %s, min(m.user_id), clock_timestamp() - %s::interval, clock_timestamp() - %s::interval,
+  clock_timestamp() - %s::interval from crm.memberships m where m.org_id = %s"""
+NOTICE = """insert into crm.notices(org_id, message, draft_id, draft_version, person, channel, occasion, state, created_at)
+ values (%s, 1, %s, 1, %s, %s, 'waiting', %s, clock_timestamp() - %s::interval)"""
+
+
 @pytest.fixture
 def worker(login: Callable[[str], Login], root: psycopg.Connection) -> Login:
     root.execute("truncate crm.idempotency_keys, crm.login_links, crm.web_sessions")
@@ -71,7 +78,100 @@ def test_links_and_sessions_go_a_day_after_their_end_and_others_stay(
         assert left == {"of today", "open", "strange"}
 
 
-@pytest.mark.parametrize("function", ["forget_answers", "forget_sign_ins"])
+def test_invitations_go_thirty_days_after_they_were_taken_up_ended_or_ran_out(
+    worker: Login, root: psycopg.Connection, scene: Scene
+):
+    root.execute("delete from crm.invitations")
+    for org, name, expires, used, ended in (
+        (scene.org, "ran out long ago", "31 days", None, None),
+        (scene.org, "ran out lately", "29 days", None, None),
+        (scene.org, "taken up long ago", "24 days", "31 days", None),
+        (scene.org, "taken up lately", "22 days", "29 days", None),
+        (scene.org, "ended long ago", "24 days", None, "31 days"),
+        (scene.org, "ended lately", "22 days", None, "29 days"),
+        (scene.org, "open", "-1 days", None, None),
+        (scene.other, "strange", "90 days", None, None),
+    ):
+        root.execute(INVITATION, (name, org, expires, used, ended, org))
+    logged = "select coalesce(max(id), 0) from crm.access_log"
+    (before,) = root.execute(logged).fetchone() or (0,)
+    with worker.bound(scene.org):
+        assert worker.ask("select crm.forget_invitations(1)") == 1
+        assert worker.ask("select crm.forget_invitations()") == 2
+    left = kept(root, "select convert_from(digest, 'UTF8') from crm.invitations")
+    assert left == {"ran out lately", "taken up lately", "ended lately", "open", "strange"}
+    assert root.execute(logged).fetchone() == (before,)  # nobody ended these now
+
+
+def test_notices_go_thirty_days_after_them_and_their_draft_and_never_those_of_what_waits(
+    worker: Login, agent: Login, root: psycopg.Connection, scene: Scene
+):
+    root.execute("delete from crm.notices")
+    token = agent.token("sam@demo.example")
+    long_ago, lately, waits, strange = (agent.hold(scene.org, token) for _ in range(4))
+    root.execute("set session_replication_role = replica")
+    decided = "update crm.drafts set state = 'discarded', decided_at = clock_timestamp() - %s::interval where id = %s"
+    for draft, age in ((long_ago, "31 days"), (lately, "29 days"), (strange, "90 days")):
+        root.execute(decided, (age, draft))
+    root.execute("update crm.drafts set org_id = %s where id = %s", (scene.other, strange))
+    for org, draft, channel, state, age in (
+        (scene.org, long_ago, "email", "sent", "31 days"),
+        (scene.org, long_ago, "webhook", "failed", "40 days"),
+        (scene.org, long_ago, "desktop", "sent", "29 days"),
+        (scene.org, lately, "email", "sent", "31 days"),
+        (scene.org, waits, "email", "sent", "31 days"),
+        (scene.org, lately, "webhook", "queued", "31 days"),
+        (scene.other, strange, "email", "sent", "90 days"),
+    ):
+        person = None if channel == "webhook" else scene.users["ada"]
+        root.execute(NOTICE, (org, draft, person, channel, state, age))
+    root.execute("reset session_replication_role")
+    with worker.bound(scene.org):
+        assert worker.ask("select crm.forget_notices(1)") == 1
+        assert worker.ask("select crm.forget_notices()") == 1
+    left = root.execute("select draft_id, channel from crm.notices").fetchall()
+    assert set(left) == {
+        (long_ago, "desktop"),
+        (lately, "email"),
+        (waits, "email"),
+        (lately, "webhook"),
+        (strange, "email"),
+    }
+    root.execute("delete from crm.notices")
+
+
+def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_changes_them(
+    worker: Login, login: Callable[[str], Login], root: psycopg.Connection, scene: Scene
+):
+    told = dict(
+        root.execute("select what, extract(day from kept)::int from crm.retention where reason <> ''").fetchall()
+    )
+    assert told == {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30}
+    for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
+        with refused(DENIED, "permission denied"):
+            login(role).ask("update crm.retention set kept = '1 day'")
+    root.execute(ANSWER, (scene.org, scene.users["ada"], "k", "7 days 1 minute"))
+    root.execute("update crm.retention set kept = '8 days' where what = 'answers'")
+    with worker.bound(scene.org):
+        assert worker.ask("select crm.forget_answers()") == 0
+    root.execute("update crm.retention set kept = '7 days' where what = 'answers'")
+    with worker.bound(scene.org):
+        assert worker.ask("select crm.forget_answers()") == 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("idempotency_keys", "login_links", "web_sessions", "passkey_challenges", "invitations", "notices"),
+        *("drafts", "draft_versions", "changes", "audit_log", "access_log", "signatures", "passkeys", "retention"),
+    ],
+)
+def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table: str):
+    with refused(DENIED), worker.bound(scene.org):
+        worker.ask(f"delete from crm.{table}")
+
+
+@pytest.mark.parametrize("function", ["forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices"])
 def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
     worker: Login, login: Callable[[str], Login], root: psycopg.Connection, scene: Scene, function: str
 ):

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crm_mcp.db import Database
-from crm_mcp.delivery.deliver import Again, Post, deliver
+from crm_mcp.delivery.deliver import Post, deliver
 from crm_mcp.delivery.server import Server
+from crm_mcp.delivery.tries import Again
 from postbox import postbox
 
 _TURN = itertools.count(1)

@@ -42,6 +42,7 @@ page.on('console', (message) => ['error', 'warning'].includes(message.type()) &&
 await page.exposeFunction('callTool', (params) => client.callTool(params));
 
 const card = () => page.frameLocator('iframe');
+const lines = (names, source) => new (Object.getPrototypeOf(async () => {}).constructor)(...names, source);
 const commands = {
   call: ({ name, args }) => client.callTool({ name, arguments: args }),
   tools: () => tools,
@@ -66,8 +67,16 @@ const commands = {
   },
   /** Run a few lines against the page; `card` is the card's frame. */
   async run({ source, args }) {
-    const work = new (Object.getPrototypeOf(async () => {}).constructor)('page', 'card', 'args', source);
-    return (await work(page, card(), args)) ?? null;
+    return (await lines(['page', 'card', 'args'], source)(page, card(), args)) ?? null;
+  },
+  /** Run a few lines against a tab of another browser. A tab beside the chat would put that in the background, where a card takes no clicks any more. */
+  async elsewhere({ source, args }) {
+    const other = await chromium.launch({ executablePath, headless: true, args: QUIET });
+    try {
+      return (await lines(['tab', 'args'], source)(await other.newPage(), args)) ?? null;
+    } finally {
+      await other.close();
+    }
   },
   heard: () => page.evaluate(() => window.heard),
   network: () => ({ origin, requests, problems: problems.splice(0) }),

@@ -21,7 +21,7 @@ from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 
 HERE = Path(__file__).parent
-PATIENCE = 30
+PATIENCE = 120
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -131,6 +131,10 @@ class Chat:
     def run(self, source: str, **args: Any) -> Any:
         """Run lines of JavaScript with `page` and `card` of playwright; return what they return."""
         return self._do("run", source=source, args=args)
+
+    def elsewhere(self, source: str, **args: Any) -> Any:
+        """Run lines of JavaScript with `tab`, a page of another browser; return what they return."""
+        return self._do("elsewhere", source=source, args=args)
 
     def text(self) -> str:
         """Return what the card says."""

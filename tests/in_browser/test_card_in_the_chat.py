@@ -209,14 +209,12 @@ def test_a_person_approves_on_the_page_that_the_card_opened_and_the_card_tells_h
     chat.press("Open the approvals page")
     (opened,) = chat.heard()["links"]
     assert opened == f"{approvals.origin}/drafts/{draft}"
-    chat.run(
-        """const tab = await page.context().newPage();
-        await tab.goto(args.link);
+    chat.elsewhere(
+        """await tab.goto(args.link);
         await tab.getByRole('button').first().click();
         await tab.waitForURL(args.opened);
         await tab.getByRole('button', { name: 'Approve', exact: true }).click();
-        await tab.getByText('You approved this').waitFor();
-        await tab.close();""",
+        await tab.getByText('You approved this').waitFor();""",
         link=approvals.link(then=f"/drafts/{draft}"),
         opened=opened,
     )

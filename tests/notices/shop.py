@@ -13,7 +13,8 @@ import psycopg
 from crm_mcp import auth
 from crm_mcp.crm.models import Customer, Product
 from crm_mcp.delivery import jobs
-from crm_mcp.delivery.deliver import Again, Post
+from crm_mcp.delivery.deliver import Post
+from crm_mcp.delivery.tries import Again
 from crm_mcp.demo.staff import Member, Org, found
 from crm_mcp.importing.batch import batch
 from crm_mcp.importing.rows import add

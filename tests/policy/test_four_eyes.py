@@ -1,13 +1,15 @@
 """Who may approve what was drafted: both sides of each limit, in Postgres as on the page."""
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from township import STAFF, bind
 
+from crm_mcp.authority import Asked, why_not
 from crm_mcp.errors import Refusal
-from crm_mcp.principal import Agent
+from crm_mcp.principal import Agent, Role
 
 
 async def drafted(town, name, price, customer=None, **more):
@@ -103,6 +105,45 @@ async def test_in_a_team_an_approver_whose_right_lies_below_may_not_approve_thei
     lower = tuple(one._replace(limit=Decimal(0)) if one.email == "mel" else one for one in STAFF)
     town = await another().settle(lower)
     await refused(town, "mel", await drafted(town, "mel", "1"))
+
+
+@pytest.mark.parametrize("solo", [False, True])
+@pytest.mark.parametrize("spent", [Decimal(0), Decimal("0.01"), Decimal(5000), Decimal(10**9)])
+@pytest.mark.parametrize("how", ["by them", "by their agent", "edited by them", "by another"])
+def test_above_ones_own_limit_the_limit_alone_asks_for_another_person(how, spent, solo):
+    """So no rule has to ask who drafted it: approver and drafter are one person, whose limit it is over.
+
+    What was spent is never below zero: Postgres and the page add up amounts above zero alone.
+    """
+    limit = Decimal(5000)
+    one = SimpleNamespace(user=1, role=Role.ADMIN, may_approve=True, approval_limit=limit, may_send_email=True)
+    requester = 1 if how.startswith("by the") else 2
+    agent = Agent.ORDER if "agent" in how else None
+    editors = [1] if "edited" in how else []
+    for over in (limit + Decimal("0.01"), limit + 10**6):
+        asked = Asked(requester, agent, editors, over, False, False, spent, solo)
+        assert "is over your limit of EUR 5,000.00" in (why_not(one, asked, "EUR") or "")
+    asked = Asked(requester, agent, editors, limit, False, False, Decimal(0), solo)
+    assert why_not(one, asked, "EUR") is None
+
+
+async def test_of_an_unknown_amount_whoever_drafted_or_edited_it_needs_another_administrator(town):
+    own = await drafted(town, "ann", "1", currency="USD")
+    edited = await drafted(town, "sal", "1", await town.customer("B"), currency="USD")
+    ann = await town.who("ann")
+    await town.executor.edit(ann, int(edited[6:]), 1, {"comment": "by ann"}, "they called")
+    for draft in (own, edited):
+        assert "another administrator must approve what you drafted" in (await town.show("ann", draft)).may_not
+        with pytest.raises(Refusal, match="NOT_AN_APPROVER"):
+            await town.approve("ann", draft)
+        assert await approved(town, "abe", draft)
+    asked_by_agent = await drafted(town, "ann", "1", await town.customer("C"), currency="USD", agent=Agent.ORDER)
+    assert await approved(town, "ann", asked_by_agent)
+
+
+async def test_in_solo_mode_one_approves_an_unknown_amount_of_ones_own(another):
+    one = await another().settle(STAFF[:1], solo=True)
+    assert await approved(one, "ann", await drafted(one, "ann", "1", currency="USD"))
 
 
 async def test_in_solo_mode_the_limit_still_holds(another):

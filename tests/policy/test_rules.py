@@ -302,3 +302,16 @@ def test_the_words_follow_the_policy():
         assert words in said
     assert sum(one != two for one, two in zip(before, after, strict=True)) == 7
     assert Mode.RUN == "run"
+
+
+def test_what_is_archived_is_held_whatever_it_is_and_an_undo_is_judged_as_what_it_undoes():
+    loosest = policy(**{f"run_tables__{name}": "run" for name in Table})
+    for table in ("notes", "tasks", "organizations"):
+        gone = effects(row(table, "U", archived_at="2026-01-01T00:00:00+00:00"))
+        assert judge(gone, policy=loosest, tool="propose_changes").reason == "archives"
+        assert verdict(gone, policy=loosest, tool="undo_change") is RUN
+        assert verdict(effects(row(table, "U", archived_at=None)), policy=loosest) is RUN
+    beside = effects(
+        row("notes", "U", body="x"), row("data_provenance", "U", archived_at="2026-01-01T00:00:00+00:00")
+    )
+    assert verdict(beside) is RUN

@@ -206,7 +206,7 @@ async def test_only_a_client_that_opens_pages_is_asked(capabilities, version, ri
     session = SimpleNamespace(client_capabilities=said, protocol_version=version, elicit_url=elicit_url)
     app = SimpleNamespace(rings=True, beside=lambda work: running.append(asyncio.ensure_future(work)))
     running = []
-    ring(app, session, HELD)
+    await ring(app, session, 1, HELD)
     await asyncio.gather(*running)
     assert bool(asked) is rings
 

@@ -118,6 +118,36 @@ async def test_a_cancelled_call_is_recorded_and_the_server_goes_on(home, order, 
         ] == "discarded"
 
 
+async def test_calls_that_wait_keep_no_other_waiting_and_end_with_their_own_decision(home, order, executor, person):
+    mia = await person("mia@demo.example")
+    async with serving(home.root) as wire:
+        drafts = [
+            (await wire.call("create_order_draft", {**order, "idempotency_key": f"wait {n}"}))["draft"]["id"]
+            for n in range(2)
+        ]
+        calls = [
+            await wire.ask(
+                "tools/call",
+                {
+                    "name": "get_draft",
+                    "arguments": {"draft": draft, "wait_seconds": 30},
+                    "_meta": {"progressToken": draft},
+                },
+            )
+            for draft in drafts
+        ]
+        for draft in drafts:
+            await wire.heard(lambda line, draft=draft: line.get("params", {}).get("progressToken") == draft)
+        whoami = await wire.ask("tools/call", {"name": "whoami", "arguments": {}})
+        await wire.answer(whoami)
+        for draft, call in reversed(list(zip(drafts, calls, strict=True))):
+            await executor.reject(mia, int(draft[6:]), "No.")
+            told = (await wire.answer(call))["result"]["structuredContent"]
+            assert told["draft"]["state"] == "rejected"
+        answered = [line["id"] for line in wire.lines if line.get("id") in (*calls, whoami)]
+        assert answered == [whoami, calls[1], calls[0]]
+
+
 async def test_a_client_that_leaves_in_the_middle_of_a_call_ends_the_server_with_a_whole_audit(
     home, order, owner_asks
 ):

@@ -23,9 +23,10 @@ LAB = Org(
         Member("lea@lab.example", "Lea Lang", "admin", Decimal(1_000_000), mails=True),
         Member("lou@lab.example", "Lou Lind", "sales"),
         Member("lux@lab.example", "Lux Lehr", "support"),
+        Member("nia@lab.example", "Nia Noor", "admin", Decimal(1_000_000), mails=True),
     ),
 )
-LEA, LOU, LUX = (member.email for member in LAB.members)
+LEA, LOU, LUX, NIA = (member.email for member in LAB.members)
 Row = dict[str, Any]
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from lab import LEA, Lab
+from lab import NIA, Lab
 
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.crm.models import Order, OrderLine
@@ -14,7 +14,7 @@ WHY = {"reason": "a test asks"}
 
 
 class Posting:
-    """Drafts and approves as an administrator of the lab."""
+    """Drafts as one administrator of the lab and approves as another: nobody approves alone what has no rate."""
 
     def __init__(self, lab: Lab, executor: Executor, person: Any, home: Any) -> None:
         self.lab, self._executor, self._person, self._home = lab, executor, person, home
@@ -31,14 +31,14 @@ class Posting:
         return {"error": told["error"], **told["context"]}
 
     async def show(self, draft: int) -> Any:
-        return await self._executor.show(await self._person(LEA), draft)
+        return await self._executor.show(await self._person(NIA), draft)
 
     async def approve(self, draft: int, seen: str | None = None) -> Any:
         seen = seen or (await self.show(draft)).hash
-        return await self._executor.approve(await self._person(LEA), draft, seen)
+        return await self._executor.approve(await self._person(NIA), draft, seen)
 
     async def reject(self, draft: int) -> Any:
-        return await self._executor.reject(await self._person(LEA), draft, "no")
+        return await self._executor.reject(await self._person(NIA), draft, "no")
 
     async def done(self, tool: str, **asked: Any) -> dict[str, Any]:
         """Draft and approve; return the record."""

@@ -2,9 +2,13 @@
 
 from decimal import Decimal
 
+import pytest
 from drafting import held
 from lab import LEA, LOU
+from pydantic import ValidationError
 from sale import decide
+
+from crm_mcp.tools.drafts.revise_draft import ReviseDraft
 
 
 async def revised(lab, draft, arguments, email=LOU, **served):
@@ -54,6 +58,16 @@ async def test_arguments_are_validated_as_in_the_call_itself(lab):
     ] == "INVALID_ARGUMENT"
     assert (await revised(lab, draft, {"customer": "cust_999999999"}))["error"] == "CUSTOMER_NOT_FOUND"
     assert (await lab.ask("get_draft", {"draft": draft}, LOU))["draft"].get("version") is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"comment": "\ud800"}, {"\udfff": 1}, {"lines": [{"product": {"x": "a\ud800"}}]}, {"comment": "a\0b"}],
+)
+def test_text_that_no_database_holds_is_refused_wherever_it_stands(arguments):
+    """Past the client, which cannot put it into JSON: as a transport hands it over."""
+    with pytest.raises(ValidationError, match=r"NUL character|half of a surrogate pair"):
+        ReviseDraft.model_validate({"draft": "draft_1", "arguments": arguments, "reason": "they called"})
 
 
 async def test_a_revision_that_changes_nothing_says_so(lab):

@@ -1,6 +1,6 @@
 """Signed decisions: whether one needs a signature, what is kept of it, and whether what was kept still verifies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +16,8 @@ Deciding = Literal["approved", "rejected"]
 _NEEDS = "select crm.needs_passkey(%s, %s, %s, %s)"
 _TAKE = "select nonce from crm.take_challenge(%s, 'decide', %s)"
 _KEY = "select crm.passkey_key(%s)"
+_TAKE_ITEM = "select crm.take_item(%s, %s, %s)"
+_SIGN_ITEM = "select crm.sign_item(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _SIGN = "select crm.sign_decision(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 SPENT = "It was used before, is older than five minutes, or was asked for in another sign-in. Nothing was done; sign again."
 
@@ -46,11 +48,8 @@ async def keep(
         Refusal: SIGNATURE_SPENT, SIGNATURE_OF_ANOTHER, SIGNATURE_INVALID, PASSKEY_UNKNOWN, PASSKEY_CLONED.
     """
     said = passkey.read(signature.credential)
-    nonce = (await conn.exec_driver_sql(_TAKE, (said.challenge, signature.session))).scalar_one_or_none()
-    if nonce is None:
-        raise Refusal("SIGNATURE_SPENT", SPENT)
-    asked = passkey.statement(draft, who.org, seen, bytes(nonce), decision, who.user, signature.origin)
-    if passkey.challenge_of(asked) != said.challenge:
+    asked = await (_asked_among if signature.among else _asked)(conn, who, draft, seen, decision, said, signature)
+    if asked is None or passkey.challenge_of(asked) != said.challenge:
         hint = (
             "What was signed is another draft or decision, or not what this one shows now. Look again, and sign that."
         )
@@ -61,7 +60,7 @@ async def keep(
     passkey.verify(said, said.challenge, signature.origin, bytes(key))
     values = (said.challenge, draft, version, seen, decision, signature.origin, *_kept(said))
     try:
-        is_kept = (await conn.exec_driver_sql(_SIGN, values)).scalar_one()
+        is_kept = (await conn.exec_driver_sql(_SIGN_ITEM if signature.among else _SIGN, values)).scalar_one()
     except DBAPIError as problem:
         raise refusal_for(problem) or problem from None
     if not is_kept:
@@ -69,17 +68,65 @@ async def keep(
     return said.digest
 
 
+async def _asked(
+    conn: AsyncConnection,
+    who: Principal,
+    draft: int,
+    seen: str,
+    decision: Deciding,
+    said: Assertion,
+    signature: Signature,
+) -> dict[str, object] | None:
+    """Use a challenge up, and return what was to be signed.
+
+    Raises:
+        Refusal: SIGNATURE_SPENT.
+    """
+    nonce = (await conn.exec_driver_sql(_TAKE, (said.challenge, signature.session))).scalar_one_or_none()
+    if nonce is None:
+        raise Refusal("SIGNATURE_SPENT", SPENT)
+    return passkey.statement(draft, who.org, seen, bytes(nonce), decision, who.user, signature.origin)
+
+
+async def _asked_among(
+    conn: AsyncConnection,
+    who: Principal,
+    draft: int,
+    seen: str,
+    decision: Deciding,
+    said: Assertion,
+    signature: Signature,
+) -> dict[str, object] | None:
+    """Use one decision of a list up, and return the list; None where it is not the one that the form brought, in its order.
+
+    Raises:
+        Refusal: SIGNATURE_SPENT.
+    """
+    items = (await conn.exec_driver_sql(_TAKE_ITEM, (said.challenge, draft, signature.session))).scalar_one()
+    if items is None:
+        raise Refusal("SIGNATURE_SPENT", SPENT)
+    is_same = [(item["draft"], item["hash"]) for item in items] == list(signature.among)
+    if not is_same or not _is_in(items, draft, seen, decision):
+        return None
+    return passkey.statement_of_all(who.org, items, who.user, signature.origin)
+
+
+def _is_in(items: Sequence[Mapping[str, Any]], draft: int, seen: str, decision: str) -> bool:
+    return any((item["draft"], item["hash"], item["decision"]) == (draft, seen, decision) for item in items)
+
+
 def check(row: Mapping[str, Any]) -> str | None:
     """Verify a kept signature again, by nothing but what was kept; return what is wrong, None where it holds."""
-    asked = passkey.statement(
-        row["draft"],
-        row["org"],
-        row["hash"],
-        bytes.fromhex(row["nonce"]),
-        row["decision"],
-        row["approver"],
-        row["origin"],
-    )
+    among, nonce = row["among"], bytes.fromhex(row["nonce"])
+    if among is None:
+        asked = passkey.statement(
+            row["draft"], row["org"], row["hash"], nonce, row["decision"], row["approver"], row["origin"]
+        )
+    else:
+        mine = [item for item in among if item["nonce"] == row["nonce"]]
+        if not _is_in(mine, row["draft"], row["hash"], row["decision"]):
+            return "the list that was signed does not hold it"
+        asked = passkey.statement_of_all(row["org"], among, row["approver"], row["origin"])
     authenticator, client, signed = (bytes.fromhex(row[name]) for name in ("authenticator", "client", "signature"))
     said = Assertion(b"-", b"", 0, authenticator, client, signed)
     try:

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..changes import ChangeSet, digest
 from ..crm.models import references
+from ..policy_document import SURE
 
 _FIGURE = re.compile(r"\d[\d.,]*")
-_SHOW = """select d.*, u.name as requester_name, u.email as requester_email, a.name as approver_name,
+_SHOW = f"""select d.*, {SURE.format(org="d.org_id")} as sure, u.name as requester_name, u.email as requester_email, a.name as approver_name,
    d.expires_at <= clock_timestamp() as overdue
  from crm.drafts d join crm.users u on u.id = d.requester left join crm.users a on a.id = d.approver
  where d.org_id = %s and d.id = %s"""

@@ -1,5 +1,6 @@
 """People's passkeys as they are kept: asked, added, named, revoked, and signed in with. `db` connects as crm_approver."""
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ MOST = 20
 """Passkeys of one person; crm.enrol_passkey holds it."""
 LONGEST_NAME = 60
 _ASK = "select crm.ask_passkey(%s, %s, %s, %s, %s, %s, %s, %s)"
+_ASK_FOR_ALL = "select crm.ask_passkey_for_all(%s, %s, %s)"
 _LIST = """select p.id, p.person, u.name as person_name, p.credential, p.transports, p.handle, p.name, p.created_at,
    p.last_used_at, p.revoked_at
  from crm.list_passkeys() p join crm.users u on u.id = p.person order by u.name, p.id"""
@@ -108,6 +110,24 @@ async def ask_to_sign(
     challenge = passkey.challenge_of(said)
     asked = ("decide", session.digest_of(who.secret), nonce, challenge, draft, seen, decision, None)
     if not await db.unbound(_ASK, asked):
+        return None
+    return passkey.ask_to_sign(origin, challenge, [one.known for one in ring.own])
+
+
+async def ask_to_sign_all(db: Database, who: Session, seen: Mapping[int, str], origin: str) -> dict[str, Any] | None:
+    """Return what to ask a browser for one signature of several approvals; None where its person has no passkey.
+
+    `seen` are the drafts with the hashes they were shown under, in the order of their numbers.
+    """
+    ring = await keyring(db, who.who)
+    if not ring.own:
+        return None
+    items = [
+        {"draft": draft, "hash": shown, "nonce": secrets.token_hex(32), "decision": "approved"}
+        for draft, shown in seen.items()
+    ]
+    challenge = passkey.challenge_of(passkey.statement_of_all(who.who.org, items, who.who.user, origin))
+    if not await db.unbound(_ASK_FOR_ALL, (session.digest_of(who.secret), challenge, json.dumps(items))):
         return None
     return passkey.ask_to_sign(origin, challenge, [one.known for one in ring.own])
 

@@ -23,11 +23,15 @@ class NotVerified(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A passkey's answer as a browser sent it, unverified; to the page of an origin, in a session given by its digest."""
+    """A passkey's answer as a browser sent it, unverified; to the page of an origin, in a session given by its digest.
+
+    `among` are the drafts, with the hash each was shown under, of a list that was signed as one; empty: one decision.
+    """
 
     credential: str
     origin: str
     session: bytes
+    among: Sequence[tuple[int, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,13 @@ def statement(
         "approver": approver,
         "origin": origin,
     }
+
+
+def statement_of_all(
+    org: int, items: Sequence[Mapping[str, object]], approver: int, origin: str
+) -> dict[str, object]:
+    """Return what a list of decisions signs; its items have draft, hash, nonce and decision, in the order of the drafts."""
+    return {"org": org, "decisions": [dict(item) for item in items], "approver": approver, "origin": origin}
 
 
 def challenge_of(said: Mapping[str, object]) -> bytes:

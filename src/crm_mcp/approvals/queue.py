@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import ids
 from ..db import Database
+from ..policy_document import SURE
 from ..principal import Principal
 from . import risk
 from .asking import Asked, Option, options
@@ -28,32 +29,41 @@ NOBODY = "none"
 FIELDS = ("kind", "by", "agent", "over", "risk", "mine", "q")
 _RUN = timedelta(hours=1)
 _WAITING = """select d.id, d.tool, d.summary, d.amount, d.reason, d.confidence, d.verdict, d.agent, d.created_at, d.expires_at,
-   d.state, d.requester, u.name as requester_name,
+   d.state, d.requester, d.group_call, u.name as requester_name,
    case when d.amount is null then 0 else (select coalesce(sum(greatest(x.amount, 0)), 0) from crm.drafts x where x.org_id = d.org_id
      and x.requester = d.requester and x.subject = d.subject and x.state = 'approved'
      and x.decided_at > statement_timestamp() - interval '24 hours') end as spent
  from crm.drafts d join crm.users u on u.id = d.requester
  where d.org_id = %s and d.state = 'pending' and d.expires_at > statement_timestamp() and (%s or d.requester = %s)
  order by d.id desc limit %s"""
+_SURE = f"select {SURE.format(org='%s')}"
 _AFTER = re.compile(r"(\d{1,2})!(-?\d{1,2})!(-?\d{1,15}(?:\.\d{1,4})?)!(\d{1,18})!(\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the queue: a draft, or the first of a run of e-mails. `count` is how many it stands for."""
+    """One row of the queue: a draft, or the first of a run of e-mails or of the changes of one call.
+
+    `count` is how many it stands for, `call` the one whose changes they are.
+    """
 
     item: Item
     count: int
     people: Sequence[str]
+    call: int | None = None
 
     @property
     def address(self) -> str:
+        if self.call is not None:
+            return f"/groups/{self.call}"
         return f"/drafts/{self.item.id}" + ("/group" if self.count > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One page of what waits. `total` counts drafts, `found` those that the form leaves, of which `later` come after."""
+    """One page of what waits. `total` counts drafts, `found` those that the form leaves, of which `later` come after; `sure` is what the policy asks
+    of a stated confidence.
+    """
 
     entries: Sequence[Entry]
     total: int
@@ -64,6 +74,7 @@ class Queue:
     filters: Mapping[str, Sequence[Option]]
     mine: int
     is_cut: bool
+    sure: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,9 @@ async def waiting(db: Database, who: Principal, asked: Asked, after: str, now: d
     async with db.begin(who, ids.new_call()) as conn:
         asking = (who.org, sees_every_draft(who), who.user, MOST + 1)
         found = [dict(row) for row in (await conn.exec_driver_sql(_WAITING, asking)).mappings()]
+        sure = Decimal((await conn.exec_driver_sql(_SURE, (who.org,))).scalar_one())
+    for row in found:
+        row["sure"] = sure
     rows = sorted((_ranked(row, who, now) for row in found[:MOST]), key=lambda row: row.key)
     tests = _tests(asked)
     left = [row for row in rows if all(test(row) for test in tests.values())]
@@ -96,6 +110,7 @@ async def waiting(db: Database, who: Principal, asked: Asked, after: str, now: d
         _filters(asked, rows, tests, who),
         sum(row.mine for row in _but(rows, tests, "mine")),
         len(found) > MOST,
+        sure,
     )
 
 
@@ -158,7 +173,12 @@ def _but(rows: Sequence[_Row], tests: Mapping[str, Callable[[_Row], bool]], fiel
 
 
 def _runs(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """Return rows in their order, e-mails of one person and agent within an hour of the first together."""
+    """Return rows in their order, the changes of one call together, and e-mails of one person and agent within an hour."""
+    calls: dict[int, list[_Row]] = {}
+    for it in rows:
+        if it.row["group_call"] is not None:
+            calls.setdefault(it.row["group_call"], []).append(it)
+    rows = [it for it in rows if it.row["group_call"] is None]
     first: dict[tuple[Any, Any], list[list[_Row]]] = {}
     for it in sorted((it for it in rows if it.row["tool"] == EMAIL), key=lambda it: it.row["created_at"]):
         runs = first.setdefault((it.row["requester"], it.row["agent"]), [])
@@ -168,11 +188,15 @@ def _runs(rows: Sequence[_Row]) -> list[list[_Row]]:
             runs.append([it])
     together = [sorted(run, key=lambda it: it.key) for runs in first.values() for run in runs]
     alone = [[it] for it in rows if it.row["tool"] != EMAIL]
-    return sorted([*together, *alone], key=lambda run: run[0].key)
+    return sorted([*calls.values(), *together, *alone], key=lambda run: run[0].key)
 
 
 def _entry(run: Sequence[_Row], who: Principal, now: datetime) -> Entry:
     item = item_of(run[0].row, who, now)
+    call = run[0].row["group_call"] if len(run) > 1 else None
+    if call is not None:
+        said = [str(it.row["summary"]) for it in sorted(run, key=lambda it: it.row["id"])]
+        return Entry(item, len(run), said, call)
     people = [str(it.row["summary"]).rpartition(" to ")[2] for it in run] if len(run) > 1 else []
     return Entry(item, len(run), people)
 

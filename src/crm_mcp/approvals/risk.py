@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ..policy import Policy
 from ..principal import Principal, Role
 from .chip import Chip, Tone
 from .letter import TOOL as EMAIL
@@ -16,7 +15,6 @@ LARGE = Decimal(10_000)
 """In the org's base currency: the value above which no stage moves by itself either (DESIGN 5)."""
 SOON = 2 * 3600
 """Seconds before its expiry from which a draft is in a hurry."""
-_SURE = Policy().hold_below_confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +47,17 @@ NAMES = {risk.key: risk for risk in RISKS}
 Key = tuple[int, int, Decimal, int, int]
 
 
-def rules(who: Principal) -> list[tuple[str, str]]:
-    """Return each risk with its rule in words, the riskiest first."""
-    figures = {"large": f"{who.currency} {LARGE:,.0f}", "sure": f"{_SURE * 100:.0f}"}
+def rules(who: Principal, sure: Decimal) -> list[tuple[str, str]]:
+    """Return each risk with its rule in words, the riskiest first; `sure` is the confidence that the policy wants."""
+    figures = {"large": f"{who.currency} {LARGE:,.0f}", "sure": f"{sure * 100:f}".rstrip("0").rstrip(".")}
     return [(risk.name, risk.rule.format(**figures)) for risk in RISKS]
 
 
 def risks_of(row: Mapping[str, Any], who: Principal, now: datetime) -> list[Risk]:
-    """Return the risks of a waiting draft, the riskiest first, as stored: its own page runs it anew."""
+    """Return the risks of a waiting draft, the riskiest first, as stored: its own page runs it anew.
+
+    `sure` in the row is the confidence that the org's policy wants, `spent` what was approved in a day.
+    """
     if row["state"] != "pending":
         return []
     amount, confidence = row["amount"], row.get("confidence")
@@ -66,7 +67,7 @@ def risks_of(row: Mapping[str, Any], who: Principal, now: datetime) -> list[Risk
         "policy": "the policy" in str(row["verdict"]),
         "unknown": has_no_rate(row),
         "large": amount is not None and amount >= LARGE,
-        "unsure": confidence is not None and Decimal(str(confidence)) < _SURE,
+        "unsure": confidence is not None and Decimal(str(confidence)) < row["sure"],
         "hidden": has_hidden([row["summary"], row.get("reason")]),
         "soon": (row["expires_at"] - now).total_seconds() < SOON,
     }

@@ -13,7 +13,7 @@ from . import risk
 from .cells import moment, money, relative, zone_of
 from .chip import Chip, Tone
 from .diff import Change, Line, changes_of, moved_of
-from .executor import Shown
+from .held import Shown
 from .letter import TOOL, Sheet, sheet_of
 from .record import Record, record_of
 from .text import has_hidden, label
@@ -47,6 +47,8 @@ class Item:
     created: Time
     expires: Time
     decided: Time | None
+    group: int | None = None
+    """The call that asked for it and for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def item_of(row: Mapping[str, Any], who: Principal, now: datetime) -> Item:
         created=time_of(row["created_at"], zone, now),
         expires=time_of(row["expires_at"], zone, now),
         decided=None if decided is None else time_of(decided, zone, now),
+        group=row.get("group_call"),
     )
 
 

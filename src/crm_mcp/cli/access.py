@@ -19,7 +19,8 @@ _NAMES = ("org", "orgId", "at", "login", "what", "person", "number", "before", "
 @click.option("--org", metavar="SLUG", help="Only of this org.")
 @click.option("--json", "as_json", is_flag=True)
 def access(org: str | None, as_json: bool) -> None:
-    """List who was given access by which login, and what was changed or ended: memberships, keys, invitations, orgs."""
+    """List who was given access by which login, and what was changed or ended: memberships, keys, invitations,
+    passkeys, sessions of the approvals page, orgs."""
     with owner(Settings()) as conn:
         which = org_of(conn, org).id if org is not None else None
         rows: list[dict[str, Any]] = [
@@ -28,7 +29,7 @@ def access(org: str | None, as_json: bool) -> None:
 
     def line(row: dict[str, Any]) -> str:
         about = row["person"] or (f"{row['org'] or row['orgId']}" if row["what"].startswith("org ") else "")
-        number = f" {row['number']}" if row["what"].startswith("key ") else ""
+        number = f" {row['number']}" if row["what"].startswith(("key ", "passkey ")) else ""
         return (
             f"{row['at']:%Y-%m-%d %H:%M:%S%z} {row['org'] or row['orgId']!s:12} {row['login']:13} "
             f"{row['what']}{number} {about} {_difference(row['before'], row['after'])}"

@@ -38,7 +38,11 @@ LINGER = 900
 @click.option(
     "--bind", metavar="HOST:PORT", help="Listen there, for people on other machines: with TLS, here or before."
 )
-@click.option("--tls-cert", type=_FILE, help="The certificate with its chain, in PEM; else CRM_TLS_CERT.")
+@click.option(
+    "--tls-cert",
+    type=_FILE,
+    help="The certificate with its chain, in PEM, read again when it changes; else CRM_TLS_CERT.",
+)
 @click.option("--tls-key", type=_FILE, help="Its key, in PEM; else CRM_TLS_KEY.")
 @click.option("--linger", type=float, hidden=True, help="Stop after this many seconds without a request.")
 @click.option(
@@ -77,6 +81,7 @@ async def _serve_page(
 
     from ..approvals.live import STREAM, Live
     from ..approvals.web import build_page
+    from ..tls import shown
 
     db = Database(conninfo(known, "crm_approver"))
     live = Live(db, db.news())
@@ -103,6 +108,12 @@ async def _serve_page(
         async def shutdown(self, sockets: Any = None) -> None:
             live.close()
             await super().shutdown(sockets)
+            await end_work()  # now: a SIGTERM that ended the server is raised again when it has ended, and ends us
+
+    async def end_work() -> None:
+        with suppress(ProcessLookupError):
+            work.terminate()
+        await work.wait()
 
     server = Server(
         uvicorn.Config(
@@ -114,8 +125,7 @@ async def _serve_page(
             timeout_graceful_shutdown=3,
             # whoever connects is the peer: no header of a proxy says otherwise
             proxy_headers=False,
-            ssl_certfile=taken.tls and taken.tls[0],
-            ssl_keyfile=taken.tls and taken.tls[1],
+            ssl_context_factory=shown(*taken.tls) if taken.tls else None,
         )
     )
     words = [sys.executable, "-P", "-m", "crm_mcp", "worker", "--watch", str(os.getpid())]
@@ -129,9 +139,7 @@ async def _serve_page(
     finally:
         if watch:
             watch.cancel()
-        with suppress(ProcessLookupError):
-            work.terminate()
-        await work.wait()
+        await end_work()
         await db.close()
 
 

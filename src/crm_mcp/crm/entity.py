@@ -67,10 +67,13 @@ class Entity:
     parts: Mapping[str, type[Record]] = field(default_factory=dict[str, type[Record]])
     about: bool = False
 
-    def fields(self) -> Mapping[str, Field]:
-        """Return the fields by name: the record's own, then those of its parts."""
+    def fields(self, kind: str | None = None) -> Mapping[str, Field]:
+        """Return the fields by name: the record's own, then those of its parts, or of the part of one kind alone.
+
+        Where two parts have a field of one name, the first has it; name the kind where it matters which.
+        """
         found = {one.name: one for column in self.model.__table__.columns if (one := self._field(column)) is not None}
-        for part in self.parts.values():
+        for part in self.parts.values() if kind is None else [self.parts[kind]]:
             for column in part.__table__.columns:
                 one = self._field(column, part)
                 if one is not None:
@@ -101,7 +104,7 @@ class Entity:
         )
 
 
-_STAMPS = frozenset({"org_id", "id", "version", "archived_at", "custom_fields"})
+_STAMPS = frozenset({"org_id", "id", "version", "archived_at", "custom_fields", "merged_into"})
 _PEOPLE = frozenset({"owner_id", "assignee_id"})
 
 

@@ -25,12 +25,20 @@ SUMS: Mapping[str, frozenset[str]] = {
 }
 """Columns that several calls add to: undone by the difference, whatever they are by now."""
 ARCHIVED = frozenset(
-    {"customers", "contacts", "products", "notes", "tasks", "activities", "issues", "payments", "warranties"}
+    {
+        *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
+        *("products", "notes", "tasks", "activities", "issues", "payments", "warranties", "data_provenance"),
+        *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions"),
+    }
 )
 """What stays, out of sight, when its making is undone."""
-PARTS = frozenset({"order_lines", "quote_lines", "payment_allocations"})
+PARTS = frozenset(
+    {"order_lines", "quote_lines", "payment_allocations", "customer_parties", "jobs", "opportunities", "partnerships"}
+)
 """What goes when its making is undone: a part of a record that stays."""
 LEDGERS = frozenset({"stock_movements", "stock_reservations"})
+SILENT = PARTS | LEDGERS | {"data_provenance", "stage_transitions"}
+"""Of which nothing is told: they belong to what is."""
 REMEDIES: Mapping[str, str] = {
     "orders": "An order that exists keeps its number: cancel it with update_order.",
     "quotes": "A quote that exists keeps its number: take it back with decline_quote.",
@@ -158,12 +166,12 @@ async def _inverse(conn: AsyncConnection, ctx: Write, row: Row) -> Undone | None
         return None
     column = "released_at" if row.tbl == "stock_reservations" else "archived_at"
     await _set(conn, ctx, row, {column: ctx.now.isoformat()})
-    return None if row.tbl in LEDGERS else _told(row, "archived")
+    return _told(row, "archived")
 
 
 def _told(row: Row, what: str) -> Undone | None:
     """Return what to tell of a row: nothing of the parts of a record."""
-    return None if row.tbl in PARTS | LEDGERS else Undone(row.shown, what)
+    return None if row.tbl in SILENT else Undone(row.shown, what)
 
 
 async def _still_holds(conn: AsyncConnection, ctx: Write, row: Row, values: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ systems tell the second copy, and after that it is left to a person.
 import json
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,26 +20,15 @@ from ..crm.message import FILES, LETTER, Letter, compose
 from ..db import Database
 from ..log import logger
 from .server import Envelope, Permanent, Server, Taken, Temporary, Unclear, hand_over, worst
+from .tries import Again, Waits, only_one
 
-MINUTES = (1, 5, 15, 60, 240)
-"""Waits between tries; the last one again and again."""
-MOST_TRIES = 8
+WAITS = Waits((1, 5, 15, 60, 240), 8)
 MOST_UNCLEAR = 2
-_LOCK = "select pg_try_advisory_lock(hashtextextended(concat_ws('.', 'deliver', %s::bigint, %s::bigint), 0))"
-_UNLOCK = "select pg_advisory_unlock(hashtextextended(concat_ws('.', 'deliver', %s::bigint, %s::bigint), 0))"
 _STANDS = """select state, attempts, unclear, next_attempt_at, accepted, refused from crm.outbox
  where org_id = %s and email_id = %s for update"""
 NOTHING: Mapping[str, object] = {}
 NO_SERVER = "No mail server is configured."
 GONE_TWICE = "Twice nobody knows whether the mail server took it. Ask the recipient before it is sent again."
-
-
-class Again(Exception):
-    """It is to be tried again at `at`."""
-
-    def __init__(self, at: datetime) -> None:
-        super().__init__("later")
-        self.at = at
 
 
 def _now() -> datetime:
@@ -72,14 +61,8 @@ async def deliver(post: Post, org: int, email: int) -> str:
     Raises:
         Again: it is due, or is to be tried again, later.
     """
-    async with post.db.lent() as conn:
-        if not await _first(conn, _LOCK, org, email):
-            raise Again(post.clock() + timedelta(minutes=1))
-        try:
-            return await _Try(post, conn, org, email).run()
-        finally:
-            with suppress(psycopg.Error):  # a connection that broke has let go of it
-                await conn.execute(_UNLOCK, (org, email))
+    async with only_one(post.db, "deliver", org, email, lambda: post.clock() + timedelta(minutes=1)) as conn:
+        return await _Try(post, conn, org, email).run()
 
 
 @dataclass(slots=True)
@@ -149,7 +132,7 @@ class _Try:
 
     async def _settle(self, stands: Standing, taken: Taken) -> str:
         accepted, refused = [*stands.accepted, *taken.accepted], stands.refused | taken.refused
-        is_last = stands.attempts >= MOST_TRIES
+        is_last = stands.attempts >= WAITS.most
         went = {
             "accepted": json.dumps(accepted),
             "refused": json.dumps(refused | taken.put_off if is_last else refused),
@@ -171,13 +154,12 @@ class _Try:
             Again: there is a next try.
         """
         more = {**went, "unclear": unclear or stands.unclear}
-        if stands.attempts >= MOST_TRIES or unclear == MOST_UNCLEAR:
+        at = WAITS.next(stands.attempts, self.post.clock(), self.post.chance)
+        if at is None or unclear == MOST_UNCLEAR:
             # whoever got it at an earlier try has got it
             state, sent = ("sent", self.post.clock()) if stands.accepted else ("failed", None)
             said = GONE_TWICE if unclear == MOST_UNCLEAR else why
             return await self._set(state=state, last_error=said, sent_at=sent, next_attempt_at=None, **more)
-        minutes = MINUTES[min(stands.attempts, len(MINUTES)) - 1]
-        at = self.post.clock() + timedelta(minutes=minutes * (1 + 0.2 * self.post.chance()))
         await self._set(state="queued", last_error=why, next_attempt_at=at, **more)
         raise Again(at)
 
@@ -198,8 +180,3 @@ class _Try:
             bind: Any = f"set local crm.org_id = '{int(self.org)}'; set local crm.call_id = '{ids.new_call()}'"
             await self.conn.execute(bind)
             yield
-
-
-async def _first(conn: psycopg.AsyncConnection[Any], sql: Any, *params: object) -> Any:
-    row = await (await conn.execute(sql, params)).fetchone()
-    return row[0] if row else None

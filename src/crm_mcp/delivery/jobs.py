@@ -8,7 +8,8 @@ from procrastinate.jobs import Job
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..log import logger
-from .deliver import Again, Post, deliver
+from .deliver import Post, deliver
+from .tries import Again
 
 QUEUES = ("mail", "notices")
 STALLED = 30.0

@@ -17,6 +17,7 @@ from ..db import Database
 from ..errors import DatabaseUnavailable, NobodyThere, refusal_for
 from ..log import logger
 from ..principal import Agent, Principal
+from ..waiting import Waits
 from . import limits
 from .address import PATH
 from .answers import said, too_many, unauthorized, unavailable
@@ -171,9 +172,14 @@ class Front:
         return self.keys.get(digest) or self._remember(digest, proof, who)
 
     def _remember(self, digest: bytes, proof: auth.Proof, who: Principal) -> Served:
-        served = Served(
-            lambda: self._app_for(Client(proof, principal=who, org=who.org)), self._per_minute, time.monotonic()
-        )
+        waits = Waits(limits.WAITS)
+
+        def make() -> App:
+            app = self._app_for(Client(proof, principal=who, org=who.org))
+            app.waits = waits
+            return app
+
+        served = Served(make, self._per_minute, time.monotonic())
         self.keys[digest], self._proofs[digest] = served, proof
         return served
 

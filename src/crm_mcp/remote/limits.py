@@ -19,6 +19,8 @@ PER_MINUTE = 600
 """Requests of one key, unless --requests-per-minute says otherwise."""
 AT_ONCE = 16
 """Requests of one key that are being answered."""
+WAITS = AT_ONCE // 2
+"""Of these, calls that wait for a decision; the next is answered as things are."""
 SESSIONS = 50
 """Sessions of one key, and streams that it listens on."""
 SESSION_IDLE = 30 * 60
@@ -32,7 +34,8 @@ PEERS = 10_000
 DRAIN = 20
 """Seconds that calls in flight have to end once the server was told to stop."""
 STATED = (
-    f"Limits: {BODY >> 20} MB a request; {PER_MINUTE} requests a minute and {AT_ONCE} at once per key (429 with "
+    f"Limits: {BODY >> 20} MB a request; {PER_MINUTE} requests a minute and {AT_ONCE} at once per key, of "
+    f"which {WAITS} may wait for a decision (429 with "
     f"Retry-After); {SESSIONS} sessions per key, each closed after {SESSION_IDLE // 60} idle minutes; {FAILURES} failed "
     f"keys a minute per peer; {HEADER_SECONDS} s for headers, {BODY_SECONDS} s for a body, {IDLE_SECONDS} s idle; "
     f"{CONNECTIONS} connections. Health without a key: /healthz, /readyz."

@@ -18,6 +18,7 @@ from ..catalog import every_tool
 from ..db import Database
 from ..log import logger
 from ..principal import Agent
+from ..tls import shown
 from . import limits
 from .address import PATH, is_loopback, netloc
 from .front import Front
@@ -166,8 +167,7 @@ async def serve(
             h11_max_incomplete_event_size=limits.HEADERS,
             timeout_keep_alive=limits.IDLE_SECONDS,
             timeout_graceful_shutdown=5,
-            ssl_certfile=where.cert,
-            ssl_keyfile=where.key,
+            ssl_context_factory=shown(where.cert, where.key) if where.cert and where.key else None,
         )
     )
     ending = asyncio.create_task(_end(front, server))

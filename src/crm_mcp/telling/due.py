@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from ..authority import Asked, why_not
 from ..policy import MONEY
+from ..policy_document import SURE
 from ..principal import Role
 from .channels import Office
 
@@ -25,7 +26,7 @@ _TOUCHES = f"""exists (select from jsonb_array_elements(d.changes::jsonb) c wher
  exists (select from jsonb_array_elements(d.changes::jsonb) c
   join (values {", ".join(f"('{table}', '{column}')" for table, (column, _) in MONEY.items())}) m(tbl, amount) on m.tbl = c ->> 'tbl'
   where c ->> 'op' <> 'D' and c -> 'after' ? m.amount and c -> 'after' ->> m.amount is null) as no_rate"""
-FACTS = f"""d.id as draft, d.tool, d.amount, d.confidence, d.expires_at, d.requester, d.agent, d.editors, {_TOUCHES},
+FACTS = f"""d.id as draft, d.tool, d.amount, d.confidence, {SURE.format(org="d.org_id")} as sure, d.expires_at, d.requester, d.agent, d.editors, {_TOUCHES},
  (select coalesce(sum(greatest(x.amount, 0)), 0) from crm.drafts x where x.org_id = d.org_id and x.requester = d.requester
    and x.subject = d.subject and x.state = 'approved' and x.decided_at > clock_timestamp() - interval '24 hours') as spent"""
 """What a notice may know of a draft: not what it says, nor of whom."""

@@ -6,7 +6,7 @@ meanwhile is told to nobody.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,8 +15,9 @@ import psycopg
 
 from ..crm.addresses import read
 from ..crm.message import Letter, compose
-from ..delivery.deliver import MOST_UNCLEAR, Again
+from ..delivery.deliver import MOST_UNCLEAR
 from ..delivery.server import Envelope, Permanent, Temporary, Unclear, hand_over, worst
+from ..delivery.tries import Again, Waits, only_one
 from ..errors import Refusal
 from ..log import logger
 from . import desktop
@@ -24,11 +25,8 @@ from .channels import Office
 from .due import FACTS, Member, Row, Team, ask, team_of
 from .wording import Subject, Telling, plain
 
-MINUTES = (1, 2, 5, 15, 30, 60)
-"""Waits between tries; the last one again and again, for as long as the draft waits."""
-MOST_TRIES = 10
-_LOCK = "select pg_try_advisory_lock(hashtextextended(concat_ws('.', 'notice', %s::bigint, %s::bigint), 0))"
-_UNLOCK = "select pg_advisory_unlock(hashtextextended(concat_ws('.', 'notice', %s::bigint, %s::bigint), 0))"
+WAITS = Waits((1, 2, 5, 15, 30, 60), 10)
+"""For as long as the draft waits."""
 _STANDS = f"""select n.id, n.state as step, n.attempts, n.unclear, n.next_attempt_at, n.created_at as posted_at, n.channel, n.occasion,
   n.to_admins, n.person, n.message, {FACTS}, r.name as requester_name, a.name as decider, d.state,
   (n.occasion = 'decided' or (d.state = 'pending' and d.expires_at > clock_timestamp())) as is_open,
@@ -49,14 +47,8 @@ async def send(office: Office, org: int, message: int) -> str:
     Raises:
         Again: it is due, or is to be tried again, later.
     """
-    async with office.db.lent() as conn:
-        if not (await (await conn.execute(_LOCK, (org, message))).fetchone() or (False,))[0]:
-            raise Again(office.clock() + timedelta(seconds=30))
-        try:
-            return await _Try(office, conn, org, message).run()
-        finally:
-            with suppress(psycopg.Error):  # a connection that broke has let go of it
-                await conn.execute(_UNLOCK, (org, message))
+    async with only_one(office.db, "notice", org, message, lambda: office.clock() + timedelta(seconds=30)) as conn:
+        return await _Try(office, conn, org, message).run()
 
 
 @dataclass(slots=True)
@@ -192,10 +184,9 @@ class _Try:
         Raises:
             Again: there is a next try.
         """
-        if attempts >= MOST_TRIES:
+        at = WAITS.next(attempts, self.office.clock(), self.office.chance)
+        if at is None:
             return await self._set(state="failed", attempts=attempts, unclear=unclear, error=why)
-        minutes = MINUTES[min(attempts, len(MINUTES)) - 1]
-        at = self.office.clock() + timedelta(minutes=minutes * (1 + 0.2 * self.office.chance()))
         await self._set(state="queued", attempts=attempts, unclear=unclear, error=why, next=at)
         raise Again(at)
 
@@ -236,6 +227,7 @@ def _subject(row: Row) -> Subject:
         row["sends"],
         row["deletes"],
         row["confidence"],
+        row["sure"],
         row["expires_at"],
         row["state"],
         row["decider"],

@@ -21,13 +21,12 @@ from ..invisible import is_invisible
 LISTED = 20
 """Drafts that one message names; of more it says how many."""
 _LONGEST = 80
-_SURE = Decimal("0.85")
 _OUTCOMES = {"stale": "out of date: draft it again", "failed": "given up: it crashed", "expired": "expired"}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One draft as a notice tells of it; `state` and `decider` once it is decided."""
+    """One draft as a notice tells of it; `sure` is the confidence that the policy wants, `state` and `decider` once it is decided."""
 
     draft: int
     tool: str
@@ -36,6 +35,7 @@ class Subject:
     sends: bool
     deletes: bool
     confidence: Decimal | None
+    sure: Decimal
     expires_at: datetime
     state: str = "pending"
     decider: str | None = None
@@ -49,7 +49,7 @@ class Subject:
             said.append("sends an e-mail")
         if self.no_rate:
             said.append("amount unknown")
-        if self.confidence is not None and self.confidence < _SURE:
+        if self.confidence is not None and self.confidence < self.sure:
             said.append(f"the agent is {self.confidence * 100:.0f} % sure")
         return said
 

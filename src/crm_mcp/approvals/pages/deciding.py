@@ -1,5 +1,6 @@
 """One draft: seen by the approver's own run of it, then approved, rejected, withdrawn, or undone once approved."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -16,13 +17,15 @@ from ..course import course_of
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
 from ..diff import Change, changes_of
 from ..editing import may_edit
-from ..executor import Outcome
 from ..forms import reason_of
+from ..held import Outcome
 from ..passkey import Signature, party_of
 from ..render import page
 from ..session import Session, digest_of
 from ..trail import may_see
 from ..views import draft_of
+
+_CALL = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 
 
 async def draft(desk: Desk, request: Request, who: Session) -> Response:
@@ -87,10 +90,10 @@ async def refused(desk: Desk, who: Session, draft: int, no: Refusal) -> Response
 async def approve(desk: Desk, request: Request, who: Session) -> Response:
     draft, seen = draft_in(request), request.state.form.get("hash", "")[:200]
     try:
-        outcome = await desk.executor.approve(who.who, draft, seen, _signature(desk, request, who))
+        outcome = await desk.executor.approve(who.who, draft, seen, signature_in(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
-    return _decided(draft, outcome)
+    return _decided(request, draft, outcome)
 
 
 async def reject(desk: Desk, request: Request, who: Session) -> Response:
@@ -99,10 +102,10 @@ async def reject(desk: Desk, request: Request, who: Session) -> Response:
     if wrong is not None:
         return await show(desk, who, draft, status=422, reason=reason, reason_problem=wrong)
     try:
-        outcome = await desk.executor.reject(who.who, draft, reason, seen, _signature(desk, request, who))
+        outcome = await desk.executor.reject(who.who, draft, reason, seen, signature_in(desk, request, who))
     except Refusal as no:
         return await refused(desk, who, draft, no)
-    return _decided(draft, outcome)
+    return _decided(request, draft, outcome)
 
 
 async def discard(desk: Desk, request: Request, who: Session) -> Response:
@@ -131,14 +134,19 @@ async def undo(desk: Desk, request: Request, who: Session) -> Response:
     return await show(desk, who, draft, status=409, problem=problem, reason=reason, moved=moved)
 
 
-def _signature(desk: Desk, request: Request, who: Session) -> Signature | None:
-    """Return what a passkey signed, where a form brings it."""
+def signature_in(
+    desk: Desk, request: Request, who: Session, among: Sequence[tuple[int, str]] = ()
+) -> Signature | None:
+    """Return what a passkey signed, where a form brings it; `among` is the list that a signature of several covers."""
     credential = request.state.form.get("credential", "")
-    return Signature(credential, desk.origin, digest_of(who.secret)) if credential else None
+    return Signature(credential, desk.origin, digest_of(who.secret), among) if credential else None
 
 
-def _decided(draft: int, outcome: Outcome) -> Response:
-    """Go back to the draft, which now says how it was decided, by whom, and what was done."""
+def _decided(request: Request, draft: int, outcome: Outcome) -> Response:
+    """Go back to the draft, which now says how it was decided, by whom, and what was done; or to the group it came from."""
+    call = request.state.form.get("group", "")
+    if outcome.won and _CALL.fullmatch(call):
+        return RedirectResponse(f"/groups/{call}", 303)
     return RedirectResponse(address_of(draft) + ("" if outcome.won else f"?{LATE}=1"), 303)
 
 

@@ -15,10 +15,10 @@ from ..answers import STATUS
 from ..cells import zone_of
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
 from ..editing import Opened
-from ..executor import BROKEN
 from ..fields import NotThisForm, Typed
 from ..forms import Bounds, reason_of
 from ..render import message, page
+from ..rerun import BROKEN
 from ..session import Session
 from ..text import label
 

@@ -21,7 +21,7 @@ async def waiting(desk: Desk, request: Request, who: Session) -> Response:
         status=422 if asked.problems else 200,
         queue=found,
         asked=asked,
-        rules=risk.rules(who.who),
+        rules=risk.rules(who.who, found.sure),
         next=asked.link("/", after=found.after) if found.after else None,
         start=asked.link("/"),
     )

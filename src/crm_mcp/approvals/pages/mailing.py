@@ -1,20 +1,18 @@
 """E-mails: one as a file or queued to be sent, and a run of them read and approved together."""
 
-from datetime import UTC, datetime
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ... import ids
-from ...errors import Refusal
 from .. import group as groups
 from .. import letter
 from ..desk import Desk, Routes, SignedIn, address_of, draft_in
 from ..render import page
 from ..session import Session
-from ..views import draft_of
+from . import together
 from .deciding import show
+from .passkeys import cannot
 
 
 async def message(desk: Desk, request: Request, who: Session) -> Response:
@@ -46,20 +44,18 @@ async def group(desk: Desk, request: Request, who: Session) -> Response:
 
 async def approve_group(desk: Desk, request: Request, who: Session) -> Response:
     """Approve each e-mail that was shown, if their number was confirmed; each stands for itself."""
-    draft, form = draft_in(request), request.state.form
-    seen = groups.seen_in(form.get("seen", "")[: 100 * groups.MOST])
-    if seen is None:
-        raise HTTPException(400)
-    if form.get("count", "").strip() != str(len(seen)):
-        problem = "The number you gave is not the number of e-mails here. Read them again."
+    draft, seen = draft_in(request), together.seen_in(request)
+    if (problem := groups.miscounted(request.state.form, seen)) is not None:
         return await _group(desk, who, draft, status=422, problem=problem)
-    results: dict[str, str] = {}
-    for number, shown_hash in seen.items():
-        try:
-            results[ids.show("drafts", number)] = (await desk.executor.approve(who.who, number, shown_hash)).state
-        except Refusal as no:
-            results[ids.show("drafts", number)] = no.hint
-    return await _group(desk, who, draft, results=results)
+    return await _group(desk, who, draft, results=await together.approve(desk, request, who, seen))
+
+
+async def ask_to_approve_group(desk: Desk, request: Request, who: Session) -> Response:
+    """Ask for one signature over every e-mail that the form shows."""
+    seen = together.seen_in(request)
+    if (problem := groups.miscounted(request.state.form, seen)) is not None:
+        return cannot(problem)
+    return await together.ask_to_sign(desk, who, seen)
 
 
 async def _group(
@@ -74,18 +70,8 @@ async def _group(
     numbers = (
         [ids.parse("drafts", each) for each in results] if results else await groups.members(desk.db, who.who, draft)
     )
-    if not numbers:
-        raise HTTPException(404)
-    now = datetime.now(UTC)
-    shown = [await desk.visible(who, number) for number in numbers]
-    letters = [draft_of(one, [], who.who, now) for one in shown]
-    signs = {ids.show("drafts", one.draft["id"]) for one in shown if one.passkey is not None}
-    can = [
-        seen
-        for seen in letters
-        if seen.is_waiting and seen.hash and not seen.stale and not seen.may_not and seen.item.id not in signs
-    ]
-    said = {"letters": letters, "can": can, "signs": signs, "problem": problem, "results": results}
+    shown = await together.read(desk, who, numbers)
+    said = {**shown.said(), "letters": shown.drafts, "problem": problem, "results": results}
     return page("group.html", who, status=status, **said)
 
 
@@ -94,4 +80,5 @@ ROUTES: Routes = (
     SignedIn("/drafts/{draft}/send", send, "POST"),
     SignedIn("/drafts/{draft}/group", group),
     SignedIn("/drafts/{draft}/group", approve_group, "POST"),
+    SignedIn("/drafts/{draft}/group/options", ask_to_approve_group, "POST"),
 )

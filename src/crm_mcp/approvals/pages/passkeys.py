@@ -23,8 +23,8 @@ from ..views import Time, time_of
 
 _DONE = {"added": "The passkey was added.", "renamed": "It has its new name.", "revoked": "The passkey was revoked."}
 _OLD = "You signed in more than ten minutes ago. Sign in again to add a passkey."
-_NONE = "You have no passkey yet: add one first."
-_HERE = "Browsers keep no passkeys for this address."
+NONE = "You have no passkey yet: add one first."
+HERE = "Browsers keep no passkeys for this address."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ async def _show(
 
 async def ask_to_enrol(desk: Desk, request: Request, who: Session) -> Response:
     if party_of(desk.origin) is None:
-        return _cannot(_HERE)
+        return cannot(HERE)
     options = await keyring.ask_to_enrol(desk.db, who, desk.origin)
-    return _cannot(_OLD) if options is None else JSONResponse(options)
+    return cannot(_OLD) if options is None else JSONResponse(options)
 
 
 async def enrol(desk: Desk, request: Request, who: Session) -> Response:
@@ -111,7 +111,7 @@ async def revoke(desk: Desk, request: Request, who: Session) -> Response:
 
 async def ask_to_sign_in(desk: Desk, request: Request) -> Response:
     if party_of(desk.origin) is None:
-        return _cannot(_HERE)
+        return cannot(HERE)
     return JSONResponse(await keyring.ask_to_sign_in(desk.db, desk.origin))
 
 
@@ -119,7 +119,7 @@ async def ask_again(desk: Desk, request: Request, who: Session) -> Response:
     """Ask for one of their own passkeys, to sign in anew with."""
     ring = await keyring.keyring(desk.db, who.who)
     if party_of(desk.origin) is None or not ring.own:
-        return _cannot(_NONE)
+        return cannot(NONE)
     return JSONResponse(await keyring.ask_to_sign_in(desk.db, desk.origin, [one.known for one in ring.own]))
 
 
@@ -157,9 +157,9 @@ async def _ask_to_decide(desk: Desk, request: Request, who: Session, decision: s
     """Ask for a signature over what the form shows; whether that is what the draft does, the executor sees."""
     draft, seen = draft_in(request), request.state.form.get("hash", "")[:64]
     if party_of(desk.origin) is None:
-        return _cannot(_HERE)
+        return cannot(HERE)
     options = await keyring.ask_to_sign(desk.db, who, draft, seen, decision, desk.origin)
-    return _cannot(_NONE) if options is None else JSONResponse(options)
+    return cannot(NONE) if options is None else JSONResponse(options)
 
 
 def _row(one: Passkey, who: Principal, now: datetime) -> Row:
@@ -188,7 +188,8 @@ def _number_in(request: Request) -> int:
     return int(text)
 
 
-def _cannot(problem: str) -> Response:
+def cannot(problem: str) -> Response:
+    """Tell the script why a browser is asked for nothing."""
     return JSONResponse({"problem": problem}, 409)
 
 

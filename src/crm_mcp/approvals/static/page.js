@@ -95,15 +95,51 @@ const MEANWHILE = {
   stale: "found to have changed", superseded: "replaced by a newer draft", failed: "given up after crashes",
 };
 
-async function lookAgain(place) {
-  const draft = place.dataset.draft;
-  const answer = await fetch(`/drafts/${draft}/standing`);
-  if (!answer.ok) return;
+async function movedSince(place) {
+  const answer = await fetch(`/drafts/${place.dataset.draft}/standing`);
+  if (!answer.ok) return null;
   const now = await answer.json();
-  if (now.state === "pending" && String(now.version) === place.dataset.version) return;
+  if (now.state === "pending" && String(now.version) === place.dataset.version) return null;
   const how = now.state === "pending" ? "edited" : MEANWHILE[now.state] || now.state;
   const by = now.by && now.state !== "pending" ? ` by ${now.by}` : "";
-  const said = `This was ${how} meanwhile${by}.`;
+  return { key: `${now.state}${now.version}`, said: `${how} meanwhile${by}` };
+}
+
+// A group: each e-mail that moved is marked; the others can still be approved.
+async function lookAtGroup(letters) {
+  for (const letter of letters) {
+    const now = await movedSince(letter);
+    if (!now || letter.dataset.moved === now.key) continue;
+    letter.dataset.moved = now.key;
+    let chip = letter.querySelector("h2 .chip.moved");
+    if (!chip) {
+      chip = document.createElement("span");
+      chip.className = "chip warn moved";
+      letter.querySelector("h2").append(" ", chip);
+    }
+    chip.textContent = now.said;
+  }
+  const banner = document.getElementById("moved");
+  const all = [...document.querySelectorAll("section.letter[data-draft]")];
+  const moved = all.filter((letter) => letter.dataset.moved);
+  if (!banner || !moved.length || banner.dataset.moved === moved.map((letter) => letter.dataset.moved).join()) return;
+  banner.dataset.moved = moved.map((letter) => letter.dataset.moved).join();
+  const link = document.createElement("a");
+  link.href = location.href;
+  link.textContent = "See them as they are now";
+  const strong = document.createElement("strong");
+  strong.textContent = `${moved.map((letter) => letter.dataset.draft).join(", ")} ${moved.length > 1 ? "have" : "has"} changed meanwhile.`;
+  const rest = moved.length < all.length ? " Only those without a mark can still be approved together. " : " ";
+  banner.replaceChildren(strong, rest, link);
+  banner.hidden = false;
+  if (moved.length === all.length) for (const button of document.querySelectorAll("#together button")) button.disabled = true;
+}
+
+async function lookAgain(place) {
+  const draft = place.dataset.draft;
+  const now = await movedSince(place);
+  if (!now) return;
+  const said = `This was ${now.said}.`;
   if (place.matches("form")) {
     say(`${said} What you typed is kept.`);
     let note = document.getElementById("meanwhile");
@@ -117,8 +153,8 @@ async function lookAgain(place) {
     return;
   }
   const banner = document.getElementById("moved");
-  if (!banner || place.dataset.moved === `${now.state}${now.version}`) return;
-  place.dataset.moved = `${now.state}${now.version}`;
+  if (!banner || place.dataset.moved === now.key) return;
+  place.dataset.moved = now.key;
   const link = document.createElement("a");
   link.href = `/drafts/${draft}`;
   link.textContent = "See it as it is now";
@@ -133,12 +169,23 @@ async function lookAgain(place) {
 function listen() {
   const list = document.querySelector('[data-live="queue"]');
   const place = document.querySelector('[data-live="draft"][data-state="pending"], form.editing[data-draft]');
-  if (!(list || place) || !window.EventSource) return;
+  const letters = [...document.querySelectorAll("section.letter[data-draft]")];
+  if (!(list || place || letters.length) || !window.EventSource) return;
   let source = null;
   let busy = false;
   let more = false;
+  let due = new Set();
+  async function look() {
+    if (list) return refreshQueue();
+    if (place) return lookAgain(place);
+    const now = letters.filter((letter) => due.has(letter));
+    due = new Set();
+    return lookAtGroup(now);
+  }
   async function heard(event) {
-    if (place && event.data !== "all" && !event.data.split(" ").includes(place.dataset.draft)) return;
+    const named = (one) => event.data === "all" || event.data.split(" ").includes(one.dataset.draft);
+    if (!list && !(place ? [place] : letters).some(named)) return;
+    for (const letter of letters.filter(named)) due.add(letter);
     if (busy) {
       more = true;
       return;
@@ -147,7 +194,7 @@ function listen() {
     try {
       do {
         more = false;
-        await (list ? refreshQueue() : lookAgain(place));
+        await look();
       } while (more);
     } catch {
       // the next event tries again

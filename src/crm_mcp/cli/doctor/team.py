@@ -44,7 +44,7 @@ def certificate(known: Settings) -> Finding:
         there = read(known.tls_cert, known.tls_key)
     except CertificateUnusable as why:
         return problem(str(why).rstrip("."), "Give the files of a certificate in PEM, readable by whoever runs `up`.")
-    now, fix = datetime.now(UTC), "Renew it, and start `crm-mcp up` again: it reads the files when it starts."
+    now, fix = datetime.now(UTC), "Renew it: `crm-mcp up` reads the files again when they change."
     if there.ends <= now:
         return problem(f"the certificate ended on {there.ends:%Y-%m-%d}", fix)
     if there.begins > now:

@@ -1,6 +1,6 @@
 """The tables as the unit of work sees them; a test holds them equal to the migrated schema."""
 
-from .base import Amount, Base, Record, references
+from .base import Amount, Base, Mergeable, Record, references
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
@@ -11,6 +11,7 @@ from .pipeline import (
     Deal,
     Job,
     Lead,
+    LeadPart,
     Opportunity,
     Partnership,
     Pipeline,
@@ -43,6 +44,8 @@ __all__ = [
     "Issue",
     "Job",
     "Lead",
+    "LeadPart",
+    "Mergeable",
     "Note",
     "Opportunity",
     "Order",

@@ -33,6 +33,14 @@ class Record(Base):
     custom_fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=FetchedValue())
 
 
+class Mergeable(Record):
+    """A record that may have been merged into another of its kind."""
+
+    __abstract__ = True
+
+    merged_into: Mapped[int | None] = mapped_column(BigInteger)
+
+
 def to(column: str, table: str) -> ForeignKeyConstraint:
     """Return the key by which a column names a row of another table of the org."""
     return ForeignKeyConstraint(["org_id", column], [f"crm.{table}.org_id", f"crm.{table}.id"])

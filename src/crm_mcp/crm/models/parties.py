@@ -6,11 +6,12 @@ from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Amount, Record, to
+from .base import Amount, Mergeable, Record, to
 
 
-class Customer(Record):
+class Customer(Mergeable):
     __tablename__ = "customers"
+    __table_args__ = (to("merged_into", "customers"),)
 
     name: Mapped[str]
     kind: Mapped[str] = mapped_column(default="organization")
@@ -30,9 +31,10 @@ class Customer(Record):
     payment_terms_days: Mapped[int | None]
 
 
-class Contact(Record):
+class Contact(Mergeable):
     __tablename__ = "contacts"
     __table_args__ = (
+        to("merged_into", "contacts"),
         to("customer_id", "customers"),
         to("individual_id", "individuals"),
         to("organization_id", "organizations"),
@@ -48,8 +50,9 @@ class Contact(Record):
     linkedin_url: Mapped[str | None]
 
 
-class Organization(Record):
+class Organization(Mergeable):
     __tablename__ = "organizations"
+    __table_args__ = (to("merged_into", "organizations"),)
 
     name: Mapped[str]
     domain: Mapped[str | None]
@@ -69,8 +72,9 @@ class Organization(Record):
     owner_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class Individual(Record):
+class Individual(Mergeable):
     __tablename__ = "individuals"
+    __table_args__ = (to("merged_into", "individuals"),)
 
     name: Mapped[str]
     first_name: Mapped[str | None]

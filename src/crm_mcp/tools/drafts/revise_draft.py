@@ -1,19 +1,17 @@
 """Editing one's own draft."""
 
-from typing import Any
-
 from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Write
 from crm_mcp.crm.drafts import DraftView
 from crm_mcp.principal import Agent
-from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, WriteArgs, tool
+from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, Values, WriteArgs, tool
 
 
 class ReviseDraft(WriteArgs):
     draft: Text = Field(max_length=60, description="draft_…")
-    arguments: dict[str, Any] = Field(description="What to replace in the drafted call; null: leave out.")
+    arguments: Values = Field(description="What to replace in the drafted call; null: leave out.")
 
 
 @tool(
@@ -21,7 +19,7 @@ class ReviseDraft(WriteArgs):
     toolset="drafts",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT},
 )
 async def revise_draft(ctx: Write, args: ReviseDraft) -> Answer[DraftView]:
     """Change a draft of yours that still waits. Use when it is nearly right; else discard_draft."""

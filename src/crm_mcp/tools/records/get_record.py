@@ -11,6 +11,7 @@ from crm_mcp.crm import associations, custom_fields, history, seeing, subjects
 from crm_mcp.crm.entities import ENTITIES, entity_of
 from crm_mcp.crm.entity import Entity
 from crm_mcp.crm.filters import unknown
+from crm_mcp.crm.models import Mergeable
 from crm_mcp.crm.terms import COMPACT, STAMPS, RecordView, joins, shown_sql, terms_of
 from crm_mcp.errors import Refusal
 from crm_mcp.principal import Agent
@@ -116,6 +117,8 @@ def statement(entity: Entity, include: Collection[str]) -> str:
     own = custom_fields.SHOWN.format(row="r", table=entity.table)
     around = associations.of(entity.table)
     parts = [f"'version', r.version, 'custom', {own}"]
+    if issubclass(entity.model, Mergeable):
+        parts.append(f"'merged_into', '{ids.PREFIX[entity.table]}_' || r.merged_into")
     parts += [f"'{name}', {_associated(name, around[name])}" for name in sorted(set(include)) if name in around]
     is_told, is_stated = "history" in include, "provenance" in include
     return f"""select {record} || jsonb_strip_nulls(jsonb_build_object({", ".join(parts)})), {seeing.SEEN_JSON},

@@ -30,7 +30,7 @@ class NoteView(View):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.SUPPORT},
     version=2,
 )
 async def add_note(ctx: Write, args: AddNote) -> Answer[NoteView]:

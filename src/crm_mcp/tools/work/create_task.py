@@ -26,7 +26,7 @@ class CreateTask(WriteArgs):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.SUPPORT},
 )
 async def create_task(ctx: Write, args: CreateTask) -> Answer[TaskView]:
     """Give yourself or a colleague a task. Use when something is to be done later; for what took place use
