@@ -42,6 +42,15 @@ async def test_it_is_made_changed_and_archived_with_a_person_each_time(lab, post
     assert (await registry(lab, "customers"))["contract_until"]["label"] == "Again"
 
 
+async def test_what_was_defined_is_taken_back(lab, posting):
+    about = {"entity": "organizations", "key": "taken_back"}
+    draft = await posting.held(TOOL, **about)
+    await posting.approve(draft)
+    assert "taken_back" in await registry(lab, "organizations")
+    await posting.approve(await posting.held("undo_change", change=f"draft_{draft}"))
+    assert "taken_back" not in await registry(lab, "organizations")
+
+
 async def test_a_choice_that_is_in_use_is_warned_of(lab, posting):
     from psycopg.types.json import Jsonb
 

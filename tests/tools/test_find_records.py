@@ -1,6 +1,7 @@
 """Records found by what their fields hold: every kind by every name, every field by every condition."""
 
 import json
+import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -342,3 +343,13 @@ async def test_hostile_text_in_any_argument_finds_nothing_and_breaks_nothing(lab
             assert told.get("error") not in ("INTERNAL", "DATABASE_UNAVAILABLE", "TOO_SLOW"), (asked, told)
             if "records" in told and "query" not in asked:
                 assert told["records"] == [], asked
+
+
+@pytest.mark.parametrize("entity", ENTITIES.values(), ids=list(ENTITIES))
+def test_a_free_query_looks_where_the_kind_of_record_says(owner_asks, entity):
+    made = owner_asks(
+        """select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+        where a.attrelid = %s::regclass and a.attname = 'search_key'""",
+        f"crm.{entity.table}",
+    )
+    assert tuple(re.findall(r"COALESCE\((\w+)", made)) == entity.search

@@ -129,11 +129,11 @@ async def test_a_change_by_an_agent_names_the_agent_and_the_tool(lab):
 
     (number,) = await lab.add(Organization, {"name": "Noted"})
     note = {"about": f"org_{number}", "body": "seen", "reason": "a test asks"}
-    told = await lab.ask("add_note", note, LOU, agent=Agent.SALES)
+    told = await lab.ask("add_note", note, LOU, agent=Agent.CUSTOMER)
     told = await lab.ask("get_record", {"id": told["note"]["id"], "include": ["history", "provenance"]})
     (created,) = told["record"]["history"]
-    assert (created["via_agent"], created["tool"], created["by"]) == ("sales", "add_note", "Lou Lind")
-    assert told["record"]["provenance"][0]["via_agent"] == "sales"
+    assert (created["via_agent"], created["tool"], created["by"]) == ("customer", "add_note", "Lou Lind")
+    assert told["record"]["provenance"][0]["via_agent"] == "customer"
 
 
 async def test_the_history_of_a_lead_tells_of_its_part_too(lab, filled):

@@ -32,8 +32,10 @@ def _rows(entity: Entity) -> str:
 
 
 def _changes(entity: Entity, most: int) -> str:
+    # one by one: joined otherwise, all changes of the org would be gone through for a few
     return f"""{_rows(entity)} cross join lateral crm.changes_of(v.tbl, v.number, {most}) h
-   join crm.changes c on c.org_id = %(org)s and c.id = h.id left join crm.users u on u.id = c.user_id"""
+   cross join lateral (select * from crm.changes x where x.org_id = %(org)s and x.id = h.id limit 1) c
+   left join crm.users u on u.id = c.user_id"""
 
 
 def changes_sql(entity: Entity) -> str:
@@ -60,7 +62,8 @@ def stated_sql(entity: Entity) -> str:
     """Return the SQL expression of the newest statement about each of a record's fields."""
     return f"""(select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(x))), '[]') from (select distinct on (p.field) p.field, p.source,
     trim_scale(p.confidence)::text as confidence, p.created_at as at, u.name as by, p.via_agent,
-    (select c.call_id::text from crm.changes_of('data_provenance', p.id, 1) h join crm.changes c on c.org_id = %(org)s and c.id = h.id) as call
+    (select (select c.call_id::text from crm.changes c where c.org_id = %(org)s and c.id = h.id)
+     from crm.changes_of('data_provenance', p.id, 1) h) as call
    from crm.data_provenance p left join crm.users u on u.id = p.created_by
    where p.org_id = %(org)s and p.entity = '{entity.table}' and p.record_id = r.id and p.archived_at is null
    order by p.field, p.id desc) x)"""

@@ -28,7 +28,7 @@ ARCHIVED = frozenset(
     {
         *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
         *("products", "notes", "tasks", "activities", "issues", "payments", "warranties", "data_provenance"),
-        *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions"),
+        *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions", "custom_field_definitions"),
     }
 )
 """What stays, out of sight, when its making is undone."""

@@ -18,7 +18,7 @@ DID = {"create": "add", "update": "change", "archive": "archive"}
 
 class DefineCustomField(WriteArgs):
     entity: Text = Field(max_length=60, description="Such as deals.")
-    key: Text = Field(max_length=60, description="Such as contract_until.")
+    key: Text = Field(max_length=60, description="Small letters, digits and underscores.")
     action: Literal["create", "update", "archive"] = "create"
     label: Words | None = Field(None, max_length=200, description="What people call it.")
     kind: FieldKind | None = None
