@@ -1,12 +1,14 @@
 """Pipelines and their stages, where a record stands in each, and how it came there."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from crm_mcp.tablekit import Column, run, table
 
 revision = "0011"
 down_revision = "0010"
 
+SQL = Path(__file__).parents[1] / "sql"
 SELLING = ("admin", "sales", "operations")
 MONEY = "numeric(19,4)"
 IN_PIPELINES = ("contacts", "individuals", "customers", "deals", "leads")
@@ -181,7 +183,7 @@ def positions() -> Iterator[str]:
         references={"pipeline_id": "pipelines"},
         roles=SELLING,
         aliases=("Transition",),
-        free={"I": None},
+        free={"I": None, "U": ("archived_at",)},
         description="Every move between stages, and who made it.",
         extra=(
             "foreign key (org_id, pipeline_id, position_id) references crm.pipeline_positions (org_id, pipeline_id, id)",
@@ -195,6 +197,7 @@ def positions() -> Iterator[str]:
 
 def upgrade() -> None:
     run(pipelines(), positions())
+    run(SQL / "default_pipelines.sql")
     run(iter(["update crm.schema_state set revision = '0011', oldest_client = '0011'"]))
 
 

@@ -48,7 +48,7 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
     if answer.did:
         body["summary"] = f"Done: {answer.did}."
     body = _within_budget(body, tool.noun)
-    if answer.after is not None and (goes_on := answer.after(len(body[tool.noun]))) is not None:
+    if answer.after is not None and (goes_on := answer.after(len(answer.listed(body[tool.noun])))) is not None:
         body["_meta"] = {**body["_meta"], "nextCursor": goes_on}
     return Envelope(body, card=answer.card)
 

@@ -52,6 +52,7 @@ class StageMove:
     criteria_met: bool
     allows_automation: bool
     into_won: bool
+    pipeline_allows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,8 @@ def _stage_move(case: Case) -> Verdict | None:
 
 def _into_stage(case: Case, move: StageMove) -> Verdict | None:
     limits = case.policy.stage_moves
+    if not move.pipeline_allows:
+        return _held(f"the pipeline {move.pipeline} does not allow automation")
     if limits.pipelines.get(move.pipeline) is Progress.HOLD:
         return _held(f"every move in the pipeline {move.pipeline} is held")
     if not limits.stages.get(move.stage, move.allows_automation):
@@ -357,7 +360,7 @@ RULES: tuple[Rule, ...] = (
         _stage_move,
         lambda p, c: Said(
             "a stage move or adding to a pipeline",
-            "RUN if the stage allows automation, its criteria are met, the value is at most "
+            "RUN if pipeline and stage allow automation, its criteria are met, the value is at most "
             f"{p.stage_moves.max_value:,} {c} and it is no won stage; else HOLD.{_switched(p)}",
         ),
     ),

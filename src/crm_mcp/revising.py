@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from . import drafts, ids, policy
+from . import drafts, ids, policy, stage_moves
 from .attempt import attempt
 from .audit import Call
 from .catalog import tool_of
@@ -70,10 +70,10 @@ async def revise(
     known = (await conn.exec_driver_sql(policy.IN_FORCE, (held.org_id,))).one_or_none()
     again = Call(requester, tool.name, args.model_dump(mode="json"), parent=held.call_id, id=call.id)
     await Database.bear(conn, requester)
-    async with attempt(conn, again, tool, args, now) as tried:
+    async with attempt(conn, again, tool, args, now, *stage_moves.asked(tool, again)) as tried:
         stake, in_force = policy.stakes(tried.changes), Policy.in_force(known)
         spent = await conn.exec_driver_sql(_SPENT, (held.org_id, held.requester, stake.subject, held.id))
-        facts = Facts(in_force, Decimal(spent.scalar_one()))
+        facts = Facts(in_force, Decimal(spent.scalar_one()), stage_moves.read(tried.asked))
         verdict = policy.decide(tool, requester, args.sureness(), tried.changes, facts)
         if verdict.decision is Decision.DENY:
             raise Refusal("DENIED", verdict.reason)

@@ -111,13 +111,17 @@ class Display(BaseModel):
 V = TypeVar("V")
 
 
+def _itself(record: Any) -> Sequence[Any]:
+    return record
+
+
 @dataclass(slots=True)
 class Answer(Generic[V]):
     """What a handler found or did: the record (or records), its insights, how to show it.
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
-    behind so many rows of a list, None where it ends there. `card` is a draft's for the card in the chat; no model is
+    behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card` is a draft's for the card in the chat; no model is
     told it.
     """
 
@@ -127,6 +131,7 @@ class Answer(Generic[V]):
     did: str = ""
     warnings: Sequence[str] = ()
     after: Callable[[int], str | None] | None = None
+    listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from . import audit, drafts, envelope, ids, policy, repeats
+from . import audit, drafts, envelope, ids, policy, repeats, stage_moves
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
@@ -55,11 +55,12 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             app.client.heard(standing)
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
-        async with attempt(conn, this, tool, args, now, _recent(this, args), revise=edit) as tried:
+        asking = _recent(this, args), *stage_moves.asked(tool, this)
+        async with attempt(conn, this, tool, args, now, *asking, revise=edit) as tried:
             stake = policy.stakes(tried.changes)
-            (recent,) = tried.asked
+            recent, *moved = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
-            facts = Facts(Policy.in_force(known[0] if known else None), spent)
+            facts = Facts(Policy.in_force(known[0] if known else None), spent, stage_moves.read(moved))
             verdict = policy.decide(tool, who, args.sureness(), tried.changes, facts)
             draft: int | None = None
             match verdict.decision:

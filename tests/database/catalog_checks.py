@@ -87,7 +87,7 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             *("owner_id", "archived_at"),
         ),
     },
-    "stage_transitions": {"I": None},  # tells of a move
+    "stage_transitions": {"I": None, "U": ("archived_at",)},  # tells of a move; undone with it
     "data_provenance": {"I": None, "U": ("archived_at",)},  # says where a value came from, which is guarded itself
     "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
         "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
@@ -199,6 +199,7 @@ DEFINED_BY_OWNER = {
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "policy_standard()": CLIENTS,
+    "default_pipelines(bigint)": (),
     "policy_before(bigint,integer)": CLIENTS,
     "policy_freedom(text,jsonb)": CLIENTS,
     "policy_settings(jsonb)": CLIENTS,

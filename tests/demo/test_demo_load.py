@@ -51,7 +51,8 @@ async def test_two_loads_at_once_make_each_org_once_with_every_row_recorded(
     assert demo_counts["notes"] == 181
     tables = """customers contacts products stock_movements stock_reservations quotes quote_lines orders order_lines invoices
         invoice_lines credit_notes payments payment_allocations tax_rates org_settings exchange_rates issues tasks
-        activities notes"""
+        activities notes organizations individuals customer_parties deals leads opportunities partnerships pipelines pipeline_stages
+        pipeline_positions stage_transitions"""
     rows = sum([(await column(loaded, f"select count(*) from crm.{table}"))[0] for table in tables.split()])
     assert demo_counts["changes"] + other_counts["changes"] == rows
 
@@ -156,3 +157,26 @@ async def test_nobody_of_the_demo_sees_the_neighbours_rows(
 async def test_the_load_is_an_audited_draft_that_its_loader_approved(loaded: psycopg.AsyncConnection[Any]) -> None:
     assert await column(loaded, "select state from crm.drafts where tool = 'demo'") == ["approved", "approved"]
     assert await column(loaded, "select count(*) from crm.audit_log where tool = 'demo'") == [4]
+
+
+async def test_deals_and_leads_tell_the_same_as_their_ways_through_the_pipelines(
+    loaded: psycopg.AsyncConnection[Any],
+) -> None:
+    for wrong in (
+        """select d.id from crm.deals d join crm.pipeline_positions p on p.org_id = d.org_id and p.subject_type = 'deals' and p.subject_id = d.id
+         join crm.pipeline_stages s on s.org_id = p.org_id and s.id = p.stage_id
+         where d.status <> case s.kind when 'active' then 'open' else s.kind end or d.closed_at is distinct from p.closed_at""",
+        """select p.id from crm.pipeline_positions p left join lateral (select t.* from crm.stage_transitions t where t.org_id = p.org_id
+          and t.position_id = p.id order by t.moved_at desc, t.id desc limit 1) t on true
+         where t.to_stage_id is distinct from p.stage_id or t.moved_at <> p.entered_at""",
+        """select t.id from crm.stage_transitions t join lateral (select b.to_stage_id, b.moved_at from crm.stage_transitions b
+          where b.org_id = t.org_id and b.position_id = t.position_id and b.id < t.id order by b.id desc limit 1) b on true
+         where b.to_stage_id <> t.from_stage_id or floor(extract(epoch from t.moved_at - b.moved_at)) <> t.seconds_in_stage""",
+        "select id from crm.stage_transitions where moved_at > '2026-11-21'",
+    ):
+        assert await column(loaded, wrong) == []
+    closed = await column(
+        loaded,
+        """select count(*) from crm.deals d join crm.orgs o on o.id = d.org_id where o.slug = 'demo' and d.closed_at is not null""",
+    )
+    assert closed[0] >= 60

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from township import Town
 
-from crm_mcp import ids
+from crm_mcp import ids, stage_moves
 from crm_mcp.attempt import attempt
 from crm_mcp.audit import Call
 from crm_mcp.catalog import SNAPSHOT, load
+from crm_mcp.crm.models import Contact
 from crm_mcp.db import Database
 from crm_mcp.policy import MONEY, Facts, decide
 from crm_mcp.policy_document import Policy, Table, changed
@@ -61,7 +62,7 @@ def worth(changes, amount):
     return replace(changes, rows=tuple(rows)) if money else None
 
 
-def lines_of(tool, who, changes):
+def lines_of(tool, who, changes, moves):
     """Yield a line for each case that applies to a tool."""
     agents = sorted(tool.agents)
     for kind, cases in (("person", PERSON), ("agent", AGENT if agents else {})):
@@ -70,7 +71,7 @@ def lines_of(tool, who, changes):
             judged = worth(changes, case["amount"]) if "amount" in case else changes
             if judged is None:
                 continue
-            facts = Facts(case.get("policy", Policy()), case.get("recent", Decimal(0)))
+            facts = Facts(case.get("policy", Policy()), case.get("recent", Decimal(0)), moves)
             verdict = decide(tool, replace(who, agent=agent), case.get("confidence"), judged, facts)
             yield f"{tool.name:20} {kind:7} {said:26} {verdict.decision:5} {verdict.reason}"
 
@@ -93,10 +94,18 @@ async def asked_of(town: Town):
     issue = await done("create_issue", customer=customer, title="Leak")
     task = (await town.ask("ann", "create_task", title="Call"))["task"]["id"]
     note = await town.ask("ann", "add_note", about=customer, body="called")
+    await town.ask("ann", "add_to_pipeline", records=[customer], pipeline="support")
+    contact = f"cont_{await town.make(Contact, name='Pat', customer_id=int(customer[5:]))}"
     waits = await town.ask(
         "ann", "create_order_draft", customer=customer, lines=[{"product": product, "quantity": 2}]
     )
     return {
+        "add_to_pipeline": {"records": [await town.customer()], "pipeline": "support"},
+        "create_pipeline": {"name": "Way", "stages": [{"name": "A"}]},
+        "enrich_contact": {"record": contact, "data": {"title": "CTO"}, "sources": ["x"]},
+        "move_to_stage": {"moves": [{"record": customer, "to_stage": "Triaged"}]},
+        "score_contact": {"record": customer, "factors": {"fit": 50}},
+        "update_pipeline": {"pipeline": "support", "description": "x"},
         "add_note": {"about": customer, "body": "x"},
         "close_books": {"through": "2020-01-31"},
         "complete_task": {"task": task},
@@ -137,9 +146,11 @@ async def test_the_verdicts_are_those_of_the_golden_file(town, home):
             call = Call(who, name, given, id=ids.new_call())
             async with db.begin(who, call.id) as conn:
                 args = tool.parse({**given, "reason": "x"})
-                async with attempt(conn, call, tool, args, datetime.now(UTC)) as tried:
+                async with attempt(
+                    conn, call, tool, args, datetime.now(UTC), *stage_moves.asked(tool, call)
+                ) as tried:
                     await tried.undo()
-                    lines += lines_of(tool, who, tried.changes)
+                    lines += lines_of(tool, who, tried.changes, stage_moves.read(tried.asked))
     finally:
         await db.close()
     now = "\n".join(line.rstrip() for line in lines) + "\n"

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from bureau import Bureau
+from funnel import Funnel, funnel
 from lab import LAB, Lab
 from posting import Posting
 
@@ -38,3 +39,9 @@ async def bureau(home: Any, approver: Database, connect: Callable[..., Any]) -> 
     made = Bureau(approver, connect)
     await made.open(home.conninfo("crm_owner"))
     return made
+
+
+@pytest.fixture
+async def way(lab: Lab, home: Any, executor: Any, person: Any) -> Funnel:
+    """Return a sales pipeline: Lead, Qualified, Demo, Proposal, Customer, Lost."""
+    return await funnel(lab, home, executor, person)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import audit, drafts, policy
+from .. import audit, drafts, policy, stage_moves
 from ..attempt import attempt
 from ..audit import Call
 from ..catalog import load
@@ -35,10 +35,11 @@ async def propose(
     try:
         async with db.begin(who, call.id) as conn:
             row = (await conn.exec_driver_sql(policy.IN_FORCE, (who.org,))).one_or_none()
-            async with attempt(conn, call, known, args, now) as tried:
+            async with attempt(conn, call, known, args, now, *stage_moves.asked(known, call)) as tried:
                 stake, in_force = policy.stakes(tried.changes), Policy.in_force(row)
                 await tried.undo()
-                verdict = policy.decide(known, who, args.sureness(), tried.changes, Facts(in_force))
+                facts = Facts(in_force, moves=stage_moves.read(tried.asked))
+                verdict = policy.decide(known, who, args.sureness(), tried.changes, facts)
                 if verdict.decision is Decision.DENY:
                     raise Refusal("DENIED", verdict.reason)
                 held_for = Verdict(Decision.HOLD, why)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .. import policy
+from .. import policy, stage_moves
 from ..attempt import Attempt, attempt
 from ..audit import Call
 from ..catalog import tool_of
@@ -50,12 +50,12 @@ async def rerun(conn: AsyncConnection, held: Row[Any], call: Call) -> AsyncGener
     known = (await conn.exec_driver_sql(policy.IN_FORCE, (held.org_id,))).one_or_none()
     again = Call(requester, held.tool, json.loads(held.args), parent=held.call_id, id=call.id)
     await Database.bear(conn, requester)
-    async with attempt(conn, again, tool, args, held.clock) as tried:
+    async with attempt(conn, again, tool, args, held.clock, *stage_moves.asked(tool, again)) as tried:
         stake = policy.stakes(tried.changes)
         now = Policy.in_force(known)
-        verdict = policy.decide(
-            tool, requester, args.sureness() if isinstance(args, WriteArgs) else None, tried.changes, Facts(now)
-        )
+        sure = args.sureness() if isinstance(args, WriteArgs) else None
+        facts = Facts(now, moves=stage_moves.read(tried.asked))
+        verdict = policy.decide(tool, requester, sure, tried.changes, facts)
         if verdict.decision is Decision.DENY:
             raise Refusal("DENIED", verdict.reason)
         yield Rerun(tried, verdict, stake, row, now.version)

@@ -43,6 +43,7 @@ def init(org: str, slug: str, admin: str, name: str, currency: str, timezone: st
             ).fetchone()
             assert made is not None
             keep(conn, made[0], admin, name, Rights("admin", approves=True, limit=UNLIMITED, mails=True))
+            conn.execute("select crm.default_pipelines(%s)", (made[0],))
     except psycopg.errors.UniqueViolation:
         raise click.ClickException(f"There is an org {slug!r} already.") from None
     if known.is_embedded:

@@ -28,6 +28,7 @@ ARCHIVED = frozenset(
     {
         *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
         *("products", "notes", "tasks", "activities", "issues", "payments", "warranties", "data_provenance"),
+        *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions"),
     }
 )
 """What stays, out of sight, when its making is undone."""
@@ -36,7 +37,7 @@ PARTS = frozenset(
 )
 """What goes when its making is undone: a part of a record that stays."""
 LEDGERS = frozenset({"stock_movements", "stock_reservations"})
-SILENT = PARTS | LEDGERS | {"data_provenance"}
+SILENT = PARTS | LEDGERS | {"data_provenance", "stage_transitions"}
 """Of which nothing is told: they belong to what is."""
 REMEDIES: Mapping[str, str] = {
     "orders": "An order that exists keeps its number: cancel it with update_order.",

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import auth
 from ..crm.models import (
     Activity,
-    Contact,
     CreditNote,
     Customer,
     ExchangeRate,
@@ -38,6 +37,7 @@ from . import scene
 from .goods import TAX
 from .scene import Row, Scene
 from .staff import DEMO, found
+from .ways import bring_in_parties, bring_in_sales
 
 LOCK = 726_300_000_002
 """The advisory lock under which one process at a time loads the demo."""
@@ -93,16 +93,7 @@ async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str,
             for at, party in enumerate(what.parties)
         ],
     )
-    await add(
-        session,
-        Contact,
-        org,
-        [
-            {**contact, "customer_id": customer}
-            for customer, party in zip(customers, what.parties, strict=True)
-            for contact in party.contacts
-        ],
-    )
+    contacts = await bring_in_parties(session, org, what, customers)
     products = await add(
         session,
         Product,
@@ -137,6 +128,7 @@ async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str,
     sold = await _write_sales(session, org, what, customers, products)
     await _write_money(session, org, what, customers, products, sold)
     await _write_work(session, org, what, customers, products, sold, people)
+    await bring_in_sales(session, org, what, customers, contacts, sellers)
     # last: nothing can be posted into closed books
     await add(session, OrgSettings, org, [what.settings])
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from . import agenda, desk, goods, parties, quotations, receipts, trade
+from . import agenda, desk, goods, parties, quotations, receipts, selling, trade
 from .staff import DEMO, OTHER, Org
 
 SEED = 20_240_229
@@ -32,6 +32,7 @@ class Scene:
     notes: list[tuple[int, Row]]
     taxes: list[Row]
     settings: Row
+    selling: selling.Selling
 
 
 def demo(today: date) -> Scene:
@@ -72,6 +73,7 @@ def demo(today: date) -> Scene:
         notes,
         _taxes(today),
         _settings(today, "Northlight Furniture", "hello@northlight.example"),
+        selling.selling(Random(SEED + 2), today, people, rates[-1]["rate"], 180),  # noqa: S311
     )
 
 
@@ -103,6 +105,7 @@ def other(today: date) -> Scene:
         notes,
         _taxes(today),
         _settings(today, "Harbour Supplies", "office@harbour.example"),
+        selling.selling(Random(SEED + 3), today, people, None, 20),  # noqa: S311
     )
 
 

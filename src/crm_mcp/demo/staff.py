@@ -81,6 +81,7 @@ async def found(conn: psycopg.AsyncConnection[tuple[int]], org: Org) -> dict[str
                 member.mails,
             ),
         )
+    await conn.execute("select crm.default_pipelines(%s)", (number,))
     return people
 
 

@@ -137,7 +137,7 @@ class PipelineStage(Record):
     exit_criteria: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=FetchedValue())
     required_fields: Mapped[list[str]] = mapped_column(JSONB, server_default=FetchedValue())
     can_skip: Mapped[bool] = mapped_column(default=False)
-    next_stages: Mapped[list[str] | None] = mapped_column(JSONB)
+    next_stages: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
     automation: Mapped[bool] = mapped_column(default=False)
     suggestions: Mapped[list[str]] = mapped_column(JSONB, server_default=FetchedValue())
 

@@ -19,7 +19,7 @@ class ReviseDraft(WriteArgs):
     toolset="drafts",
     roles=EVERYONE,
     effect=Effect.NOTE,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT},
 )
 async def revise_draft(ctx: Write, args: ReviseDraft) -> Answer[DraftView]:
     """Change a draft of yours that still waits. Use when it is nearly right; else discard_draft."""

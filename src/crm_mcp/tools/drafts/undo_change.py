@@ -30,7 +30,7 @@ class UndoneView(View):
     toolset="drafts",
     roles=EVERYONE,
     effect=Effect.WRITE,
-    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT, Agent.SALES},
+    agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT},
 )
 async def undo_change(ctx: Write, args: UndoChange) -> Answer[UndoneView]:
     """Take back what one call changed. Use when something was done by mistake; a draft that still waits is withdrawn

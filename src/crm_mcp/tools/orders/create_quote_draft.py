@@ -10,7 +10,6 @@ from crm_mcp.crm import documents, pricing, quotes
 from crm_mcp.crm.documents import QuoteView
 from crm_mcp.crm.pricing import Line
 from crm_mcp.money import Percent, said
-from crm_mcp.principal import Agent
 from crm_mcp.tool import SELLERS, Answer, Display, Effect, Text, WriteArgs, tool
 
 
@@ -27,7 +26,6 @@ class CreateQuoteDraft(WriteArgs):
     toolset="orders",
     roles=SELLERS,
     effect=Effect.WRITE,
-    agents={Agent.SALES},
 )
 async def create_quote_draft(ctx: Write, args: CreateQuoteDraft) -> Answer[QuoteView]:
     """Prepare an offer with prices that hold for a while. Use when a customer wants an offer; once they accept it, use

@@ -9,7 +9,6 @@ from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import missing
 from crm_mcp.money import Money, money_sql
-from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
 
 COUNTED = 10_000
@@ -66,7 +65,6 @@ class QuoteRow(View):
     toolset="orders",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.SALES},
 )
 async def get_quotes(ctx: Read, args: GetQuotes) -> Answer[list[QuoteRow]]:
     """List offers, newest first, by customer and status; one with its lines by id. Use when somebody asks what was

@@ -55,7 +55,7 @@ class ProductView(View):
     toolset="orders",
     roles=SELLERS | {Role.FINANCE, Role.SUPPORT},
     effect=Effect.READ,
-    agents={Agent.ORDER, Agent.SALES},
+    agents={Agent.ORDER},
 )
 async def search_products(ctx: Read, args: SearchProducts) -> Answer[list[ProductView]]:
     """Find products by name, SKU or category, with net price and stock. Use when an order needs product ids; then use

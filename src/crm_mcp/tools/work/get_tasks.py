@@ -10,7 +10,6 @@ from crm_mcp.context import Read
 from crm_mcp.crm import people, subjects, tasks
 from crm_mcp.crm.tasks import TaskView
 from crm_mcp.errors import Refusal
-from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, tool
 
 COUNTED = 10_000
@@ -50,7 +49,6 @@ class GetTasks(Args):
     toolset="work",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.SALES},
 )
 async def get_tasks(ctx: Read, args: GetTasks) -> Answer[list[TaskView]]:
     """List tasks, the next due first: your own; with customer or about everybody's on it. Use when somebody asks what is
