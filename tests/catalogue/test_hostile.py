@@ -210,7 +210,8 @@ class Books:
     def calls(self) -> int:
         with psycopg.connect(self._conninfo) as conn:
             row = conn.execute(
-                "select count(distinct call_id) from crm.audit_log where id > %s", (self.before[2],)
+                "select count(distinct call_id) from crm.audit_log where id > %s and parent_call is null",
+                (self.before[2],),
             ).fetchone()
             assert row is not None
             return row[0]
@@ -226,6 +227,12 @@ def judge(name: str, arguments: Any, told: dict[str, Any]) -> None:
     if "code" in told:
         assert told["code"] == -32602, told
         shown = told["message"]
+    elif "items" in told["body"]:
+        jsonschema.validate(told["body"], WIRE[name]["outputSchema"], jsonschema.Draft202012Validator)
+        for item in told["body"]["items"]:
+            if item["type"] == "error":
+                judge(name, arguments, {"error": True, "body": {key: item[key] for key in ("error", "context")}})
+        return
     elif told["error"]:
         body = told["body"]
         assert set(body) == {"error", "context"}

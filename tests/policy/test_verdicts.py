@@ -116,6 +116,7 @@ async def asked_of(town: Town):
         "create_quote_draft": {"customer": customer, "lines": lines},
         "create_task": {"title": "Call"},
         "decline_quote": {"quote": quote, "lost_reason": "price"},
+        "define_custom_field": {"entity": "organizations", "key": "tier"},
         "discard_draft": {"draft": waits["draft"]["id"]},
         "log_activity": {"about": customer, "kind": "call", "subject": "x"},
         "propose_changes": {

@@ -1,6 +1,8 @@
 import json
+import re
 from functools import partial
 
+import psycopg
 import pytest
 from lab import LEA, LOU, LUX
 from proposing import CHANGED, change, done, number, propose, subject, writer
@@ -8,6 +10,8 @@ from sale import decide
 
 from crm_mcp import ids
 from crm_mcp.crm.entities import ENTITIES
+from crm_mcp.crm.entity import Kind
+from crm_mcp.crm.given import longest
 from crm_mcp.crm.models import ExchangeRate, Organization
 
 S3 = """{
@@ -416,3 +420,22 @@ async def test_a_draft_holds_one_change_however_it_is_edited(lab):
         "revise_draft", {"draft": held["draft"]["id"], "arguments": {"changes": two[1:]}, "reason": "other"}, LOU
     )
     assert "error" not in told
+
+
+def test_a_text_is_never_taken_longer_than_the_database_takes_it(home):
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        rules = conn.execute(
+            """select t.relname, pg_get_constraintdef(c.oid) from pg_constraint c join pg_class t on t.oid = c.conrelid
+             where c.contype = 'c' and t.relnamespace = 'crm'::regnamespace and pg_get_constraintdef(c.oid) like '%length(%'"""
+        ).fetchall()
+    most = {
+        (table, name): int(limit)
+        for table, rule in rules
+        for name, limit in re.findall(r"length\((\w+)\) <= (\d+)", rule)
+    }
+    assert len(most) > 40
+    for entity in ENTITIES.values():
+        for one in entity.fields().values():
+            kept = most.get((entity.table if one.part is None else one.part.__tablename__, one.column))
+            if one.kind is Kind.TEXT and kept is not None:
+                assert longest(entity, one.name) <= kept, (entity.table, one.name)

@@ -90,6 +90,11 @@ async def read(ctx: Write, entity: Entity, kind: str | None, raw: Mapping[str, A
     return given
 
 
+def longest(entity: Entity, name: str) -> int:
+    """Return how many characters a text field keeps."""
+    return 400 if name == "title" and entity.table in TITLES else LONGEST.get(name, 200)
+
+
 def wrong(argument: str, what: str, **more: object) -> Refusal:
     return Refusal("INVALID_ARGUMENT", f"{argument}: {what}.", argument=argument, **more)
 
@@ -198,22 +203,21 @@ async def _record(ctx: Write, one: Field, text: str, given: Given) -> int:
     return found.id
 
 
-def _plain(name: str, value: Any, longest: int) -> str:
+def _plain(name: str, value: Any, most: int) -> str:
     if not isinstance(value, str):
         raise wrong(name, "is a text")
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
         raise wrong(name, "holds a character that cannot be kept (NUL, or half of a surrogate pair)")
     if is_blank(value):
         raise wrong(name, "is blank; give null to clear it, or leave it out")
-    if len(value) > longest:
-        raise wrong(name, f"has {len(value)} characters; {longest} are kept")
+    if len(value) > most:
+        raise wrong(name, f"has {len(value)} characters; {most} are kept")
     return value
 
 
 def _text(entity: Entity, one: Field, value: Any) -> str:
     name = one.name
-    longest = 400 if name == "title" and entity.table in TITLES else LONGEST.get(name, 200)
-    text = _plain(name, value, longest)
+    text = _plain(name, value, longest(entity, name))
     if name == "email":
         try:
             return parse(text).address
