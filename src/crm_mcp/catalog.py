@@ -37,12 +37,14 @@ USUAL: Mapping[Role, Day] = {
         CORE | {"orders", "email", "records", "pipelines"},
         _TRADE
         | {"update_pipeline", "add_to_pipeline", "move_to_stage", "score_contact", "enrich_contact"}
+        | {"predict_outcome", "suggest_next_action", "find_similar_customers", "find_duplicates"}
         | {"get_order", "get_tasks", "log_activity"},
     ),
     Role.SALES: Day(
         CORE | {"orders", "email", "records", "pipelines"},
         _TRADE
         | {"create_pipeline", "update_pipeline", "score_contact", "enrich_contact", "find_duplicates"}
+        | {"predict_outcome"}
         | {"get_order", "get_tasks", "complete_task", "log_activity"},
     ),
     Role.OPERATIONS: Day(CORE | {"orders", "support"}),
