@@ -72,6 +72,8 @@ class IdArgument(NamedTuple):
     prefix: str
     any: bool = False
     """Whether the ids of other kinds will do too."""
+    kinds: frozenset[str] = frozenset()
+    """The kinds whose ids will do."""
 
 
 def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def id_arguments(schema: dict[str, Any]) -> list[IdArgument]:
     """Return where a tool takes an id, and of which kind."""
     texts = positions(schema, "string")
     return [
-        IdArgument(path, prefix, ANY in part["description"])
+        IdArgument(path, prefix, ANY in part["description"], frozenset(ID.findall(part["description"])))
         for path, part in texts
         for prefix in ID.findall(part.get("description", ""))
     ]

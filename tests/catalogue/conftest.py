@@ -15,6 +15,7 @@ from crm_mcp.crm.models import (
     Contact,
     CreditNote,
     Customer,
+    Individual,
     Invoice,
     InvoiceLine,
     Issue,
@@ -49,6 +50,7 @@ async def _plant(home: Any) -> None:
                 ],
             )
             about = {"customer_id": customer}
+            await add(session, Individual, who.org, [{"name": f"{CANARY} Person", "email": "person@canary.example"}])
             await add(
                 session, Contact, who.org, [{**about, "name": f"{CANARY} Contact", "email": "contact@canary.example"}]
             )

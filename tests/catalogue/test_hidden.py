@@ -72,7 +72,7 @@ async def test_an_id_of_another_kind_is_refused_by_its_kind(connect, world, case
     schema = WIRE[name]["inputSchema"]
     async with connect(ADMIN) as client:
         for prefix, noun in NOUNS.items():
-            if prefix == where.prefix or (where.any and prefix in SUBJECTS):
+            if prefix in where.kinds or (where.any and prefix in SUBJECTS):
                 continue
             told = await answer(client, name, valid_with(schema, world.ours, where.path, f"{prefix}_1"))
             assert told["error"] is True

@@ -68,7 +68,8 @@ async def enrich(
     """
     table, number = subjects.parse(record)
     if table not in ("contacts", "individuals"):
-        raise Refusal("INVALID_ID", "Give a contact or individual: cont_… or ind_….", given=record[:60])
+        hint = f"This is the id of a different kind ({ids.NOUN[table]}); give cont_… or ind_…."
+        raise Refusal("INVALID_ID", hint, given=record[:60])
     subject = await subjects.find(asking.within(ctx), ctx.principal, record)
     model = Contact if table == "contacts" else Individual
     person = await ctx.session.get(model, (ctx.principal.org, number), with_for_update=True)

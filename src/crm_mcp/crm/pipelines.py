@@ -127,7 +127,7 @@ async def find(ctx: Write, text: str, *, lock: bool = False) -> Pipeline:
     asked = select(Pipeline).where(Pipeline.org_id == ctx.principal.org, Pipeline.archived_at.is_(None))
     named = asked.where(func.lower(Pipeline.name) == func.lower(text.strip()))
     kind = asked.where(Pipeline.kind == text.strip().lower(), Pipeline.is_default)
-    ways = [asked.where(Pipeline.id == ids.parse("pipelines", text))] if _is_id("pipe_", text) else [named, kind]
+    ways = [asked.where(Pipeline.id == ids.parse("pipelines", text))] if ids.is_id(text) else [named, kind]
     for way in ways:
         found = await ctx.session.scalar(
             way.with_for_update() if lock else way.with_for_update(read=True, key_share=True)
@@ -165,7 +165,7 @@ def stage_of(stages: Sequence[PipelineStage], text: str, argument: str = "stage"
         Refusal: STAGE_NOT_FOUND, with the names there are.
     """
     word = text.strip().casefold()
-    number = ids.parse("pipeline_stages", text) if _is_id("stage_", text) else None
+    number = ids.parse("pipeline_stages", text) if ids.is_id(text) else None
     for stage in stages:
         if stage.id == number or stage.name.casefold() == word:
             return stage
@@ -176,10 +176,6 @@ def stage_of(stages: Sequence[PipelineStage], text: str, argument: str = "stage"
     near = difflib.get_close_matches(text, names, 1, 0.5)
     hint = "The pipeline has no such stage." + (f" Did you mean {near[0]!r}?" if near else "")
     raise Refusal("STAGE_NOT_FOUND", hint, argument=argument, searchedId=text[:60], stages=names)
-
-
-def _is_id(prefix: str, text: str) -> bool:
-    return text.startswith(prefix) and ids.is_id(text)
 
 
 async def create(

@@ -108,7 +108,8 @@ async def record(ctx: Write, text: str) -> Subject:
     table, _ = subjects.parse(text)
     if table not in IN_PIPELINES:
         kinds = ", ".join(f"{ids.PREFIX[kind]}_…" for kind in IN_PIPELINES)
-        raise Refusal("INVALID_ID", f"In pipelines stand {kinds}; this is of another kind.", given=text[:60])
+        hint = f"This is the id of a different kind ({ids.NOUN[table]}); in pipelines stand {kinds}."
+        raise Refusal("INVALID_ID", hint, given=text[:60])
     return await subjects.find(asking.within(ctx), ctx.principal, text)
 
 

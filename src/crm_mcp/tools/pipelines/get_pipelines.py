@@ -125,9 +125,11 @@ async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRo
         raise Refusal("INVALID_ARGUMENT", "pipeline: say whose records.", argument="pipeline")
     if lists and record is not None:
         raise Refusal("INVALID_ARGUMENT", "record: not with stage or records.", argument="record")
+    if args.stage is not None and ids.is_id(args.stage):
+        ids.parse("pipeline_stages", args.stage)
     question = ["get_pipelines", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
-    is_number = args.pipeline is not None and args.pipeline.startswith("pipe_") and ids.is_id(args.pipeline)
+    is_number = args.pipeline is not None and ids.is_id(args.pipeline)
     row = await ctx.one(
         LIST if lists else SQL,
         pipeline=ids.parse("pipelines", args.pipeline or "") if is_number else None,
@@ -177,7 +179,8 @@ def _record(text: str | None) -> tuple[str | None, int | None]:
         return None, None
     table, number = subjects.parse(text)
     if table not in IN_PIPELINES:
-        raise Refusal("INVALID_ID", "In pipelines stand cont_…, ind_…, cust_…, deal_…, lead_….", given=text[:60])
+        hint = f"This is the id of a different kind ({ids.NOUN[table]}); in pipelines stand cont_…, ind_…, cust_…, deal_…, lead_…."
+        raise Refusal("INVALID_ID", hint, given=text[:60])
     return table, number
 
 
