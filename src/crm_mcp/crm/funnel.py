@@ -43,8 +43,12 @@ DEAL_BASE = "coalesce(d.base_amount, case when d.currency = %(currency)s then d.
 
 
 def asked(pipeline: str | None) -> dict[str, Any]:
-    """Return how a pipeline's id, name or kind is bound in `MEANT`."""
-    is_number = pipeline is not None and pipeline.startswith("pipe_") and ids.is_id(pipeline)
+    """Return how a pipeline's id, name or kind is bound in `MEANT`.
+
+    Raises:
+        Refusal: INVALID_ID, for the id of something else.
+    """
+    is_number = pipeline is not None and ids.is_id(pipeline)
     return {
         "pipeline": ids.parse("pipelines", pipeline or "") if is_number else None,
         "named": None if is_number or pipeline is None else pipeline.strip(),

@@ -77,7 +77,8 @@ async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answe
     """Find customers like one, or leads like a lead. Use when asked for more like this; for twins use find_duplicates."""
     table, number = subjects.parse(args.record)
     if table not in ("customers", "leads"):
-        raise Refusal("INVALID_ID", "Similar are found to cust_… and lead_….", given=args.record[:60])
+        hint = f"This is the id of a different kind ({ids.NOUN[table]}); similar are found to cust_… and lead_…."
+        raise Refusal("INVALID_ID", hint, given=args.record[:60])
     reached = None if args.reached is None else args.reached.strip().lower()
     if table == "customers" and reached not in (None, "won"):
         raise Refusal(

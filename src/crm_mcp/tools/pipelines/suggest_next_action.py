@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import advice, criteria, funnel, positions, risk, subjects
 from crm_mcp.crm.criteria import IN_PIPELINES
@@ -65,9 +66,8 @@ async def suggest_next_action(ctx: Read, args: SuggestNextAction) -> Answer[Sugg
     about it; it changes nothing."""
     table, number = subjects.parse(args.record)
     if table not in IN_PIPELINES:
-        raise Refusal(
-            "INVALID_ID", "In pipelines stand cont_…, ind_…, cust_…, deal_…, lead_….", given=args.record[:60]
-        )
+        hint = f"This is the id of a different kind ({ids.NOUN[table]}); in pipelines stand cont_…, ind_…, cust_…, deal_…, lead_…."
+        raise Refusal("INVALID_ID", hint, given=args.record[:60])
     now = datetime.now(UTC)
     today = ctx.principal.day(now)
     row = await ctx.one(
