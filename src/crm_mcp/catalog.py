@@ -176,11 +176,14 @@ def describe(tool: Tool) -> dict[str, Any]:
 
 
 def _input(tool: Tool) -> dict[str, Any]:
-    """Return the schema of a tool's arguments; that nothing else is taken is said once, at the root."""
+    """Return the schema of a tool's arguments; that nothing else is taken is said once, at the root.
+
+    What a part is for, its argument says."""
     schema = _slim(tool.args.model_json_schema())
     schema.pop("description", None)
     for inner in schema.get("$defs", {}).values():
         inner.pop("additionalProperties", None)
+        inner.pop("description", None)
     return schema
 
 
