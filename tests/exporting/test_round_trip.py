@@ -17,7 +17,12 @@ from orgs import Desk, sit_down
 NASTY = Path(__file__).parents[2].parent / "shared" / "data" / "nasty_strings" / "blns.json"
 KINDS = (
     "customers",
+    "organizations",
+    "individuals",
     "contacts",
+    "leads",
+    "deals",
+    "projects",
     "products",
     "stock",
     "orders",

@@ -13,7 +13,7 @@ from .. import ids
 from ..db import Database
 from ..errors import Refusal
 from ..principal import Principal, Role
-from . import bills, desk, goods, parties, receipts, sales, tariffs
+from . import bills, desk, goods, parties, receipts, records, sales, tariffs
 from .batch import batch
 from .field import Field
 from .fields import BELOW, FIELDS, together
@@ -25,7 +25,12 @@ from .work import Job, Work
 
 _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "customers": parties.customers,
+    "organizations": records.organizations,
+    "individuals": records.individuals,
     "contacts": parties.contacts,
+    "leads": records.leads,
+    "deals": records.deals,
+    "projects": records.projects,
     "products": goods.products,
     "orders": sales.orders,
     "invoices": bills.invoices,
@@ -38,12 +43,18 @@ _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "exchange_rates": tariffs.exchange_rates,
 }
 _FINANCE = frozenset({Role.ADMIN, Role.FINANCE})
+_SELLING = frozenset({Role.ADMIN, Role.SALES})
 _KEEPERS: Mapping[Kind, frozenset[Role]] = {
     "invoices": _FINANCE,
     "payments": _FINANCE,
     "tax_rates": _FINANCE,
     "exchange_rates": _FINANCE,
     "issues": frozenset({Role.ADMIN, Role.OPERATIONS, Role.SUPPORT}),
+    "organizations": _SELLING,
+    "individuals": _SELLING,
+    "leads": _SELLING,
+    "deals": _SELLING,
+    "projects": _SELLING | {Role.OPERATIONS},
 }
 """Who writes records of a kind, where not everybody who may approve does."""
 _ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"

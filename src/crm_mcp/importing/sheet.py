@@ -31,6 +31,8 @@ class Entry:
     values: dict[str, Any]
     wrong: list[str] = field(default_factory=list[str])
     misread: int = 0
+    kept: dict[str, str] | None = None
+    """Cells that nothing read, by the keys of the org's own fields; None where they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
