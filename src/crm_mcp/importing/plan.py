@@ -105,6 +105,8 @@ class Report:
     strangers: dict[str, int] = field(default_factory=dict[str, int])
     unfound: dict[str, int] = field(default_factory=dict[str, int])
     beside: dict[str, int] = field(default_factory=dict[str, int])
+    draft: int | None = None
+    """The import's id, by which it is undone; None where nothing was written."""
     becomes: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     """Line, what happens (created, updated, unchanged, rejected), what the record is called."""
 

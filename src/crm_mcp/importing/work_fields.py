@@ -47,6 +47,7 @@ ABOUT = (
         "subject_type about_type related_to_type",
     ),
     Field("about", values.key, "subject_id about related_to"),
+    Field("beside", values.key, named=False),
 )  # fmt: skip
 """By which a task, a note or an activity names what it is about."""
 ISSUES = (
