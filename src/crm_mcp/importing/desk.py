@@ -45,7 +45,17 @@ _ACCOUNTS = """select organization_id, min(customer_id) from crm.customer_partie
  where org_id = %s and organization_id is not null and archived_at is null group by organization_id"""
 _CALLED = "select id, name from crm.organizations where org_id = %s"
 _AT = "select id, customer_id, organization_id, name from crm.contacts where org_id = %s"
-_NAMED = ("external_id", "assignee", "customer", "about_type", "about", *_OWN, *(f"{name}_name" for name in _OWN))
+_NAMED = (
+    "external_id",
+    "assignee",
+    "customer",
+    "customer_name",
+    "about_type",
+    "about",
+    "beside",
+    *_OWN,
+    *(f"{name}_name" for name in _OWN),
+)
 
 
 @dataclass(slots=True)
@@ -325,10 +335,8 @@ async def _bring(
         if "assignee" in header:
             known_by = entry.values.get("assignee")
             row["assignee_id"] = staff.know(job, known_by) if job.lenient else staff.take(entry, header["assignee"])
-        if model is Task and row.get("completed_at") is None and job.lenient and row.get("status") == "done":
-            due = row.get("due_on")
-            noon = datetime.combine(due, time(12), ZoneInfo(job.who.timezone)) if due else job.now
-            row["completed_at"] = min(noon, job.now)
+        if model is Task and job.lenient:
+            row["completed_at"] = _completed(row, job) if row.get("status") == "done" else None
     taken = good(sheet.entries)
     columns = list(rows[taken[0].values["external_id"]]) if taken else []
     if job.plan.keep and "custom_fields" not in columns:
@@ -344,3 +352,10 @@ async def _bring(
     records = work.records
     work.counts = Counts(len(records.fresh), len(records.changed), records.unchanged, {table: len(records.fresh)})
     return work
+
+
+def _completed(row: Row, job: Job) -> datetime:
+    """Return when a task was done: as its file says, else when it was due."""
+    due = row.get("due_on")
+    noon = datetime.combine(due, time(12), ZoneInfo(job.who.timezone)) if due else job.now
+    return row.get("completed_at") or min(noon, job.now)

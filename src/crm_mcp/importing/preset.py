@@ -22,6 +22,10 @@ def at(*headers: str, read: Reader | None = None) -> From:
     return From(headers, read)
 
 
+_MADE = frozenset({"external_id", "name", "customer"})
+"""What is made of other columns where a file has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One kind of file: it is one where all headers of one of its `marks` stand in it."""
@@ -37,8 +41,8 @@ class Reading:
             known[name]._replace(
                 read=where.read or known[name].read,
                 synonyms=" ".join(map(plain, where.headers)),
-                required=name in ("title", "body", "subject"),
-                filled=name in ("title", "body", "subject"),
+                required=known[name].required and name not in _MADE,
+                filled=known[name].filled and name not in _MADE,
                 named=False,
             )
             for name, where in self.columns.items()

@@ -1,7 +1,7 @@
 """Find what an import would make that may stand there already: beside every record of the org, and within its files."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,14 +49,22 @@ async def twins(
     by = "compared in all they say" if len(seen) <= MOST else "of the same address, or the same name and domain"
     for kind in ("organization", "individual"):
         mine = {f"{row['table']} {row['id']}": row for row in seen if row["kind"] == kind}
-        if not any((row["table"], row["id"]) in made for row in mine.values()):
+        if not any(_at(row) in made for row in mine.values()):
             continue
         pairs = await asyncio.to_thread(_compared, mine, region_of(seen)) if len(seen) <= MOST else _alike(mine)
         for left, right, score, why in pairs:
-            new, other = sorted((mine[left], mine[right]), key=lambda row: (row["table"], row["id"]) not in made)
-            if (new["table"], new["id"]) in made:
+            new, other = sorted((mine[left], mine[right]), key=lambda row: _at(row) not in made)
+            # an account that was made of a contact is like them by design
+            mine_too = any(
+                one["table"] == "customers" and _at(one) in made and _at(one) not in lines for one in (new, other)
+            )
+            if _at(new) in made and not mine_too:
                 told.append(Twin(_shown(new, made, lines), _shown(other, made, lines), score, why))
     return sorted(told, key=lambda one: (-one.score, one.new)), by
+
+
+def _at(row: Mapping[str, Any]) -> tuple[str, int]:
+    return row["table"], row["id"]
 
 
 async def _made(conn: AsyncConnection, org: int, call: int) -> set[tuple[str, int]]:
@@ -101,8 +109,5 @@ def _alike(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, float,
 
 
 def _shown(row: Mapping[str, Any], made: set[tuple[str, int]], lines: Mapping[tuple[str, int], str]) -> str:
-    at: Sequence[Any] = (row["table"], row["id"])
-    where = lines.get((at[0], at[1])) or (
-        "made beside a row" if (at[0], at[1]) in made else ids.show(row["table"], row["id"])
-    )
+    where = lines.get(_at(row)) or ("made beside a row" if _at(row) in made else ids.show(row["table"], row["id"]))
     return f"{str(row['name'])[:80]} ({where})"

@@ -1,6 +1,7 @@
 """Undo an import whole: what it made is gone, what it changed is as before, or nothing happens and why is said."""
 
 from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,19 @@ from .run import ALONE
 
 _STAMPS = frozenset({"org_id", "id", "version", "created_at", "created_by", "updated_at", "updated_by", "via_agent"})
 _TOLD = 5
+_ORDER = TopologicalSorter(
+    {
+        table.name: {
+            key.referred_table.name
+            for key in table.foreign_key_constraints
+            # an order may come of an issue, and an issue be about an order; an import brings the second alone
+            if key.referred_table is not table and (table.name, key.referred_table.name) != ("orders", "issues")
+        }
+        for table in Base.metadata.tables.values()
+    }
+)
+_TABLES = [Base.metadata.tables[f"crm.{name}"] for name in _ORDER.static_order()]
+"""Every table after those that it names."""
 _LAST = """(select distinct on ((c.key ->> 'id')::bigint) (c.key ->> 'id')::bigint as id, (c.after ->> 'version')::int as version,
  c.op = 'D' as gone from crm.changes c where c.org_id = %(org)s and c.draft_id = %(draft)s and c.tbl = '{table}'
  order by (c.key ->> 'id')::bigint, c.id desc)"""
@@ -43,7 +57,7 @@ async def undo(db: Database, who: Principal, draft: int) -> Mapping[str, int]:
         await _known(conn, who, about)
         touched = await _touched(conn, about)
         # what names others goes first
-        tables = [one.name for one in reversed(Base.metadata.sorted_tables) if one.name in touched]
+        tables = [one.name for one in reversed(_TABLES) if one.name in touched]
         for table in tables:
             await _unchanged(conn, table, about)
         for table in tables:
@@ -55,10 +69,6 @@ async def undo(db: Database, who: Principal, draft: int) -> Mapping[str, int]:
         for table in reversed(tables):
             await _put_back(conn, table, about)
             await _set_back(conn, table, about)
-        try:
-            await conn.exec_driver_sql("set constraints all immediate")
-        except Exception as problem:
-            raise Refusal("USED_SINCE", "Records of this import are named by others since.") from problem
     return dict(sorted(done.items()))
 
 
@@ -84,7 +94,7 @@ async def _touched(conn: AsyncConnection, about: Mapping[str, Any]) -> dict[str,
         dict(about),
     )
     rows: list[Any] = list(found)
-    known = {one.name for one in Base.metadata.sorted_tables}
+    known = {one.name for one in _TABLES}
     return {row[0]: row[1] for row in rows if row[0] in known}
 
 
@@ -102,7 +112,7 @@ async def _unchanged(conn: AsyncConnection, table: str, about: Mapping[str, Any]
 async def _unused(conn: AsyncConnection, table: str, about: Mapping[str, Any]) -> None:
     """See that nothing that came later names what would go."""
     made = _MADE.format(table=table)
-    for other in Base.metadata.sorted_tables:
+    for other in _TABLES:
         for constraint in other.foreign_key_constraints:
             if constraint.referred_table.name != table:
                 continue
