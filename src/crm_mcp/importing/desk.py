@@ -1,6 +1,6 @@
 """Import issues, tasks, notes and activities, each on the record that it is about."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any, cast
@@ -178,7 +178,7 @@ async def _elsewhere(
     conn: AsyncConnection, job: Job, sheet: Sheet, model: type[Record], staff: People, *, must: bool
 ) -> Desk:
     """Judge notes, tasks or activities of another system, whose rows may name several records that they are about."""
-    prefixes = job.plan.preset.prefixes if job.plan.preset else {}
+    prefixes: Mapping[str, str] = job.plan.preset.prefixes if job.plan.preset else {}
     for entry in sheet.entries:
         for name in ("about", "beside"):
             word = entry.values.get(name)

@@ -143,7 +143,7 @@ def header_of(file: Path, encoding: str) -> list[str]:
     try:
         with file.open("rb") as raw:
             first = next((line for line in _lines(file, raw, encoding) if line.strip()), "")
-            split = [next(csv.reader([first], delimiter=sign), []) for sign in DELIMITERS]
+            split: list[list[str]] = [next(csv.reader([first], delimiter=sign), [""]) for sign in DELIMITERS]
     except OSError as problem:
         raise Refusal("FILE_NOT_READABLE", f"{file} cannot be read: {problem.strerror}.") from problem
     except csv.Error as problem:

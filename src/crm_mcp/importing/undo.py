@@ -79,7 +79,7 @@ async def _known(conn: AsyncConnection, who: Principal, about: Mapping[str, Any]
         "from crm.drafts d where d.org_id = %(org)s and d.id = %(draft)s and d.tool = 'import'",
         {**about, "shown": ids.show("drafts", about["draft"])},
     )
-    row = found.one_or_none()
+    row: Any = found.one_or_none()
     if row is None or row[0] != "approved":
         raise Refusal("IMPORT_NOT_FOUND", "There is no import of this id; the import itself says it when it is done.")
     if row[1] != who.user and who.role is not Role.ADMIN:

@@ -179,7 +179,8 @@ async def _define(session: AsyncSession, who: Principal, plan: Plan, sheet: Shee
     found = await conn.exec_driver_sql(
         "select key, kind from crm.custom_field_definitions where org_id = %s and entity = %s", (who.org, plan.kind)
     )
-    known: dict[str, str] = {row[0]: row[1] for row in found}
+    rows: list[Any] = list(found)
+    known: dict[str, str] = {row[0]: row[1] for row in rows}
     fresh = [
         {"entity": plan.kind, "key": key, "label": label, "kind": "text"}
         for key, (_, label) in wanted.items()
