@@ -283,6 +283,10 @@ def deals() -> Iterator[str]:
     yield "create index deals_updated on crm.deals(org_id, updated_at desc, id desc)"
     yield "create index deals_of on crm.deals(org_id, customer_id) where customer_id is not null"
     yield "create index deals_with on crm.deals(org_id, organization_id) where organization_id is not null"
+    for whom in ("contact", "lead"):
+        yield f"create index deals_{whom} on crm.deals(org_id, {whom}_id) where {whom}_id is not null"
+    for name in ("issues", "activities"):
+        yield f"create index {name}_contact on crm.{name}(org_id, contact_id) where contact_id is not null"
     yield "create index deals_name on crm.deals using gin (org_id, name_key public.gin_trgm_ops)"
 
 
@@ -311,6 +315,8 @@ def work() -> Iterator[str]:
         aliases=("Project", "project"),
         description="Work with a beginning and an end; tasks may be about it.",
     )
+    for whom in ("organization", "deal"):
+        yield f"create index projects_{whom} on crm.projects(org_id, {whom}_id) where {whom}_id is not null"
     yield "create index projects_updated on crm.projects(org_id, updated_at desc, id desc)"
     kinds = ", ".join(f"'{name}'" for name in SUBJECTS)
     yield from table(

@@ -17,7 +17,12 @@ from orgs import Desk, sit_down
 NASTY = Path(__file__).parents[2].parent / "shared" / "data" / "nasty_strings" / "blns.json"
 KINDS = (
     "customers",
+    "organizations",
+    "individuals",
     "contacts",
+    "leads",
+    "deals",
+    "projects",
     "products",
     "stock",
     "orders",
@@ -32,7 +37,10 @@ ASIDE = ("created_at", "updated_at", "created_by_email", "line_id", "external_id
 FORMULAS = ("=1+1", "'=1", "''@x", "+49 30", "-", "＝1", "\t=1", "\r\n=1", " =1", 'a"b,c;d\ne')
 
 
-TEXTS = ("customers", "contacts", "products", "orders", "invoices", "issues", "tasks", "notes", "activities")
+TEXTS = (
+    "customers", "organizations", "individuals", "contacts", "leads", "deals", "projects", "products", "orders",
+    "invoices", "issues", "tasks", "notes", "activities",
+)  # fmt: skip
 """Kinds whose texts are as long as any of the words."""
 
 
@@ -55,7 +63,44 @@ def filled(texts: dict[str, list[str]]) -> dict[str, str]:
             "id,name,segment,tax_zone,credit_limit,payment_terms",
             *([f"c{at}", word, word, "export", "1.5", 7] for at, word in enumerate(texts["customers"])),
         ),
-        "contacts": written("id,customer_id,name,title", *([f"p{at}", f"c{at}", w, w] for at, w in enumerate(texts["contacts"]))),
+        "organizations": written(
+            "id,name,domain,industry,employees,technologies,description",
+            *(
+                [f"f{at}", w, f"f{at}.example", w[:200], at, "Postgres;Python", w]
+                for at, w in enumerate(texts["organizations"])
+            ),
+        ),
+        "individuals": written(
+            "id,name,last_name,email,city",
+            *([f"h{at}", w, w[:200], f"h{at}@f.example", w[:200]] for at, w in enumerate(texts["individuals"])),
+        ),
+        "contacts": written(
+            "id,customer_id,organization_id,individual_id,name,title",
+            *([f"p{at}", f"c{at}", None, None, w, w] for at, w in enumerate(texts["contacts"])),
+            ["alone", None, None, "h0", "Anna", None],
+            ["firm", None, "f0", None, "Bernd", None],
+        ),
+        "leads": written(
+            "id,kind,name,organization_id,individual_id,amount,currency,need,salary_min,salary_max,is_remote,scope,starts_on",
+            *(
+                [f"l{at}", "opportunity", w, f"f{at}", None, "12.50", "USD", w, None, None, None, None, None]
+                for at, w in enumerate(texts["leads"])
+            ),
+            ["lj", "job", "Engineer", None, "h0", None, "EUR", None, "70000", "90000", "yes", None, None],
+            ["lp", "partnership", "Reseller", "f0", None, None, None, None, None, None, None, "Resale", "2024-02-03"],
+        ),
+        "deals": written(
+            "id,name,status,amount,currency,probability,expected_close_on,closed_at,lost_reason,organization_id,contact_id,lead_id",
+            *(
+                [f"d{at}", w, "lost", "99.90", "EUR", "12.5", "2024-03-01", "2024-03-02T10:00:00Z", w, f"f{at}", "firm", f"l{at}"]
+                for at, w in enumerate(texts["deals"])
+            ),
+            ["d", "open", "open", None, None, None, None, None, None, None, None, None],
+        ),
+        "projects": written(
+            "id,name,status,description,deal_id,due_on",
+            *([f"j{at}", w, "active", w, f"d{at}", "2025-01-31"] for at, w in enumerate(texts["projects"])),
+        ),
         "products": written(
             "id,sku,name,price,stock,tax_rate,warranty",
             *([f"g{at}", f"sku{at}", w, "9.99", at, "19", 12] for at, w in enumerate(texts["products"])),
@@ -83,7 +128,10 @@ def filled(texts: dict[str, list[str]]) -> dict[str, str]:
             *([f"t{at}", f"c{at}", w, "2024-01-06", w, f"o{at}"] for at, w in enumerate(texts["issues"])),
         ),
         "tasks": written("id,title,order_id", *([f"k{at}", w, f"o{at}"] for at, w in enumerate(texts["tasks"])), ["k", "x", None]),
-        "notes": written("id,body,issue_id", *([f"n{at}", w, f"t{at}"] for at, w in enumerate(texts["notes"]))),
+        "notes": written(
+            "id,body,issue_id,deal_id",
+            *([f"n{at}", w, *((f"t{at}", None) if at % 2 else (None, f"d{at}"))] for at, w in enumerate(texts["notes"])),
+        ),
         "activities": written(
             "id,kind,subject,date,product_id,body",
             *([f"a{at}", "call", w, "2024-01-07", f"g{at}", w] for at, w in enumerate(texts["activities"])),

@@ -125,7 +125,10 @@ async def test_contacts_join_customers_of_their_source(desk: Desk) -> None:
 
     assert report.created == 1
     assert [(one.line, one.reason) for one in report.rejected] == [
-        (3, "company_id 'Z' is no customer imported from old; import it first")
+        (
+            3,
+            "company_id 'Z': no customer was imported from old by that id or has that e-mail address; import it first",
+        )
     ]
     assert desk.ask(
         """select c.name from crm.contacts p join crm.customers c on c.org_id = p.org_id and c.id = p.customer_id

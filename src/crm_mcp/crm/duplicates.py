@@ -19,7 +19,7 @@ BATCH = 5000
 _EVERY = 0.5
 """Seconds between two reports of progress."""
 _PLACE = "t.street, t.city, t.region, t.postal_code as code, t.country"
-_FIELDS: Mapping[str, str] = {
+FIELDS: Mapping[str, str] = {
     "organizations": f"""'organization' as kind, t.name, t.email, t.phone, coalesce(t.website, t.domain) as website,
    {_PLACE}, t.linkedin_url""",
     "individuals": f"""'individual' as kind, t.name, t.first_name as given, t.last_name as family, t.email, t.phone,
@@ -30,7 +30,8 @@ _FIELDS: Mapping[str, str] = {
     "customers": f"""case t.kind when 'person' then 'individual' else 'organization' end as kind, t.name, t.email, t.phone,
    t.domain as website, {_PLACE}, t.tax_number""",
 }
-COMPARED: Final = tuple(_FIELDS)
+"""What of each kind's rows, `t`, is compared."""
+COMPARED: Final = tuple(FIELDS)
 """The kinds of records that are compared."""
 
 
@@ -62,10 +63,10 @@ async def find(ctx: Read, table: str, least: float = LIKELY) -> Duplicates:
     rows = await _rows(ctx, table)
     groups: list[Group] = []
     left_out = 0
-    region = _region(rows)
+    region = region_of(rows)
     for kind in sorted({row["kind"] for row in rows}):
         mine = {str(row["id"]): row for row in rows if row["kind"] == kind}
-        found = await _aside(ctx, [_record(row, kind) for row in mine.values()], region, least)
+        found = await _aside(ctx, [record(row, kind) for row in mine.values()], region, least)
         left_out += found.left_out
         groups += _groups(found, mine)
     groups.sort(key=lambda group: (-group.best.score, group.records[0]["id"]))
@@ -75,7 +76,7 @@ async def find(ctx: Read, table: str, least: float = LIKELY) -> Duplicates:
 async def _rows(ctx: Read, table: str) -> list[dict[str, Any]]:
     """Read the records that are not archived, a batch a statement."""
     sql = f"""select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r)) order by r.id), '[]') from (
- select t.id, {_FIELDS[table]} from crm.{table} t
+ select t.id, {FIELDS[table]} from crm.{table} t
   where t.org_id = %(org)s and t.archived_at is null and t.id > %(after)s order by t.id limit {BATCH}) r"""
     rows: list[dict[str, Any]] = []
     while True:
@@ -86,7 +87,8 @@ async def _rows(ctx: Read, table: str) -> list[dict[str, Any]]:
             return rows
 
 
-def _record(row: Mapping[str, Any], kind: Kind) -> Record:
+def record(row: Mapping[str, Any], kind: Kind) -> Record:
+    """Return a row as it is compared."""
     texts = {key: str(row[key]) for key in _TEXTS if row.get(key)}
     emails = (row["email"],) if row.get("email") else ()
     return Record(str(row["id"]), kind, emails=emails, phones=(row["phone"],) if row.get("phone") else (), **texts)
@@ -107,7 +109,7 @@ _TEXTS = (
 )
 
 
-def _region(rows: Iterable[Mapping[str, Any]]) -> str:
+def region_of(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return where numbers without a country code are dialled: the country of most records, else of most numbers."""
     countries = Counter(code for row in rows if (code := country_code(row.get("country") or "")))
     if not countries:

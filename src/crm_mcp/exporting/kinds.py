@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, get_args
 from .. import ids
 
 Kind = Literal[
-    "customers", "contacts", "products", "stock", "quotes", "orders", "invoices", "payments", "credit_notes", "issues",
-    "tasks", "notes", "activities",
+    "customers", "organizations", "individuals", "contacts", "leads", "deals", "projects", "products", "stock",
+    "quotes", "orders", "invoices", "payments", "credit_notes", "issues", "tasks", "notes", "activities", "documents",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Sort = Literal["text", "word", "number", "money", "day", "time", "flag"]
@@ -46,6 +46,14 @@ _STAMPS = (
 )
 _BUYER = (_id("customer_id", "customers", "r.customer_id"), Column("customer_name", "c.name"))
 _CUSTOMER = "join crm.customers c on c.org_id = r.org_id and c.id = r.customer_id"
+_PARTIES = (
+    *_BUYER,
+    _id("organization_id", "organizations", "r.organization_id"),
+    Column("organization_name", "f.name"),
+)
+_PARTY = f"left {_CUSTOMER} left join crm.organizations f on f.org_id = r.org_id and f.id = r.organization_id"
+_PLACE = _own("street", "city", "region", "postal_code", "country")
+_OWNER = Column("owner_email", "(select u.email from crm.users u where u.id = r.owner_id)")
 _TOTALS = (Column("currency", "r.currency", "word"), *_own("net_total", "tax_total", "gross_total", sort="money"))
 _ASSIGNEE = Column("assignee_email", "(select u.email from crm.users u where u.id = r.assignee_id)")
 _SUBJECT = (
@@ -101,10 +109,118 @@ EXPORTS: Mapping[Kind, Export] = {
         ),
         "crm.customers r join crm.orgs g on g.id = r.org_id",
     ),
+    "organizations": Export(
+        ("organizations",),
+        (
+            _id("id", "organizations", "r.id"),
+            *_own("name", "domain", "website", "industry"),
+            *_own("employees", sort="number"),
+            *_own("email", "phone"),
+            *_PLACE,
+            *_own("linkedin_url"),
+            Column(
+                "technologies",
+                "(select string_agg(t.value, ';' order by t.at) from jsonb_array_elements_text(r.technologies) "
+                "with ordinality t(value, at))",
+            ),
+            *_own("description"),
+            _OWNER,
+            *_STAMPS,
+        ),
+        "crm.organizations r",
+    ),
+    "individuals": Export(
+        ("individuals",),
+        (
+            _id("id", "individuals", "r.id"),
+            *_own("name", "first_name", "last_name", "title", "email", "phone"),
+            *_PLACE,
+            *_own("linkedin_url", "description"),
+            _OWNER,
+            *_STAMPS,
+        ),
+        "crm.individuals r",
+    ),
     "contacts": Export(
-        ("contacts", "customers"),
-        (_id("id", "contacts", "r.id"), *_BUYER, *_own("name", "title", "email", "phone"), *_STAMPS),
-        f"crm.contacts r {_CUSTOMER}",
+        ("contacts", "customers", "organizations", "individuals"),
+        (
+            _id("id", "contacts", "r.id"),
+            *_PARTIES,
+            _id("individual_id", "individuals", "r.individual_id"),
+            *_own("name", "title", "email", "phone", "linkedin_url"),
+            *_STAMPS,
+        ),
+        f"crm.contacts r {_PARTY}",
+    ),
+    "leads": Export(
+        ("leads", "jobs", "opportunities", "partnerships", "customers", "organizations", "individuals"),
+        (
+            _id("id", "leads", "r.id"),
+            *_own("kind", sort="word"),
+            *_own("name"),
+            *_own("status", sort="word"),
+            *_own("source", "description"),
+            *_PARTIES,
+            _id("individual_id", "individuals", "r.individual_id"),
+            _OWNER,
+            *_own("contacted_at", "converted_at", sort="time"),
+            *_own("lost_reason"),
+            *_own("role", "seniority", "location", of="j"),
+            *_own("is_remote", sort="flag", of="j"),
+            *_own("salary_min", "salary_max", sort="money", of="j"),
+            *_own("amount", sort="money", of="o"),
+            Column("currency", "coalesce(j.currency, o.currency)", "word"),
+            *_own("url", of="j"),
+            *_own("posted_on", "closes_on", sort="day", of="j"),
+            *_own("expected_close_on", sort="day", of="o"),
+            *_own("need", of="o"),
+            *_own("budget_confirmed", sort="flag", of="o"),
+            *_own("decision_maker", "timeline", of="o"),
+            Column("partnership_type", "p.type"),
+            *_own("scope", "territory", of="p"),
+            *_own("starts_on", "ends_on", sort="day", of="p"),
+            *_STAMPS,
+        ),
+        f"""crm.leads r {_PARTY} left join crm.jobs j on j.org_id = r.org_id and j.lead_id = r.id
+        left join crm.opportunities o on o.org_id = r.org_id and o.lead_id = r.id
+        left join crm.partnerships p on p.org_id = r.org_id and p.lead_id = r.id""",
+    ),
+    "deals": Export(
+        ("deals", "customers", "organizations", "contacts", "leads"),
+        (
+            _id("id", "deals", "r.id"),
+            *_own("name"),
+            *_own("status", sort="word"),
+            *_own("amount", sort="money"),
+            *_own("currency", sort="word"),
+            *_own("probability", sort="number"),
+            *_own("expected_close_on", sort="day"),
+            *_own("closed_at", sort="time"),
+            *_own("signed_on", sort="day"),
+            *_own("lost_reason", "source", "description"),
+            *_PARTIES,
+            _id("contact_id", "contacts", "r.contact_id"),
+            _id("lead_id", "leads", "r.lead_id"),
+            _OWNER,
+            *_STAMPS,
+        ),
+        f"crm.deals r {_PARTY}",
+    ),
+    "projects": Export(
+        ("projects", "customers", "organizations", "deals"),
+        (
+            _id("id", "projects", "r.id"),
+            *_own("name"),
+            *_own("status", sort="word"),
+            *_own("description"),
+            *_PARTIES,
+            _id("deal_id", "deals", "r.deal_id"),
+            _OWNER,
+            *_own("starts_on", "due_on", sort="day"),
+            *_own("completed_at", sort="time"),
+            *_STAMPS,
+        ),
+        f"crm.projects r {_PARTY}",
     ),
     "products": Export(
         ("products",),
@@ -286,6 +402,19 @@ EXPORTS: Mapping[Kind, Export] = {
             *_STAMPS,
         ),
         f"crm.activities r left {_CUSTOMER}",
+        about=True,
+    ),
+    "documents": Export(
+        ("documents", "customers"),
+        (
+            _id("id", "documents", "r.id"),
+            *_own("title", "description", "url"),
+            _id("file_id", "blobs", "r.blob_id"),
+            *_own("media_type", sort="word"),
+            *_SUBJECT,
+            *_STAMPS,
+        ),
+        f"crm.documents r left {_CUSTOMER}",
         about=True,
     ),
 }

@@ -58,6 +58,7 @@ async def batch(
             async with AsyncSession(
                 bind=conn, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False
             ) as session:
+                session.info.update(draft=int(draft), call=call.id)
                 yield session
                 await session.commit()
             await conn.exec_driver_sql(*audit.ended(call, "approved", "ok", None, draft))

@@ -7,13 +7,21 @@ from .values import Reader
 
 
 class Field(NamedTuple):
-    """A field: how its cells are read, other headers it goes by, whether a file needs it, a row must fill it."""
+    """A field: how its cells are read, other headers it goes by, whether a file needs it, a row must fill it.
+
+    `named` is False where a header of the field's own name is not it.
+    """
 
     name: str
     read: Reader
     synonyms: str = ""
     required: bool = False
     filled: bool = False
+    named: bool = True
+
+    def words(self) -> list[str]:
+        """Return the headers that are this field, the first of a file counts."""
+        return [self.name, *self.synonyms.split()] if self.named else self.synonyms.split()
 
 
 def must(name: str, read: Reader, synonyms: str = "") -> Field:
@@ -23,6 +31,12 @@ def must(name: str, read: Reader, synonyms: str = "") -> Field:
 
 NAME, SHORT, LONG = values.text(400), values.text(400), values.text(10_000)
 CUSTOMER = "customer_id customer_no customer_number customer_code customer account_id account client_id company_id"
+ORGANIZATION = "organization_id organisation_id org_id"
+INDIVIDUAL = "individual_id"
+DEAL = "deal_id deal"
+LEAD = "lead_id lead"
+PROJECT = "project_id project"
+OWNER = "owner_email owner"
 CONTACT = "contact_id contact_no contact person_id"
 PRODUCT = "product_id product_no product_number product_code product item_id item article_no article sku"
 ORDER = "order_id order_no order_number order"

@@ -1,5 +1,6 @@
 """Find the records and people that rows name: by the id of the other system, else by number, SKU or e-mail."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -9,7 +10,23 @@ from sqlalchemy import ARRAY, Table, Text, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import ids
-from ..crm.models import Contact, Customer, Invoice, Issue, Order, Payment, Product, Quote, Record, Task
+from ..crm.models import (
+    Contact,
+    Customer,
+    Deal,
+    Individual,
+    Invoice,
+    Issue,
+    Lead,
+    Order,
+    Organization,
+    Payment,
+    Product,
+    Project,
+    Quote,
+    Record,
+    Task,
+)
 from .kept import past
 from .sheet import Entry
 from .work import Job
@@ -17,6 +34,8 @@ from .work import Job
 NATURAL: dict[type[Record], tuple[str, str]] = {
     Customer: ("email", "e-mail address"),
     Contact: ("email", "e-mail address"),
+    Individual: ("email", "e-mail address"),
+    Organization: ("domain", "domain"),
     Product: ("sku", "SKU"),
     Order: ("number", "number"),
     Invoice: ("number", "number"),
@@ -24,8 +43,11 @@ NATURAL: dict[type[Record], tuple[str, str]] = {
 }
 """What else a record may be named by, and its word."""
 SUBJECTS: dict[str, type[Record]] = {
-    model.__tablename__: model for model in (Customer, Contact, Product, Order, Invoice, Payment, Issue, Task)
-}
+    model.__tablename__: model
+    for model in (
+        Customer, Contact, Product, Order, Invoice, Payment, Issue, Task, Organization, Individual, Deal, Lead, Project
+    )
+}  # fmt: skip
 
 
 class Hit(NamedTuple):
@@ -55,6 +77,29 @@ class Found:
                 f"{header} {word!r}: no {self.noun} was imported from {self.source} by that id{other}; import it first"
             )
         return None
+
+
+async def find_called(conn: AsyncConnection, job: Job, model: type[Record], words: Iterable[str]) -> Found:
+    """Return the records that words name by what they are called, whatever the case."""
+    table = cast("Table", model.__table__)
+    title = "name" if "name" in table.c else "title"
+    wanted = {word.strip().lower(): word.strip() for word in words}
+    found = Found(ids.NOUN[model.__tablename__], job.plan.source, "name")
+    if not wanted:
+        return found
+    rows: Any = await conn.exec_driver_sql(
+        f"select said, t.id from unnest(%s::text[]) said join {table.fullname} t "
+        f"on lower(btrim(t.{title})) = lower(said) where t.org_id = %s and t.archived_at is null",
+        (list(wanted.values()), job.who.org),
+    )
+    for said, number in rows:
+        word = said.lower()
+        if word in found.hits:
+            found.several.add(word)
+        found.hits[word] = Hit(number, {})
+    for word in found.several:
+        del found.hits[word]
+    return found
 
 
 async def find(
@@ -97,9 +142,23 @@ def words(entries: Iterable[Entry], name: str) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The members of the org who are active, by their e-mail address in lower case."""
+    """The members of the org who are active, by their e-mail address and by their name, both in lower case."""
 
     by_email: dict[str, int]
+    by_name: dict[str, int]
+    """Of those whose name nobody else has."""
+
+    def know(self, job: Job, given: str | None) -> int | None:
+        """Return the person of an address or a name; where there is none, it is told."""
+        if given is None:
+            return None
+        word = " ".join(given.lower().split())
+        # HubSpot and others write a person as "Name (address)"
+        inner = word.rpartition("(")[2].removesuffix(")")
+        found = self.by_email.get(word, self.by_name.get(word, self.by_email.get(inner)))
+        if found is None:
+            job.told.strangers[given.strip()] += 1
+        return found
 
     def take(self, entry: Entry, header: str) -> int | None:
         """Return the person a row is assigned to; mark it where nobody has that address."""
@@ -116,9 +175,10 @@ class People:
 
 async def people(conn: AsyncConnection, org: int) -> People:
     found = await conn.exec_driver_sql(
-        "select lower(u.email), u.id from crm.memberships m join crm.users u on u.id = m.user_id "
+        "select lower(u.email), u.id, lower(u.name) from crm.memberships m join crm.users u on u.id = m.user_id "
         "where m.org_id = %s and m.active order by u.email",
         (org,),
     )
     rows: list[Any] = list(found)
-    return People({row[0]: row[1] for row in rows})
+    called = Counter(row[2] for row in rows)
+    return People({row[0]: row[1] for row in rows}, {row[2]: row[1] for row in rows if called[row[2]] == 1})

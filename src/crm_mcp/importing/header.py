@@ -20,7 +20,7 @@ def found(fields: Sequence[Field], header: Sequence[str]) -> dict[str, int]:
     places = {plain(name): at for at, name in reversed(list(enumerate(header)))}
     columns: dict[str, int] = {}
     for field in fields:
-        for name in (field.name, *field.synonyms.split()):
+        for name in field.words():
             if plain(name) in places:
                 columns[field.name] = places[plain(name)]
                 break
@@ -65,7 +65,7 @@ def _named(file: Path, header: Sequence[str], column: str) -> int:
 def _missed(field: Field, header: Sequence[str]) -> str:
     """Say which field is missing, the header that may be meant, and how to name it."""
     by_name = {plain(name): name for name in header if plain(name)}
-    wanted = [plain(name) for name in (field.name, *field.synonyms.split())]
+    wanted = [plain(name) for name in field.words()]
     near = [by_name[match] for name in wanted for match in get_close_matches(name, by_name, 1, 0.6)]
     guess = near[0] if near else "HEADER"
     nearest = f" (the nearest header is {near[0]!r})" if near else ""

@@ -15,6 +15,13 @@ from .sheet import Entry
 Done = Callable[[int], None]
 
 
+class Pending(NamedTuple):
+    """The id, still to be known, of a record that is written before: its table, its external id."""
+
+    table: str
+    external: str
+
+
 class Known(NamedTuple):
     """A record that came from the other system before; `said` is what its file held that no column keeps."""
 
@@ -48,7 +55,9 @@ class Upsert:
             self.fresh[external] = row
             return
         self.ids[external] = known.id
-        if any(known.values[name] != value for name, value in row.items()):
+        if any(
+            known.values[name] != (value.obj if isinstance(value, Jsonb) else value) for name, value in row.items()
+        ):
             self.changed[external] = {"id": known.id, **row}
         else:
             self.unchanged += 1
@@ -56,6 +65,16 @@ class Upsert:
     @property
     def size(self) -> int:
         return len(self.fresh) + len(self.changed)
+
+    def settle(self, written: Iterable["Upsert"]) -> None:
+        """Put the ids of records that have been written in the place of those that were pending."""
+        known = {one.model.__tablename__: one.ids for one in written if one.ids}
+        if not known:
+            return
+        for row in (*self.fresh.values(), *self.changed.values()):
+            for name, value in row.items():
+                if isinstance(value, Pending):
+                    row[name] = known[value.table][value.external]
 
     async def write(self, session: AsyncSession, org: int, source: str, done: Done) -> None:
         """Insert what is new with its references, update what differs."""

@@ -4,11 +4,19 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from .preset import Preset, Reading
 
 Kind = Literal[
     "customers",
+    "organizations",
+    "individuals",
     "contacts",
+    "leads",
+    "deals",
+    "projects",
     "products",
     "orders",
     "invoices",
@@ -21,6 +29,8 @@ Kind = Literal[
     "exchange_rates",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""In the order in which they name one another: what is imported may name what stands before it."""
+Dates = Literal["iso", "mdy", "dmy"]
 REASON = "rejected_because"
 """The first column of a file of rejected lines; ignored when that file is imported again."""
 
@@ -32,7 +42,9 @@ class Plan:
     `mapping` names the header of a field where its own name would not be found. `source` names the system the
     ids come from; with an id it tells a known record from a new one. `currency` holds for rows without one,
     None for the org's base currency. `discount_unit` None reads per cent, and refuses a file whose discounts
-    all look like fractions. `decimal` is the decimal sign of the file's numbers.
+    all look like fractions. `decimal` is the decimal sign of the file's numbers. `reading` says what a file of
+    another system means, and `preset` of which; `dates` is the order of its dates, None to see it in them. With
+    `keep`, columns that nothing reads become the org's own fields.
     """
 
     kind: Kind
@@ -44,6 +56,10 @@ class Plan:
     discount_unit: Literal["percent", "fraction"] | None = None
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
+    preset: "Preset | None" = None
+    reading: "Reading | None" = None
+    dates: Dates | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,9 @@ class Report:
     """What an import did, or in a dry run would do.
 
     Counts are of records of the plan's kind; `rows` counts all records made, by table. `mapped` tells for each
-    file which header each field was read from, `ignored` which headers were not read.
+    file which header each field was read from, `ignored` which headers were not read. `strangers` are people whom
+    records name and who are nobody in this org, `unfound` what records name that is not there, each with how many
+    rows do; `beside` counts records made of names alone. `becomes` tells for each row what becomes of it.
     """
 
     kind: Kind
@@ -84,6 +102,13 @@ class Report:
     mapped: dict[Path, dict[str, str]] = field(default_factory=dict[Path, dict[str, str]])
     ignored: dict[Path, list[str]] = field(default_factory=dict[Path, list[str]])
     shapes: dict[Path, Shape] = field(default_factory=dict[Path, Shape])
+    strangers: dict[str, int] = field(default_factory=dict[str, int])
+    unfound: dict[str, int] = field(default_factory=dict[str, int])
+    beside: dict[str, int] = field(default_factory=dict[str, int])
+    draft: int | None = None
+    """The import's id, by which it is undone; None where nothing was written."""
+    becomes: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    """Line, what happens (created, updated, unchanged, rejected), what the record is called."""
 
 
 def write_rejected(report: Report, path: Path | None = None) -> list[Path]:

@@ -13,7 +13,7 @@ from .. import ids
 from ..db import Database
 from ..errors import Refusal
 from ..principal import Principal, Role
-from . import bills, desk, goods, parties, receipts, sales, tariffs
+from . import bills, desk, goods, parties, receipts, records, sales, tariffs
 from .batch import batch
 from .field import Field
 from .fields import BELOW, FIELDS, together
@@ -25,7 +25,12 @@ from .work import Job, Work
 
 _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "customers": parties.customers,
+    "organizations": records.organizations,
+    "individuals": records.individuals,
     "contacts": parties.contacts,
+    "leads": records.leads,
+    "deals": records.deals,
+    "projects": records.projects,
     "products": goods.products,
     "orders": sales.orders,
     "invoices": bills.invoices,
@@ -38,15 +43,21 @@ _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "exchange_rates": tariffs.exchange_rates,
 }
 _FINANCE = frozenset({Role.ADMIN, Role.FINANCE})
+_SELLING = frozenset({Role.ADMIN, Role.SALES})
 _KEEPERS: Mapping[Kind, frozenset[Role]] = {
     "invoices": _FINANCE,
     "payments": _FINANCE,
     "tax_rates": _FINANCE,
     "exchange_rates": _FINANCE,
     "issues": frozenset({Role.ADMIN, Role.OPERATIONS, Role.SUPPORT}),
+    "organizations": _SELLING,
+    "individuals": _SELLING,
+    "leads": _SELLING,
+    "deals": _SELLING,
+    "projects": _SELLING | {Role.OPERATIONS},
 }
 """Who writes records of a kind, where not everybody who may approve does."""
-_ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"
+ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"
 Progress = Callable[[int, int], None]
 
 
@@ -58,25 +69,22 @@ async def run(db: Database, who: Principal, plan: Plan, *, dry_run: bool, progre
     Raises:
         Refusal: NOT_AN_APPROVER, ROLE_NOT_ALLOWED; UNKNOWN_FIELD, LINES_FILE_UNUSED, UNKNOWN_CURRENCY, SOURCE_MISSING; WRONG_DISCOUNTS; those of `sheet.read`.
     """
-    if not who.may_approve:
-        raise Refusal("NOT_AN_APPROVER", f"{who.email} may not approve, so cannot bring in records. Use --user.")
-    if who.role not in _KEEPERS.get(plan.kind, frozenset(Role)):
-        keepers = " or ".join(sorted(_KEEPERS[plan.kind]))
-        raise Refusal("ROLE_NOT_ALLOWED", f"{who.email} is {who.role}; only {keepers} may bring in {plan.kind}.")
-    _check(plan)
+    check(who, plan)
+    draft: int | None = None
     size = max(1, sum(file.stat().st_size for file in _files(plan) if file.exists()))
-    sheets = _read(plan, who, lambda done: progress(min(done, size), 2 * size))
-    job = Job(who, plan)
+    sheets = read_files(plan, who, lambda done: progress(min(done, size), 2 * size))
     async with db.begin(who, ids.new_call()) as conn:
         await conn.exec_driver_sql("set transaction read only")
-        work = await _judge(conn, job, sheets)
+        job = Job(who, plan)
+        work = await judge(conn, job, sheets)
     if not dry_run and work.size:
-        _judge_anew(sheets)
-        about = {"file": str(plan.file), "sha256": _digest(plan), "kind": plan.kind, "source": plan.source}
+        judge_anew(sheets)
+        about = {"file": str(plan.file), "sha256": digest(plan), "kind": plan.kind, "source": plan.source}
         async with batch(db, who, "import", about, f"Import {plan.kind} from {plan.file.name}.") as session:
             conn = await session.connection()
-            await conn.exec_driver_sql(_ALONE, (str(who.org),))
-            work = await _judge(conn, job, sheets)
+            await conn.exec_driver_sql(ALONE, (str(who.org),))
+            job = Job(who, plan)
+            work = await judge(conn, job, sheets)
             written = 0
 
             def done(rows: int) -> None:
@@ -85,8 +93,23 @@ async def run(db: Database, who: Principal, plan: Plan, *, dry_run: bool, progre
                 progress(size + size * min(written, work.size) // max(1, work.size), 2 * size)
 
             await work.write(session, done)
+            draft = int(session.info["draft"])
     progress(2 * size, 2 * size)
-    return _report(plan, sheets, work, dry_run=dry_run)
+    return report(job, sheets, work, dry_run=dry_run, draft=draft)
+
+
+def check(who: Principal, plan: Plan) -> None:
+    """See that somebody may import a kind, and that the plan makes sense.
+
+    Raises:
+        Refusal: NOT_AN_APPROVER, ROLE_NOT_ALLOWED; UNKNOWN_FIELD, LINES_FILE_UNUSED, UNKNOWN_CURRENCY, SOURCE_MISSING.
+    """
+    if not who.may_approve:
+        raise Refusal("NOT_AN_APPROVER", f"{who.email} may not approve, so cannot bring in records. Use --user.")
+    if who.role not in _KEEPERS.get(plan.kind, frozenset(Role)):
+        keepers = " or ".join(sorted(_KEEPERS[plan.kind]))
+        raise Refusal("ROLE_NOT_ALLOWED", f"{who.email} is {who.role}; only {keepers} may bring in {plan.kind}.")
+    _check(plan)
 
 
 def _files(plan: Plan) -> list[Path]:
@@ -95,6 +118,8 @@ def _files(plan: Plan) -> list[Path]:
 
 def _fields(plan: Plan) -> list[tuple[Field, ...]]:
     """Return the fields of each file."""
+    if plan.reading is not None:
+        return [plan.reading.fields()]
     if plan.kind not in BELOW:
         return [FIELDS[plan.kind]]
     return [FIELDS[plan.kind], BELOW[plan.kind]] if plan.lines_file else [together(plan.kind)]
@@ -116,7 +141,7 @@ def _check(plan: Plan) -> None:
         raise Refusal("SOURCE_MISSING", "Name the system that the ids come from with --source, such as northwind.")
 
 
-def _read(plan: Plan, who: Principal, done: Callable[[int], None]) -> list[Sheet]:
+def read_files(plan: Plan, who: Principal, done: Callable[[int], None]) -> list[Sheet]:
     how = How(ZoneInfo(who.timezone), plan.decimal, plan.discount_unit == "fraction")
     sheets: list[Sheet] = []
     before = 0
@@ -142,38 +167,41 @@ def _refuse_fractions(sheet: Sheet) -> None:
         raise Refusal("WRONG_DISCOUNTS", hint, column=sheet.mapped()["discount"])
 
 
-async def _judge(conn: AsyncConnection, job: Job, sheets: list[Sheet]) -> Work:
+async def judge(conn: AsyncConnection, job: Job, sheets: list[Sheet]) -> Work:
     return await _JUDGES[job.plan.kind](conn, job, *sheets)
 
 
-def _judge_anew(sheets: list[Sheet]) -> None:
+def judge_anew(sheets: list[Sheet]) -> None:
     """Take back what an earlier judgement found wrong; what was wrong when the file was read stays."""
     for sheet in sheets:
         for entry in sheet.entries:
             del entry.wrong[entry.misread :]
 
 
-def _digest(plan: Plan) -> str:
-    digest = hashlib.sha256()
+def digest(plan: Plan) -> str:
+    found = hashlib.sha256()
     for file in _files(plan):
         with file.open("rb") as raw:
-            digest.update(hashlib.file_digest(raw, "sha256").digest())
-    return digest.hexdigest()
+            found.update(hashlib.file_digest(raw, "sha256").digest())
+    return found.hexdigest()
 
 
-def _report(plan: Plan, sheets: list[Sheet], work: Work, *, dry_run: bool) -> Report:
-    counts = work.counts
+def report(job: Job, sheets: list[Sheet], work: Work, *, dry_run: bool, draft: int | None = None) -> Report:
+    """Return what an import did."""
+    plan, counts = job.plan, work.counts
     main = sheets[0].entries
     is_flat = plan.kind in BELOW and plan.lines_file is None
     records = {entry.values.get("external_id") for entry in main} if is_flat else main
-    report = Report(plan.kind, dry_run, len(records), counts.created, counts.updated, counts.unchanged)
-    report.rows = {table: made for table, made in counts.rows.items() if made}
+    told = Report(plan.kind, dry_run, len(records), counts.created, counts.updated, counts.unchanged)
+    told.rows = {table: made for table, made in counts.rows.items() if made}
+    told.strangers, told.unfound, told.beside = job.told.strangers, job.told.unfound, job.told.beside
+    told.draft = draft
     for sheet in sheets:
-        report.mapped[sheet.file], report.ignored[sheet.file] = sheet.mapped(), sheet.ignored()
-        report.shapes[sheet.file] = sheet.shape
-        report.rejected += [
+        told.mapped[sheet.file], told.ignored[sheet.file] = sheet.mapped(), sheet.ignored()
+        told.shapes[sheet.file] = sheet.shape
+        told.rejected += [
             Rejected(sheet.file, entry.line, "; ".join(entry.wrong), entry.cells)
             for entry in sheet.entries
             if entry.wrong
         ]
-    return report
+    return told

@@ -2,8 +2,11 @@
 
 import codecs
 import csv
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,9 +15,11 @@ from ..formulas import rearm
 from . import header as headers
 from .field import Field
 from .plan import Plan, Shape
-from .values import How, Wrong
+from .values import How, Wrong, day, moment, order_of
 
 DELIMITERS = (",", ";", "\t")
+LOSSY = frozenset({"status", "priority", "type"})
+"""Fields that keep less of a cell than it says: a stage becomes open, won or lost."""
 _STEP = 1000
 """Rows between two reports of progress."""
 
@@ -31,6 +36,8 @@ class Entry:
     values: dict[str, Any]
     wrong: list[str] = field(default_factory=list[str])
     misread: int = 0
+    kept: dict[str, str] | None = None
+    """Cells that nothing read, by the keys of the org's own fields; None where they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,23 @@ def read(file: Path, fields: Sequence[Field], plan: Plan, how: How, done: Callab
             raw.seek(0)
             rows = csv.reader(_lines(file, raw, plan.encoding), delimiter=delimiter, strict=True)
             present = [(one, columns[one.name], header[columns[one.name]]) for one in fields if one.name in columns]
+            numbered = _rows(file, rows)
+            if plan.reading is not None:
+                numbered = list(numbered)
+                how = replace(how, dates=plan.dates or _order(file, numbered, present), loose=True)
+            fields_kept = own_fields(header, columns) if plan.keep else None
             entries: list[Entry] = []
-            for line, cells in _rows(file, rows):
-                entries.append(_entry(line, cells, len(header), present, how))
+            for line, cells in numbered:
+                entry = _entry(line, cells, len(header), present, how)
+                if fields_kept is not None:
+                    entry.kept = {
+                        key: cells[at].strip()
+                        for key, (at, _) in fields_kept.items()
+                        if at < len(cells) and cells[at].strip()
+                    }
+                if plan.reading is not None and entry.values.get("external_id") is None:
+                    entry.values["external_id"] = _digest(plan, entry)
+                entries.append(entry)
                 if len(entries) % _STEP == 0:
                     done(raw.tell())
             done(raw.tell())
@@ -76,6 +97,58 @@ def read(file: Path, fields: Sequence[Field], plan: Plan, how: How, done: Callab
     if not entries:
         raise Refusal("EMPTY_FILE", f"{file.name} holds a header and no rows.")
     return Sheet(file, Shape(tuple(header), delimiter, plan.encoding), columns, entries)
+
+
+def own_fields(header: Sequence[str], columns: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+    """Return the columns to keep as the org's own fields, by their key: those that nothing reads, or reads in part."""
+    read = {at for name, at in columns.items() if name not in LOSSY}
+    kept: dict[str, tuple[int, str]] = {}
+    for at, name in enumerate(header):
+        key = re.sub(
+            r"[^a-z0-9]+", "_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        )
+        key = f"f_{key.strip('_')}"[:60] if not key.strip("_")[:1].isalpha() else key.strip("_")[:60]
+        if at not in read and name.strip() and key not in kept:
+            kept[key] = (at, name.strip()[:200])
+    return kept
+
+
+def _order(file: Path, rows: list[tuple[int, list[str]]], present: list[tuple[Field, int, str]]) -> str:
+    """Return the order of day and month in a file's dates.
+
+    Raises:
+        Refusal: AMBIGUOUS_DATES.
+    """
+    places = [at for one, at, _ in present if one.read in (moment, day)]
+    order = order_of(row[at] for _, row in rows for at in places if at < len(row))
+    if order == "":
+        hint = (
+            f"The dates of {file.name}, such as 7/4/2024, may have the month or the day first. Say --dates mdy if the "
+            "month, --dates dmy if the day."
+        )
+        raise Refusal("AMBIGUOUS_DATES", hint)
+    return order or "dmy"
+
+
+def _digest(plan: Plan, entry: Entry) -> str:
+    """Return an id for a row of a system that exported none: an organization's name, else what stands in it."""
+    name = entry.values.get("name")
+    if plan.kind == "organizations" and name is not None and len(name) <= 190:
+        return f"name:{name.strip().lower()}"
+    return "row:" + hashlib.sha256("\x1f".join(entry.cells).encode()).hexdigest()[:40]
+
+
+def header_of(file: Path, encoding: str) -> list[str]:
+    """Return a file's header, whatever it is: by the delimiter that splits it into most."""
+    try:
+        with file.open("rb") as raw:
+            first = next((line for line in _lines(file, raw, encoding) if line.strip()), "")
+            split: list[list[str]] = [next(csv.reader([first], delimiter=sign), [""]) for sign in DELIMITERS]
+    except OSError as problem:
+        raise Refusal("FILE_NOT_READABLE", f"{file} cannot be read: {problem.strerror}.") from problem
+    except csv.Error as problem:
+        raise Refusal("BROKEN_CSV", f"The header of {file.name} cannot be read: {problem}.") from None
+    return max(split, key=len)
 
 
 def _header(file: Path, raw: IO[bytes], fields: Sequence[Field], encoding: str) -> tuple[list[str], str]:

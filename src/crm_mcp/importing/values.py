@@ -1,12 +1,15 @@
 """Cells of a file as values: each reader says in words what is wrong with a cell it does not take."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from html import unescape
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from psycopg.types.json import Jsonb
 
 EXACT = Decimal("0.0001")
 """What the database keeps of an amount."""
@@ -17,6 +20,12 @@ _DATE = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+_ELSEWHERE = re.compile(
+    r"(?P<a>[0-9]{1,2})(?P<sign>[/.-])(?P<b>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{4}|[0-9]{2})"
+    r"(?:,?[ T](?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?\s?(?P<half>[AaPp][Mm])?)?"
+)
+_SERIAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
+_SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/[0-9]{2,4}(?:\D.*)?", re.DOTALL)
 _TRUE, _FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
 
 
@@ -31,6 +40,10 @@ class How:
     zone: ZoneInfo
     decimal: str = "."
     fractions: bool = False
+    dates: str = "iso"
+    """iso alone, or besides the order of day and month in other dates: mdy, dmy."""
+    loose: bool = False
+    """Whether amounts may have thousands signs and currency signs."""
 
 
 Reader = Callable[[str, How], Any]
@@ -70,7 +83,7 @@ def choice(*allowed: str, **same: str) -> Reader:
 
 
 def number(cell: str, how: How) -> Decimal | None:
-    plain = cell.strip()
+    plain = bare(cell, how.decimal) if how.loose else cell.strip()
     if not plain:
         return None
     if not re.fullmatch(rf"[+-]?[0-9]+(?:{re.escape(how.decimal)}[0-9]+)?", plain):
@@ -91,6 +104,11 @@ def amount(cell: str, how: How) -> Decimal | None:
     if found != found.quantize(EXACT):
         raise Wrong(f"is {shown(cell)}; at most four decimals can be kept")
     return found
+
+
+def listed(cell: str, _: How) -> Jsonb:
+    """Read a list of texts: one a line or after a semicolon; blank is an empty list."""
+    return Jsonb([part.strip() for part in re.split("[;\\n]", cell) if part.strip()])
 
 
 def percent(cell: str, how: How) -> Decimal | None:
@@ -179,6 +197,8 @@ def moment(cell: str, how: How) -> datetime | None:
     if not plain:
         return None
     shape = _DATE.fullmatch(plain)
+    if shape is None and how.dates != "iso" and (other := elsewhere(plain, how)) is not None:
+        return other
     try:
         if shape is None or not 1900 <= int(plain[:4]) <= 2200:
             raise ValueError
@@ -186,6 +206,29 @@ def moment(cell: str, how: How) -> datetime | None:
     except ValueError:
         raise Wrong(f"is {shown(cell)}, not a date such as 1996-07-04 (year-month-day)") from None
     return found if found.tzinfo else found.replace(tzinfo=how.zone)
+
+
+def elsewhere(plain: str, how: How) -> datetime | None:
+    """Read a date as other systems write it: 7/31/2024, 31.7.2024 14:05, 7/31/2024 2:05 PM, or Excel's number of days."""
+    if _SERIAL.fullmatch(plain) and 1 <= float(plain) < 110_000:
+        found = datetime(1899, 12, 30) + timedelta(seconds=round(float(plain) * 86_400))
+        return found.replace(tzinfo=how.zone)
+    shape = _ELSEWHERE.fullmatch(plain)
+    if shape is None:
+        return None
+    first, second = int(shape["a"]), int(shape["b"])
+    month, of_month = (first, second) if how.dates == "mdy" and shape["sign"] == "/" else (second, first)
+    year = int(shape["year"]) + (2000 if len(shape["year"]) == 2 else 0)
+    hour = int(shape["hour"] or 0)
+    if shape["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if shape["half"].upper() == "PM" else 0)
+    try:
+        found = datetime(year, month, of_month, hour, int(shape["minute"] or 0), int(shape["second"] or 0))
+    except ValueError:
+        return None
+    return found.replace(tzinfo=how.zone) if 1900 <= year <= 2200 else None
 
 
 def day(cell: str, how: How) -> date | None:
@@ -213,3 +256,92 @@ def domain(cell: str, how: How) -> str | None:
 def kept(value: Decimal) -> Decimal:
     """Round half up to what the database keeps of an amount."""
     return value.quantize(EXACT, ROUND_HALF_UP)
+
+
+def bare(cell: str, decimal: str) -> str:
+    """Return an amount without currency and thousands signs: € 1.234,50, USD 1,234.50 and 1 234.5 are 1234.5."""
+    plain = re.sub(r"[\s\u00a0\u202f']|^[^\d+.,-]+|[^\d]+$", "", cell)
+    dots, commas = plain.count("."), plain.count(",")
+    if dots and commas:
+        sign = "." if plain.rindex(".") > plain.rindex(",") else ","
+    elif dots + commas > 1:
+        sign = ""
+    else:
+        other = "," if decimal == "." else "."
+        # 1,234 has a thousands sign, 1234,5 a decimal sign
+        sign = other if other in plain and not re.search(rf"{re.escape(other)}[0-9]{{3}}$", plain) else decimal
+    return "".join(decimal if one == sign else one for one in plain if one == sign or one not in ".,")
+
+
+def order_of(cells: Iterable[str]) -> str | None:
+    """Return the order of day and month that dates with slashes can have: mdy, dmy, "" for both, None without any."""
+    orders: set[str] | None = None
+    for cell in cells:
+        shape = _SLASHED.fullmatch(cell.strip())
+        if shape is None:
+            continue
+        orders = orders if orders is not None else {"mdy", "dmy"}
+        if int(shape[1]) > 12:
+            orders.discard("mdy")
+        if int(shape[2]) > 12:
+            orders.discard("dmy")
+    if orders is None:
+        return None
+    return next(iter(orders)) if len(orders) == 1 else ""
+
+
+def said(table: Mapping[str, str], otherwise: str | None = None) -> Reader:
+    """Return a reader of another system's words as ours; a word that is in no table means `otherwise`."""
+    known = {word.casefold(): ours for word, ours in table.items()}
+
+    def read(cell: str, _: How) -> str | None:
+        word = cell.strip()
+        return known.get(word.casefold(), otherwise) if word else None
+
+    return read
+
+
+def first_of(read: Reader, signs: str = ";") -> Reader:
+    """Return a reader of the first of several values in a cell."""
+
+    def first(cell: str, how: How) -> Any:
+        return read(next((part for part in re.split(f"[{re.escape(signs)}]", cell) if part.strip()), ""), how)
+
+    return first
+
+
+def likelihood(cell: str, how: How) -> Decimal | None:
+    """Read a probability: 0 to 1 where it has decimals or is at most 1, else per cent, with its sign or without."""
+    found = number(cell.strip().removesuffix("%"), how)
+    if found is not None and "%" not in cell and found <= 1:
+        found *= HUNDRED
+    return None if found is None else _share(str(found), found.quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
+def prose(longest: int) -> Reader:
+    """Return a reader of texts that may be HTML, as its words and lines."""
+    plain = text(longest)
+
+    def read(cell: str, how: How) -> str | None:
+        if _MARKUP.search(cell):
+            lined = re.sub(r"(?i)<br\s*/?>|</(?:p|div|li|h[1-6]|tr)>", "\n", cell)
+            cell = unescape(re.sub(r"</?[A-Za-z][^<>]*>", "", lined)).replace("\u00a0", " ").strip()
+        return plain(cell, how)
+
+    return read
+
+
+_MARKUP = re.compile(r"(?i)</?(?:p|br|div|span|b|i|u|strong|em|ul|ol|li|a|h[1-6])(?:\s[^<>]*)?/?>")
+_SUFFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
+
+def long_id(cell: str, how: How) -> str | None:
+    """Read an id of Salesforce: its 15 characters, which differ by case, as the 18 that do not need to."""
+    plain = key(cell, how)
+    if plain is None or not re.fullmatch("[A-Za-z0-9]{15}", plain):
+        return plain
+    parts = (plain[at : at + 5] for at in (0, 5, 10))
+    return plain + "".join(
+        _SUFFIXES[sum(1 << at for at, letter in enumerate(part) if letter.isascii() and letter.isupper())]
+        for part in parts
+    )

@@ -1,7 +1,9 @@
 """What the kinds of import share: a file that was read, judged against the database, then written."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,12 +12,28 @@ from ..principal import Principal
 from .plan import Plan
 
 
+@dataclass(slots=True)
+class Told:
+    """What judging met that is no reason to reject a row: each with how many rows."""
+
+    strangers: Counter[str] = field(default_factory=Counter[str])
+    unfound: Counter[str] = field(default_factory=Counter[str])
+    beside: Counter[str] = field(default_factory=Counter[str])
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Who imports what."""
+    """Who imports what; made for one judgement."""
 
     who: Principal
     plan: Plan
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    told: Told = field(default_factory=Told)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the file is another system's own: what it names and is not there is told, and the row taken."""
+        return self.plan.reading is not None
 
 
 @dataclass(slots=True)

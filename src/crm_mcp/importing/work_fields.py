@@ -1,7 +1,23 @@
 """The fields of issues, tasks, notes and activities, and the headers that other systems give them."""
 
 from . import values
-from .field import CONTACT, CUSTOMER, INVOICE, ISSUE, LONG, ORDER, PRODUCT, SHORT, Field, must
+from .field import (
+    CONTACT,
+    CUSTOMER,
+    DEAL,
+    INDIVIDUAL,
+    INVOICE,
+    ISSUE,
+    LEAD,
+    LONG,
+    ORDER,
+    ORGANIZATION,
+    PRODUCT,
+    PROJECT,
+    SHORT,
+    Field,
+    must,
+)
 
 _PRIORITY = Field(
     "priority", values.choice("low", "normal", "high", "urgent", medium="normal", critical="urgent"), "priority"
@@ -13,16 +29,25 @@ ABOUT = (
     Field("invoice", values.key, INVOICE),
     Field("issue", values.key, ISSUE),
     Field("product", values.key, PRODUCT),
+    Field("deal", values.key, DEAL),
+    Field("lead", values.key, LEAD),
+    Field("project", values.key, PROJECT),
+    Field("organization", values.key, ORGANIZATION),
+    Field("individual", values.key, INDIVIDUAL),
+    *(Field(f"{name}_name", SHORT, named=False) for name in ("deal", "lead", "issue", "contact", "organization")),
     Field(
         "about_type",
         values.choice(
-            "customers", "contacts", "products", "orders", "invoices", "payments", "issues", "tasks",
+            "customers", "contacts", "products", "orders", "invoices", "payments", "issues", "tasks", "organizations",
+            "individuals", "deals", "leads", "projects",
             customer="customers", contact="contacts", product="products", order="orders", invoice="invoices",
-            payment="payments", issue="issues", task="tasks",
+            payment="payments", issue="issues", task="tasks", organization="organizations", individual="individuals",
+            deal="deals", lead="leads", project="projects",
         ),
         "subject_type about_type related_to_type",
     ),
     Field("about", values.key, "subject_id about related_to"),
+    Field("beside", values.key, named=False),
 )  # fmt: skip
 """By which a task, a note or an activity names what it is about."""
 ISSUES = (
@@ -43,6 +68,7 @@ ISSUES = (
     _PRIORITY,
     Field("description", LONG, "description body details"),
     Field("contact", values.key, CONTACT),
+    *(Field(name, values.key, named=False) for name in ("organization", "organization_name", "contact_name")),
     Field("order", values.key, ORDER),
     Field("product", values.key, PRODUCT),
     _ASSIGNEE,

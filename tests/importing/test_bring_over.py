@@ -1,0 +1,325 @@
+"""Exports of HubSpot, Salesforce and Pipedrive become our records: known by their headers, planned, undone as one."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from crm_mcp.crm.models import Base
+from crm_mcp.db import Database
+from crm_mcp.embedded import Home
+from crm_mcp.errors import Refusal
+from crm_mcp.importing import values
+from crm_mcp.importing.undo import undo
+from crm_mcp.importing.values import How
+from crm_mcp.importing.whole import Whole, bring_over, plans
+from orgs import Desk, sit_down
+
+FIXTURES = Path(__file__).parent / "fixtures"
+SLUGS = count(1)
+ASIDE = {"users", "orgs"}
+
+
+@pytest.fixture
+async def desk(home: Home, approver: Database, tmp_path: Path) -> Desk:
+    desk = await sit_down(home, approver, tmp_path, f"bring{next(SLUGS)}")
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        conn.execute(
+            """with u as (insert into crm.users(email, name) values (%s, 'Sabine Öztürk')
+             on conflict (email_norm) do update set name = excluded.name returning id)
+            insert into crm.memberships(org_id, user_id, role) select %s, id, 'sales' from u""",
+            ("sabine@bring.example", desk.who.org),
+        )
+    return desk
+
+
+async def bring(
+    desk: Desk, *paths: Path, wanted: Callable[[Whole], bool] | None = lambda _: True, **how: Any
+) -> Whole:
+    return await bring_over(desk.db, desk.who, plans(list(paths), **how), wanted=wanted)
+
+
+def state(desk: Desk) -> dict[str, str]:
+    """Return every row of the org's own tables, but for what a new version changes by itself."""
+    tables = sorted(table.name for table in Base.metadata.tables.values())
+    stamps = "- 'version' - 'updated_at' - 'updated_by'"
+    rows = {}
+    for table in tables:
+        found = desk.ask(
+            f"select coalesce(jsonb_agg(to_jsonb(t) {stamps} order by id), '[]') from crm.{table} t where org_id = %s"  # type: ignore[arg-type]
+        )
+        rows[table] = json.dumps(found[0][0], sort_keys=True)
+    return rows
+
+
+def rejected(whole: Whole) -> list[str]:
+    return [one.reason for report in whole.reports for one in report.rejected]
+
+
+async def test_a_hubspot_export_comes_over_whole(desk: Desk) -> None:
+    whole = await bring(desk, FIXTURES / "hubspot")
+
+    assert [one.kind for one in whole.plans] == ["organizations", "contacts", "deals", "issues", "tasks", "notes"]
+    assert rejected(whole) == []
+    assert desk.ask(
+        """select o.name, o.domain, o.employees, u.name from crm.organizations o
+        left join crm.users u on u.id = o.owner_id where org_id = %s order by o.id"""
+    ) == [
+        ("Müller Maschinenbau GmbH", "mueller-maschinenbau.example", 250, "Sabine Öztürk"),
+        ("Løvstad & Søn, ApS", "lovstad.example", 40, "Sabine Öztürk"),
+        ('The "Quiet" Company', "quiet.example", None, None),
+        ("NewCo Ltd", None, None, None),
+    ]
+    assert desk.ask(
+        """select c.name, c.email, o.name, i.name from crm.contacts c
+        left join crm.organizations o on o.org_id = c.org_id and o.id = c.organization_id
+        left join crm.individuals i on i.org_id = c.org_id and i.id = c.individual_id where c.org_id = %s order by c.id"""
+    ) == [
+        ("Jürgen Groß", "juergen.gross@mueller-maschinenbau.example", "Müller Maschinenbau GmbH", None),
+        ("Åse Løvstad", "ase@lovstad.example", "Løvstad & Søn, ApS", None),
+        ("solo@freelance.example", "solo@freelance.example", None, "solo@freelance.example"),
+        ("Tom Reed", "tom@newco.example", "NewCo Ltd", None),
+    ]
+    assert desk.ask(
+        """select d.name, d.status, d.amount::text, d.probability::text, d.closed_at is not null, d.lost_reason, c.name
+        from crm.deals d left join crm.contacts c on c.org_id = d.org_id and c.id = d.contact_id
+        where d.org_id = %s order by d.id"""
+    ) == [
+        ("Retrofit line 3", "open", "125000.5000", "90.00", False, None, "Jürgen Groß"),
+        ("Chairs for the office", "won", "8000.0000", "100.00", True, None, "Åse Løvstad"),
+        ("Pilot", "lost", None, "0.00", True, "Price too high", None),
+    ]
+    assert desk.ask(
+        """select i.title, i.status, i.priority, i.description, k.name from crm.issues i
+        join crm.customers k on k.org_id = i.org_id and k.id = i.customer_id where i.org_id = %s order by i.id"""
+    ) == [
+        (
+            'Spindle makes noise, "loud"',
+            "waiting",
+            "high",
+            "Since Monday.\nOnly at > 3000 rpm.",
+            "Müller Maschinenbau GmbH",
+        ),
+        ("Invoice address", "closed", "normal", None, "solo@freelance.example"),
+    ]
+    assert desk.ask("select title, status, subject_type from crm.tasks where org_id = %s order by id") == [
+        ("Call Jürgen back", "open", "deals"),
+        ("Send samples", "done", "organizations"),
+    ]
+    assert desk.ask("select body, subject_type from crm.notes where org_id = %s order by id") == [
+        ("Wants a visit in October.\nBring the sample & price list.", "contacts"),
+        ("Lost because of price", "deals"),
+    ]
+
+
+async def test_a_salesforce_export_comes_over_whole(desk: Desk) -> None:
+    whole = await bring(desk, FIXTURES / "salesforce", dates="mdy")
+
+    assert rejected(whole) == []
+    assert [one.preset.title for one in whole.plans if one.preset] == ["Salesforce"] * 6
+    assert desk.ask("select name, street, employees, domain from crm.organizations where org_id = %s order by id")[
+        :2
+    ] == [
+        ("Größe & Söhne KG", "Hauptstraße 1\nHinterhaus", 120, "groesse.example"),
+        ("Acme, Inc.", "1 Main St", 1200, "acme.example"),
+    ]
+    assert desk.ask(
+        """select c.name, o.name from crm.contacts c join crm.organizations o on o.org_id = c.org_id
+        and o.id = c.organization_id where c.org_id = %s order by c.id"""
+    ) == [("Renée Größe", "Größe & Söhne KG"), ("Bob Stone", "Acme, Inc.")]
+    assert desk.ask(
+        """select l.name, l.status, l.source, i.email, o.name from crm.leads l
+        join crm.individuals i on i.org_id = l.org_id and i.id = l.individual_id
+        join crm.organizations o on o.org_id = l.org_id and o.id = l.organization_id where l.org_id = %s"""
+    ) == [("Ida Ström, Ström Konsult AB", "contacted", "Trade Show", "ida@strom.example", "Ström Konsult AB")]
+    assert desk.ask(
+        "select name, status, amount::text, expected_close_on::text, closed_at::date::text from crm.deals where org_id = %s order by id"
+    ) == [
+        ("Shelves", "open", "12500.7500", "2026-12-31", None),
+        ("Anvils", "won", "1000.0000", "2026-06-05", "2026-06-04"),
+    ]
+    assert desk.ask("select title, priority, opened_at::text from crm.issues where org_id = %s") == [
+        ("Anvil cracked", "urgent", "2026-09-14 12:05:00+00")
+    ]
+    assert desk.ask("select title, subject_type, status from crm.tasks where org_id = %s order by id") == [
+        ("Send quote", "deals", "open"),
+        ("Ask for a photo", "issues", "done"),
+    ]
+
+
+async def test_a_pipedrive_export_comes_over_whole(desk: Desk) -> None:
+    whole = await bring(desk, FIXTURES / "pipedrive", decimal=",")
+
+    assert rejected(whole) == []
+    assert desk.ask("select name, country from crm.organizations where org_id = %s order by id") == [
+        ("Žižkov Bikes s.r.o.", "Czechia"),
+        ("Kaffee; Kuchen & Co", "Germany"),
+        ("Nové Sady a.s.", None),
+    ]
+    assert desk.ask(
+        """select d.name, d.status, d.amount::text, d.closed_at::text, o.name, c.name from crm.deals d
+        join crm.organizations o on o.org_id = d.org_id and o.id = d.organization_id
+        join crm.contacts c on c.org_id = d.org_id and c.id = d.contact_id where d.org_id = %s order by d.id"""
+    ) == [
+        ("Fleet of 20 bikes", "open", "18000.0000", None, "Žižkov Bikes s.r.o.", "Šárka Nováková"),
+        ("Beans for a year", "won", "1200.5000", "2025-12-09 11:00:00+00", "Kaffee; Kuchen & Co", "Uwe Meier"),
+    ]
+    assert desk.ask("select email from crm.contacts where org_id = %s order by id")[0] == ("sarka@bikes.example",)
+    assert desk.ask("select body, subject_type from crm.notes where org_id = %s") == [
+        ('Prefers green.\nAsked for "two" sizes.', "deals")
+    ]
+    assert desk.ask("select title, subject_type from crm.tasks where org_id = %s order by id") == [
+        ("Demo ride", "deals"),
+        ("Call", "organizations"),
+    ]
+
+
+async def test_the_plan_names_strangers_likely_duplicates_and_columns_that_nothing_reads(desk: Desk) -> None:
+    await desk.bring("organizations", "id,name,domain\nx,Mueller Maschinenbau,mueller-maschinenbau.example\n")
+    [(there,)] = desk.ask("select id from crm.organizations where org_id = %s")
+    before = state(desk)
+
+    whole = await bring(desk, FIXTURES / "hubspot", wanted=None)
+
+    companies, contacts, deals = whole.reports[:3]
+    assert companies.strangers == {"Greg Former": 1}
+    assert deals.strangers == {"Greg Former": 1}
+    assert contacts.beside == {"individuals": 1, "organizations": 1}
+    assert companies.ignored[FIXTURES / "hubspot" / "companies.csv"] == [
+        "Create Date",
+        "Last Activity Date",
+        "Annual Revenue",
+    ]
+    assert [(one.new, one.other) for one in whole.twins] == [
+        ("Müller Maschinenbau GmbH (companies.csv, line 2)", f"Mueller Maschinenbau (org_{there})")
+    ]
+    assert companies.becomes[0] == (2, "created", "Müller Maschinenbau GmbH")
+    assert whole.draft is None
+    assert state(desk) == before
+
+
+@pytest.mark.parametrize(
+    ("system", "how"), [("hubspot", {}), ("salesforce", {"dates": "mdy"}), ("pipedrive", {"decimal": ","})]
+)
+async def test_a_second_run_changes_nothing_and_one_undo_leaves_the_org_as_it_was(
+    desk: Desk, system: str, how: dict[str, Any]
+) -> None:
+    await desk.bring("organizations", "id,name\n10676775001,Before\n", source=system)
+    before = state(desk)
+
+    whole = await bring(desk, FIXTURES / system, keep=True, **how)
+    after = state(desk)
+    again = await bring(desk, FIXTURES / system, keep=True, **how)
+
+    assert whole.draft is not None
+    assert sum(one.updated for one in whole.reports) == (system == "hubspot")
+    assert [(one.created, one.updated) for one in again.reports] == [(0, 0)] * len(again.reports)
+    assert state(desk) == after != before
+
+    await undo(desk.db, desk.who, whole.draft)
+
+    assert state(desk) == before
+    with pytest.raises(Refusal, match="ALREADY_UNDONE"):
+        await undo(desk.db, desk.who, whole.draft)
+
+
+async def test_an_import_that_was_built_upon_is_not_undone(desk: Desk) -> None:
+    whole = await bring(desk, FIXTURES / "hubspot")
+    await desk.bring("notes", "id,body,organization_id\n1,Later,10676775001\n", source="hubspot")
+
+    with pytest.raises(Refusal, match="USED_SINCE"):
+        await undo(desk.db, desk.who, whole.draft or 0)
+
+
+async def test_an_import_whose_records_changed_is_not_undone(desk: Desk) -> None:
+    whole = await bring(desk, FIXTURES / "hubspot")
+    await desk.bring("organizations", "id,name\n10676775001,Renamed\n", source="hubspot")
+
+    with pytest.raises(Refusal, match="CHANGED_SINCE"):
+        await undo(desk.db, desk.who, whole.draft or 0)
+
+
+async def test_what_is_not_wanted_is_not_kept(desk: Desk) -> None:
+    before = state(desk)
+
+    whole = await bring(desk, FIXTURES / "hubspot", wanted=lambda shown: shown.reports[0].created > 100)
+
+    assert whole.draft is None
+    assert state(desk) == before
+
+
+async def test_columns_are_kept_as_own_fields_when_asked(desk: Desk) -> None:
+    await bring(desk, FIXTURES / "hubspot", keep=True)
+
+    assert desk.ask(
+        "select custom_fields ->> 'deal_stage', custom_fields ->> 'pipeline' from crm.deals where org_id = %s order by id"
+    )[0] == (
+        "Contract Sent",
+        "Sales Pipeline",
+    )
+    assert ("deals", "deal_stage", "Deal Stage") in desk.ask(
+        "select entity, key, label from crm.custom_field_definitions where org_id = %s"
+    )
+
+
+async def test_dates_that_may_be_read_two_ways_are_asked_for(desk: Desk) -> None:
+    path = desk.write("o.csv", '"Opportunity Name","Stage","Close Date"\nA,New,7/4/2026\n')
+
+    with pytest.raises(Refusal, match="AMBIGUOUS_DATES"):
+        await bring(desk, path)
+
+
+def test_a_file_of_no_known_system_is_refused_with_its_columns(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("colour,shape\nred,round\n")
+
+    with pytest.raises(Refusal, match="UNKNOWN_FILE"):
+        plans([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "amount"),
+    [
+        ("1,234.50", ".", "1234.50"),
+        ("1.234,50", ".", "1234.50"),
+        ("€ 1.234", ",", "1234"),
+        ("USD 1,234", ".", "1234"),
+        ("1234,5", ".", "1234.5"),
+        ("12 500.75 €", ".", "12500.75"),
+        ("1,234,567", ".", "1234567"),
+    ],
+)
+def test_amounts_are_read_as_other_systems_write_them(cell: str, decimal: str, amount: str) -> None:
+    how = How(ZoneInfo("Europe/Berlin"), decimal, loose=True)
+
+    assert values.number(cell, how) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("cell", "dates", "read"),
+    [
+        ("7/4/2026", "mdy", "2026-07-04T00:00"),
+        ("7/4/2026", "dmy", "2026-04-07T00:00"),
+        ("4.7.2026 14:05", "mdy", "2026-07-04T14:05"),
+        ("9/14/2026, 12:05 AM", "mdy", "2026-09-14T00:05"),
+        ("46207.5", "dmy", "2026-07-04T12:00"),
+        ("2026-07-04 14:05", "mdy", "2026-07-04T14:05"),
+    ],
+)
+def test_dates_are_read_as_other_systems_write_them(cell: str, dates: str, read: str) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+
+    assert values.moment(cell, How(zone, dates=dates)) == datetime.fromisoformat(read).replace(tzinfo=zone)
+
+
+def test_an_id_of_salesforce_of_15_characters_is_the_same_as_its_18() -> None:
+    how = How(ZoneInfo("UTC"))
+
+    assert values.long_id("001D000000IqhSL", how) == values.long_id("001D000000IqhSLIAZ", how)
+    assert values.long_id("001D000000IqhSl", how) != values.long_id("001D000000IqhSL", how)
