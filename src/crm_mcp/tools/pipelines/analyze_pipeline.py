@@ -18,6 +18,15 @@ SPAN = """span as (select %(from)s::date::timestamp at time zone %(zone)s as sin
    (%(to)s::date + 1)::timestamp at time zone %(zone)s as until,
    least((%(to)s::date + 1)::timestamp at time zone %(zone)s, %(now)s::timestamptz) as as_of)"""
 DAYS = "extract(epoch from v.left_at - v.entered) / 86400"
+
+
+def _handed(table: str, number: str) -> str:
+    """Return the SQL of whether a record went from one owner to another on its way `e`."""
+    return f"""exists (select from crm.changes c where c.org_id = %(org)s and c.tbl = {table} and (c.key ->> 'id')::bigint = {number}
+     and c.op = 'U' and c.before ->> 'owner_id' is not null and c.after ? 'owner_id'
+     and c.after ->> 'owner_id' is distinct from c.before ->> 'owner_id' and c.at between e.started and e.ended)"""
+
+
 SQL = f"""with {funnel.MEANT}, {funnel.WAYS}, {funnel.VISITS}, {SPAN},
  seen as (select v.*, v.left_at is null or v.left_at >= s.until as is_last from visits v cross join span s
    where v.entered < s.until and (v.kind = 'active' or v.left_at is null or v.left_at >= s.until)),
@@ -45,10 +54,7 @@ SQL = f"""with {funnel.MEANT}, {funnel.WAYS}, {funnel.VISITS}, {SPAN},
  cycles as (select greatest(0, coalesce(e.signed_on, (e.ended at time zone %(zone)s)::date) - (e.started at time zone %(zone)s)::date) as days,
    e.signed_on is not null as signed from ended e where e.kind = 'won'),
  handled as (select e.owner_id, extract(epoch from e.ended - e.started) / 86400 as days,
-   exists (select from crm.changes c where c.org_id = %(org)s and c.op = 'U' and c.before ->> 'owner_id' is not null
-     and c.after ->> 'owner_id' is distinct from c.before ->> 'owner_id' and c.after ? 'owner_id' and c.at between e.started and e.ended
-     and (c.tbl = 'pipeline_positions' and (c.key ->> 'id')::bigint = e.way
-       or c.tbl = e.subject_type and (c.key ->> 'id')::bigint = e.subject_id)) as transferred
+   {_handed("'pipeline_positions'", "e.way")} or {_handed("e.subject_type", "e.subject_id")} as transferred
    from ended e)
  select (select jsonb_build_object('id', 'pipe_' || l.id, 'name', l.name, 'kind', l.kind) from meant l limit 1), {funnel.NAMES},
   (select jsonb_agg(jsonb_build_object('stage', s.name, 'entered', coalesce(c.entered, 0), 'advanced', coalesce(c.advanced, 0),
