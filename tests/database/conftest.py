@@ -1,7 +1,9 @@
 """A copy of the demo database to attack, so that what an attack leaves behind is nobody else's."""
 
+import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,8 +16,13 @@ COPY = "attacked"
 
 
 @pytest.fixture(scope="session")
-def attacked(home: Home) -> Generator[Callable[[str], str]]:
-    """Copy the demo database; give the conninfo with which a login connects to the copy."""
+async def attacked(home: Home, kept_databases: dict[str, Any]) -> AsyncGenerator[Callable[[str], str]]:
+    """Copy the demo database; give the conninfo with which a login connects to the copy.
+
+    Nobody may be connected to what is copied: the connections kept so far are let go.
+    """
+    while kept_databases:
+        await kept_databases.popitem()[1].end()
     superuser = home.conninfo("postgres", "postgres")
     with psycopg.connect(superuser, autocommit=True) as conn:
         deadline = time.monotonic() + 10
@@ -25,7 +32,7 @@ def attacked(home: Home) -> Generator[Callable[[str], str]]:
                 break
             except psycopg.errors.ObjectInUse:  # connections of the test before this one are closing
                 assert time.monotonic() < deadline
-                time.sleep(0.05)
+                await asyncio.sleep(0.05)
         bootstrap(superuser, {}, COPY)  # the rights on a database and its settings are not copied with it
     yield lambda role: home.conninfo(role, COPY)
     with psycopg.connect(superuser, autocommit=True) as conn:
