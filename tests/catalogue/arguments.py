@@ -42,6 +42,9 @@ EXAMPLES: Mapping[str, Any] = {
     "factors": {"fit": 50},
     "clear": [],
     "manual_score": 50,
+    "reached": "won",
+    "period": "this quarter",
+    "min_score": 0.6,
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(

@@ -209,6 +209,12 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
             # One that is not closed, so that it can be changed.
             issue = ask("select min(id) from crm.issues where org_id = %s and status = 'open'", orgs[slug])
             samples[slug] |= {"iss": f"iss_{issue}"}
+            if deal := ask(
+                """select min(subject_id) from crm.pipeline_positions
+                 where org_id = %s and subject_type = 'deals' and closed_at is null and archived_at is null""",
+                orgs[slug],
+            ):
+                samples[slug] |= {"deal": f"deal_{deal}"}
         for prefix, sample in TO_BILL_AND_TO_PAY.items():
             samples["demo"][prefix] = f"{prefix}_{ask(sample, orgs['demo'])}"
         every: set[str] = set()

@@ -32,6 +32,8 @@ STAGES = f"""(select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('na
   where s.org_id = l.org_id and s.pipeline_id = l.id and s.archived_at is null)"""
 WAYS = """ways as (select * from crm.pipelines l where l.org_id = %(org)s and l.archived_at is null
    and (%(pipeline)s::bigint is null or l.id = %(pipeline)s)
+   and (%(its_stage)s::bigint is null or l.id = (select s.pipeline_id from crm.pipeline_stages s
+     where s.org_id = %(org)s and s.id = %(its_stage)s and s.archived_at is null))
    and (%(named)s::text is null or lower(l.name) = lower(%(named)s) or (l.kind = lower(%(named)s) and l.is_default
      and not exists (select from crm.pipelines o where o.org_id = l.org_id and o.archived_at is null and lower(o.name) = lower(%(named)s))))
    and (%(record)s::bigint is null or exists (select from crm.pipeline_positions p where p.org_id = l.org_id and p.pipeline_id = l.id
@@ -121,12 +123,11 @@ async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRo
     it came there. Use when you need a stage's records or criteria; to judge how a pipeline does use analyze_pipeline."""
     table, record = _record(args.record)
     lists = args.records or args.stage is not None
-    if lists and args.pipeline is None:
+    its_stage = ids.parse("pipeline_stages", args.stage) if args.stage is not None and ids.is_id(args.stage) else None
+    if lists and args.pipeline is None and its_stage is None:
         raise Refusal("INVALID_ARGUMENT", "pipeline: say whose records.", argument="pipeline")
     if lists and record is not None:
         raise Refusal("INVALID_ARGUMENT", "record: not with stage or records.", argument="record")
-    if args.stage is not None and ids.is_id(args.stage):
-        ids.parse("pipeline_stages", args.stage)
     question = ["get_pipelines", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
     is_number = args.pipeline is not None and ids.is_id(args.pipeline)
@@ -135,6 +136,7 @@ async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRo
         pipeline=ids.parse("pipelines", args.pipeline or "") if is_number else None,
         named=None if is_number or args.pipeline is None else args.pipeline.strip(),
         stage=args.stage,
+        its_stage=its_stage,
         table=table,
         record=record,
         role=ctx.principal.role,
@@ -147,6 +149,8 @@ async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRo
     )
     assert row is not None
     found: list[dict[str, Any]] = row[0]
+    if its_stage is not None and not found:
+        raise _no_stage(args.stage or "")
     if args.pipeline is not None and not found:
         if record is not None:
             return Answer([], Display(title="In no such pipeline"))
@@ -201,5 +205,9 @@ def _stage(pipeline: dict[str, Any], text: str, records: list[Any], total: int) 
         and text.strip().casefold() not in [name.casefold() for name in names]
         and not text.startswith("stage_")
     ):
-        hint = "The pipeline has no such stage."
-        raise Refusal("STAGE_NOT_FOUND", hint, argument="stage", searchedId=text[:60], stages=names)
+        raise _no_stage(text, stages=names)
+
+
+def _no_stage(text: str, **known: list[str]) -> Refusal:
+    hint = "There is no such stage, or not in this pipeline."
+    return Refusal("STAGE_NOT_FOUND", hint, argument="stage", searchedId=text[:60], **known)
