@@ -113,7 +113,7 @@ async def test_reminders_are_read_by_a_person_and_then_delivered_once_each(day: 
 
 async def test_a_month_end_from_payments_to_closed_books_in_which_sales_only_looks_on(day: Workday) -> None:
     async with (
-        day.clients("fin", "sam") as [fin, sam],
+        day.clients("fin", "sam", toolsets="all") as [fin, sam],
         day.at_the_page("fin") as finance,
         day.at_the_page("ada") as ada,
     ):

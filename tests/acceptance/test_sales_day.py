@@ -45,7 +45,7 @@ async def product(sam: Colleague, query: str) -> dict[str, Any]:
 
 
 async def test_a_sales_day_from_the_meeting_to_the_accepted_quote(day: Workday, prices_rise: Any) -> None:
-    async with day.clients("sam") as [sam], day.at_the_page("mia") as mia:
+    async with day.clients("sam", toolsets="all") as [sam], day.at_the_page("mia") as mia:
         customer = (await sam.asks("search_customers", query="Müller & Söhne"))["customers"][0]["id"]
         before = await sam.asks("get_customer", customer=customer, include=["contacts", "openTasks"])
         assert before["_meta"]["daysSinceLastContact"] > 0

@@ -1,5 +1,6 @@
 """The command line as a person types it, on the session's home and on a database that is a real one to it."""
 
+import asyncio
 import itertools
 import time
 
@@ -54,8 +55,13 @@ def member(crm):
 
 
 @pytest.fixture(scope="session")
-def real(home):
-    """A copy of the demo database on which an e-mail address alone signs nobody in; its URL for each login."""
+async def real(home, kept_databases):
+    """A copy of the demo database on which an e-mail address alone signs nobody in; its URL for each login.
+
+    Nobody may be connected to what is copied: the connections kept so far are let go.
+    """
+    while kept_databases:
+        await kept_databases.popitem()[1].end()
     superuser = home.conninfo("postgres", "postgres")
     with psycopg.connect(superuser, autocommit=True) as conn:
         deadline = time.monotonic() + 10
@@ -65,7 +71,7 @@ def real(home):
                 break
             except psycopg.errors.ObjectInUse:  # connections of the test before this one are closing
                 assert time.monotonic() < deadline
-                time.sleep(0.05)
+                await asyncio.sleep(0.05)
         bootstrap(superuser, {}, TEAM)
     with psycopg.connect(home.conninfo("crm_owner", TEAM)) as conn:
         conn.execute("update crm.database_setting set email_sign_in = false")

@@ -35,7 +35,7 @@ WRITES = {
     "set-based": "insert into crm.contacts(org_id, customer_id, name) select org_id, id, 'x' from crm.customers where org_id = {org} limit 20",
     "do block": "do $$ begin update crm.customers set credit_limit = 1e9 where org_id = {org}; end $$",
     "archiving": "update crm.customers set archived_at = now() where org_id = {org} and id = {customer}",
-    "custom fields": "update crm.notes set custom_fields = '{{\"a\": 1}}' where org_id = {org}",
+    "custom fields": "update crm.issues set custom_fields = '{{\"a\": 1}}' where org_id = {org}",
     "a note moved": "update crm.notes set body = 'x', customer_id = {second} where org_id = {org}",
     "a note deleted": "delete from crm.notes where org_id = {org}",
     "an activity moved": "update crm.activities set happened_at = 'epoch' where org_id = {org}",

@@ -40,6 +40,7 @@ async def test_it_is_made_changed_and_archived_with_a_person_each_time(lab, post
     assert "contract_until" not in await registry(lab, "customers")
     await defined(posting, **about, kind="date", label="Again")
     assert (await registry(lab, "customers"))["contract_until"]["label"] == "Again"
+    await defined(posting, **about, action="archive")
 
 
 async def test_what_was_defined_is_taken_back(lab, posting):

@@ -202,16 +202,16 @@ async def test_the_survivor_keeps_its_own_and_takes_what_it_lacks_from_who_chang
 
 
 async def test_own_fields_are_united(lab, do, owner_asks):
-    for key in ("tier", "region_code"):
+    for key in ("merged_tier", "merged_region"):
         await lab.add(CustomField, {"entity": "organizations", "key": key, "label": key, "kind": "text"})
     into, other = await organizations(
         lab,
-        {"name": "A", "custom_fields": Jsonb({"tier": "gold"})},
-        {"name": "A", "custom_fields": Jsonb({"tier": "silver", "region_code": "N"})},
+        {"name": "A", "custom_fields": Jsonb({"merged_tier": "gold"})},
+        {"name": "A", "custom_fields": Jsonb({"merged_tier": "silver", "merged_region": "N"})},
     )
     await do(change("merge", "Organization", id=into, duplicates=[other]))
     kept = owner_asks("select custom_fields from crm.organizations where id = %s", number(into))
-    assert kept == {"tier": "gold", "region_code": "N"}
+    assert kept == {"merged_tier": "gold", "merged_region": "N"}
 
 
 async def test_an_account_has_each_party_once_and_a_pipeline_each_record_once(lab, do, owner_asks, pipeline):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -76,8 +76,12 @@ class CheckArgs(Args):
     score_at_least: float | None = Field(None, ge=0, le=100)
 
 
+Named = Annotated[Words, Field(max_length=100)]
+"""A criterion's name; alone it is stated, not proved."""
+
+
 class Criterion(Args):
-    name: Words = Field(max_length=100)
+    name: Named
     check: CheckArgs | None = Field(None, description="What proves it; without, it is stated.")
 
 
@@ -202,7 +206,7 @@ def field_name(text: str) -> str:
     return _MEANT.get(snake, snake)
 
 
-async def parsed(ask: Ask, criteria: Sequence[Text | Criterion]) -> list[dict[str, Any]]:
+async def parsed(ask: Ask, criteria: Sequence[str | Criterion]) -> list[dict[str, Any]]:
     """Return criteria as they are stored: {name, check?}.
 
     Raises:

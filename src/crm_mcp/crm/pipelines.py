@@ -19,7 +19,7 @@ from ..errors import Refusal
 from ..money import Percent
 from ..tool import Args, Text, View, Words
 from . import asking, criteria
-from .criteria import Criterion
+from .criteria import Criterion, Named
 from .models import Pipeline, PipelinePosition, PipelineStage
 
 Kind = Literal["sales", "support", "onboarding", "partner", "custom"]
@@ -41,7 +41,7 @@ class StageArgs(Args):
     probability: Percent | None = Field(None, description="Of winning, per cent.")
     min_days: int | None = Field(None, ge=0, le=10_000)
     max_days: int | None = Field(None, ge=0, le=10_000)
-    exit_criteria: tuple[Words | Criterion, ...] | None = Field(
+    exit_criteria: tuple[Named | Criterion, ...] | None = Field(
         None, max_length=20, description="To leave it forward."
     )
     required_fields: tuple[Words, ...] | None = Field(None, max_length=20)
