@@ -1,6 +1,5 @@
 """The tables as the unit of work sees them; a test holds them equal to the migrated schema."""
 
-from .base import Amount, Base, Mergeable, Record, references
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
@@ -19,6 +18,7 @@ from .pipeline import (
     PipelineStage,
     StageTransition,
 )
+from .record import Amount, Base, Mergeable, Record, references
 from .work import Activity, Document, Issue, Note, Project, Task
 
 __all__ = [

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, FetchedValue, Numeric
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .base import Amount, Percent, Record, to
+from .record import Amount, Percent, Record, to
 
 
 class Invoice(Record):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Amount, Instant, Percent, Record, to
+from .record import Amount, Instant, Percent, Record, to
 
 
 class Product(Record):

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, FetchedValue, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Instant, Record, to
+from .record import Instant, Record, to
 
 
 class Email(Record):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .base import Amount, Instant, Percent, Record, to
+from .record import Amount, Instant, Percent, Record, to
 
 
 class Quote(Record):

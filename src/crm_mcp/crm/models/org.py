@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Confidence, Record
+from .record import Confidence, Record
 
 
 class OrgSettings(Record):

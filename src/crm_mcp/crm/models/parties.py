@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Amount, Mergeable, Record, to
+from .record import Amount, Mergeable, Record, to
 
 
 class Customer(Mergeable):

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .base import Amount, Confidence, Instant, Record, Share, to, within
+from .record import Amount, Confidence, Instant, Record, Share, to, within
 
 
 class Lead(Record):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import Instant, Record, to
+from .record import Instant, Record, to
 
 
 class Issue(Record):
