@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from .. import listener
 from ..approvals.origin import NotAnOrigin, is_loopback, origin_of
 from ..approvals.whereabouts import Whereabouts
 from ..config import Settings
@@ -39,9 +40,9 @@ def seat(known: Settings, port: int | None, bind: str | None) -> Seat:
         )
     scheme = "https" if tls else "http"
     if bind is None:
-        listener = _listen(port or Whereabouts.read(known.home).port)
-        number = listener.getsockname()[1]
-        return _seat(listener, configured or f"{scheme}://localhost:{number}", f"{scheme}://127.0.0.1:{number}", tls)
+        listening = _listen(port or Whereabouts.read(known.home).port)
+        number = listening.getsockname()[1]
+        return _seat(listening, configured or f"{scheme}://localhost:{number}", f"{scheme}://127.0.0.1:{number}", tls)
     host, wanted = _parsed(bind)
     family, address = _resolved(host, wanted)
     beyond = not is_loopback(address)
@@ -55,15 +56,15 @@ def seat(known: Settings, port: int | None, bind: str | None) -> Seat:
         raise click.ClickException(
             f"{host} says where to listen, not where people reach the page: set CRM_APPROVALS_URL=https://NAME:PORT."
         )
-    listener = _bound(family, address, wanted, bind)
-    number = listener.getsockname()[1]
+    listening = _bound(family, address, wanted, bind)
+    number = listening.getsockname()[1]
     if unspecified:
         address = "::1" if family == socket.AF_INET6 else "127.0.0.1"
     origin = configured or f"{scheme}://{_bracketed('localhost' if is_loopback(host) else host)}:{number}"
-    return _seat(listener, origin, f"{scheme}://{_bracketed(address)}:{number}", tls)
+    return _seat(listening, origin, f"{scheme}://{_bracketed(address)}:{number}", tls)
 
 
-def _seat(listener: socket.socket, origin: str, at: str, tls: tuple[Path, Path] | None) -> Seat:
+def _seat(listening: socket.socket, origin: str, at: str, tls: tuple[Path, Path] | None) -> Seat:
     """Look at the certificate once more, now that the name is known: a person should hear it before a browser does."""
     if tls is not None:
         there, host = read(*tls), urlsplit(origin).hostname or ""
@@ -71,7 +72,7 @@ def _seat(listener: socket.socket, origin: str, at: str, tls: tuple[Path, Path] 
             click.echo(f"The TLS certificate ended on {there.ends:%Y-%m-%d}; browsers will refuse it.", err=True)
         elif not there.is_for(host):
             click.echo(f"The TLS certificate is not for {host}; browsers will refuse it.", err=True)
-    return Seat(listener, origin, at, tls)
+    return Seat(listening, origin, at, tls)
 
 
 def _tls(known: Settings) -> tuple[Path, Path] | None:
@@ -116,29 +117,27 @@ def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, str]:
 
 
 def _bound(family: socket.AddressFamily, address: str, port: int, bind: str) -> socket.socket:
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening = listener.tcp(family)
     try:
-        listener.bind((address, port))
+        listening.bind((address, port))
     except OSError as problem:
-        listener.close()
+        listening.close()
         raise click.ClickException(f"The page cannot listen on {bind}: {problem.strerror}.") from None
-    listener.listen(128)
-    return listener
+    listening.listen(128)
+    return listening
 
 
 def _listen(port: int) -> socket.socket:
     """Bind the port on loopback, or another free one where somebody else has it."""
     for candidate in (port, *range(8787, 8837), 0):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening = listener.tcp()
         try:
-            listener.bind(("127.0.0.1", candidate))
+            listening.bind(("127.0.0.1", candidate))
         except OSError:
-            listener.close()
+            listening.close()
             continue
-        listener.listen(128)
-        return listener
+        listening.listen(128)
+        return listening
     raise click.ClickException("No port is free on the loopback address.")
 
 

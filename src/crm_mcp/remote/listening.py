@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .. import listener
 from ..app import App, Client
 from ..audit import Flusher
 from ..catalog import every_tool
@@ -78,13 +79,12 @@ def listen(where: Place) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(512)
+        listening = listener.tcp(family)
+        listening.bind(address)
+        listening.listen(512)
     except OSError as problem:
         raise PlaceInvalid(f"{netloc(where.host, where.port)}: {problem.strerror or 'cannot be bound'}") from None
-    return listener
+    return listening
 
 
 class Patient(H11Protocol):
