@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crm_mcp.context import Write
-from crm_mcp.crm import positions
+from crm_mcp.crm import moving
 from crm_mcp.crm.positions import PositionView
 from crm_mcp.money import Currency, Sum
 from crm_mcp.principal import Agent, Role
@@ -35,7 +35,7 @@ async def add_to_pipeline(ctx: Write, args: AddToPipeline) -> Answer[PositionVie
     """Put records into a pipeline. Use when they begin its way; for the next stage use move_to_stage. Some run at once,
     others wait for a person; each item says."""
     (record,) = args.records
-    done = await positions.add(
+    done = await moving.add(
         ctx,
         record,
         args.pipeline,

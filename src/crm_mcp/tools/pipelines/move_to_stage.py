@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from crm_mcp.context import Write
-from crm_mcp.crm import positions
+from crm_mcp.crm import moving
 from crm_mcp.crm.positions import PositionView
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, Words, WriteArgs, tool
@@ -36,7 +36,7 @@ async def move_to_stage(ctx: Write, args: MoveToStage) -> Answer[PositionView]:
     """Move records to a stage. Use when they have come further, fallen back, are won or lost. Exit criteria that the
     record proves need no statement; what is missing is named, each move moved, held or refused alone."""
     (move,) = args.moves
-    done = await positions.move(
+    done = await moving.move(
         ctx,
         move.record,
         move.to_stage,

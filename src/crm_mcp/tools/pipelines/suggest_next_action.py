@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import advice, criteria, funnel, positions, risk, subjects
+from crm_mcp.crm import advice, criteria, funnel, moving, risk, subjects
 from crm_mcp.crm.criteria import IN_PIPELINES
 from crm_mcp.crm.models import PipelineStage
 from crm_mcp.crm.subjects import Subject
@@ -132,5 +132,5 @@ def _following(stages: list[dict[str, Any]], stage_id: int) -> str | None:
     kept = ("id", "name", "position", "kind", "can_skip", "next_stages")
     made = [PipelineStage(**{name: one[name] for name in kept}) for one in stages]
     now = next(one for one in made if one.id == stage_id)
-    ahead = (one for one in positions.follow_from(now, made) if one.position > now.position and one.kind != "lost")
+    ahead = (one for one in moving.follow_from(now, made) if one.position > now.position and one.kind != "lost")
     return next((one.name for one in ahead), None)
