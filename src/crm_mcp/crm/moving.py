@@ -3,8 +3,8 @@
 A move goes one stage forward, past those that may be skipped; back to any earlier stage; to the lost stage from
 anywhere; or where the stage's own list of followers says. Forward it takes the exit criteria and required fields of the
 stage it leaves; back, and to lost, it takes none. Won and lost end the way. In pipelines of support and onboarding that
-is all; in the others the deal or lead that moved is won (a lead: converted) or lost with it, and open again when it is
-moved back.
+is all; in the others the deal or lead that moved is won (a lead: converted) or lost with it, and open again when its
+ended way is moved back, or when it is put into a pipeline after it was lost. A move on another way leaves it as it is.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from ..money import said
 from . import asking, criteria, pipelines, rates
 from .criteria import Evidence, Judged
 from .models import Deal, Lead, PipelinePosition, PipelineStage, StageTransition
-from .positions import STANDS, Moved, Standing, record, standing, worth
+from .positions import ALONE, STANDS, Moved, Standing, record, standing, worth
 
 _DECIDING = frozenset({"sales", "partner", "custom"})
 """The kinds of pipelines that decide about the deal or lead in them."""
-_ALONE = "select pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'position', %(org)s::bigint, %(table)s::text, %(id)s::bigint), 0)) is null"
+_ENDED = frozenset({"won", "lost", "converted"})
 
 
 async def add(
@@ -53,7 +53,7 @@ async def add(
     target = stages[0] if stage is None else pipelines.stage_of(stages, stage)
     found = await criteria.evidence(ask, subject)
     _live(found)
-    await ask(_ALONE, table=subject.table, id=subject.id)
+    await ask(ALONE, table=subject.table, id=subject.id)
     conn = await ctx.session.connection()
     asked = {"org": ctx.principal.org, "table": subject.table, "id": subject.id, "pipeline": way.id}
     rows: list[Any] = list((await conn.exec_driver_sql(STANDS, asked)).all())
@@ -88,7 +88,7 @@ async def add(
     await ctx.session.refresh(position)
     it = Standing(position, way, stages, found)
     _keep(ctx, it, None, target, None, judged, explanation)
-    await _follow(ctx, it, target, explanation)
+    await _follow(ctx, it, target, explanation, frozenset({"lost"}))
     await ctx.session.flush()
     did = f"add {subject.name}{_worth_said(it)} to {way.name} at {target.name}"
     warnings = () if judged.is_met else (f"Missing for {target.name}: {judged.lacking}.",)
@@ -156,11 +156,12 @@ async def move(
     if it.position.closed_at is not None and target.kind == "active":
         await _not_open_again(ctx, it, text)
     was_worth = _worth_said(it)
+    opens = frozenset[str]() if it.position.closed_at is None else _ENDED
     _keep(ctx, it, now, target, int((ctx.now - it.position.entered_at).total_seconds()), judged, explanation)
     it.position.stage_id = target.id
     it.position.entered_at = ctx.now
     it.position.closed_at = None if target.kind == "active" else ctx.now
-    await _follow(ctx, it, target, lost_reason or explanation)
+    await _follow(ctx, it, target, lost_reason or explanation, opens)
     await ctx.session.flush()
     did = f"move {name}{was_worth} from {now.name} to {target.name} in {it.pipeline.name}"
     warnings = () if judged.is_met else (f"Missing to leave {now.name}: {judged.lacking}.",)
@@ -209,7 +210,7 @@ def _missing(text: str, it: Standing, now: PipelineStage, target: PipelineStage,
 async def _not_open_again(ctx: Write, it: Standing, text: str) -> None:
     """Refuse to open a way again whose record has begun another in the same pipeline."""
     ask = asking.within(ctx)
-    await ask(_ALONE, table=it.subject.table, id=it.subject.id)
+    await ask(ALONE, table=it.subject.table, id=it.subject.id)
     other = await ctx.session.scalar(
         select(PipelinePosition.id).where(
             PipelinePosition.org_id == ctx.principal.org,
@@ -251,8 +252,11 @@ def _keep(
     )
 
 
-async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | None) -> None:
-    """Let the deal or lead be what its stage says, in a pipeline that decides about it."""
+async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | None, opens: frozenset[str]) -> None:
+    """Let the deal or lead be what its stage says, in a pipeline that decides about it.
+
+    An active stage opens again what is in a status of `opens`: another pipeline may have ended it.
+    """
     if it.pipeline.kind not in _DECIDING or it.subject.table not in ("deals", "leads"):
         return
     key = (ctx.principal.org, it.subject.id)
@@ -261,7 +265,7 @@ async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | No
         deal = await ctx.session.get(Deal, key, with_for_update=True)
         assert deal is not None
         status = "open" if target.kind == "active" else target.kind
-        if deal.status != status:
+        if deal.status != status and (target.kind != "active" or deal.status in opens):
             deal.status = status
             deal.closed_at = None if target.kind == "active" else ctx.now
             deal.lost_reason = lost
@@ -269,7 +273,7 @@ async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | No
     lead = await ctx.session.get(Lead, key, with_for_update=True)
     assert lead is not None
     if target.kind == "active":
-        if lead.status in ("converted", "lost"):
+        if lead.status in opens:
             lead.status, lead.converted_at, lead.lost_reason = "qualified", None, None
     elif target.kind == "won" and lead.status != "converted":
         lead.status, lead.converted_at, lead.lost_reason = "converted", ctx.now, None

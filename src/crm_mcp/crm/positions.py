@@ -1,6 +1,6 @@
 """Where records stand in pipelines, each place with all that belongs to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,10 +15,19 @@ from .criteria import IN_PIPELINES, Evidence, Judged
 from .models import Pipeline, PipelinePosition, PipelineStage
 from .subjects import Subject
 
+ALONE = "select pg_advisory_xact_lock(hashtextextended(concat_ws('.', 'position', %(org)s::bigint, %(table)s::text, %(id)s::bigint), 0)) is null"
 STANDS = """select p.id, l.name, p.closed_at is null from crm.pipeline_positions p
  join crm.pipelines l on l.org_id = p.org_id and l.id = p.pipeline_id
  where p.org_id = %(org)s and p.subject_type = %(table)s and p.subject_id = %(id)s and p.archived_at is null
   and (%(pipeline)s::bigint is null or p.pipeline_id = %(pipeline)s) order by p.closed_at is null desc, p.closed_at desc, p.id desc"""
+
+_BACK = """select l.name, l.archived_at is not null, s.name, s.archived_at is not null, p.subject_type, coalesce(%(subject)s::bigint, p.subject_id),
+  p.closed_at, p.archived_at, l.id
+ from crm.pipeline_positions p join crm.pipelines l on l.org_id = p.org_id and l.id = p.pipeline_id
+ join crm.pipeline_stages s on s.org_id = p.org_id and s.id = coalesce(%(stage)s::bigint, p.stage_id)
+ where p.org_id = %(org)s and p.id = %(place)s for key share of l"""
+_ANOTHER = """select p.id from crm.pipeline_positions p where p.org_id = %(org)s and p.pipeline_id = %(pipeline)s and p.id <> %(place)s
+  and p.subject_type = %(table)s and p.subject_id = %(id)s and p.closed_at is null and p.archived_at is null limit 1"""
 
 
 class PositionView(View):
@@ -105,7 +114,7 @@ async def standing(ctx: Write, text: str, pipeline: str | None = None) -> Standi
     """Return where a record stands, locked: in the pipeline named, or in the only one that it is in.
 
     Raises:
-        Refusal: those of `record`, PIPELINE_NOT_FOUND, NOT_IN_PIPELINE, PIPELINE_AMBIGUOUS.
+        Refusal: those of `record`, PIPELINE_NOT_FOUND, NOT_IN_PIPELINE, PIPELINE_AMBIGUOUS, MOVED_MEANWHILE.
     """
     subject = await record(ctx, text)
     ask = asking.within(ctx)
@@ -138,6 +147,11 @@ async def standing(ctx: Write, text: str, pipeline: str | None = None) -> Standi
         populate_existing=True,
     )
     assert position is not None
+    if position.archived_at is not None or position.subject_id != subject.id:
+        # taken back, or merged into another record, while this waited for the lock
+        raise Refusal(
+            "MOVED_MEANWHILE", f"{subject.name} stands there no more. Look again, then decide.", record=text[:60]
+        )
     return await _standing(ctx, position, await criteria.evidence(ask, subject))
 
 
@@ -168,3 +182,29 @@ async def _standing(ctx: Write, position: PipelinePosition, found: Evidence) -> 
             position.factors,
         ),
     )
+
+
+async def back(ctx: Write, place: int, values: Mapping[str, Any]) -> None:
+    """See that a place can stand again where an undo is about to set it: `values` are its columns by then.
+
+    Raises:
+        Refusal: PIPELINE_ARCHIVED, STAGE_ARCHIVED, ALREADY_IN_PIPELINE.
+    """
+    ask = asking.within(ctx)
+    now = await ask(_BACK, place=place, stage=values.get("stage_id"), subject=values.get("subject_id"))
+    assert now is not None
+    pipeline, is_gone, stage, is_archived, table, number, closed_at, archived_at, way = now
+    if values.get("closed_at", closed_at) is not None or values.get("archived_at", archived_at) is not None:
+        return
+    about = {"record": ids.show(table, number), "pipeline": pipeline}
+    if is_gone:
+        raise Refusal("PIPELINE_ARCHIVED", "Its pipeline is archived by now; nothing goes back into it.", **about)
+    if is_archived:
+        hint = f"The stage {stage} is archived by now. Move it to another with move_to_stage."
+        raise Refusal("STAGE_ARCHIVED", hint, **about, stage=stage)
+    await ask(ALONE, table=table, id=number)
+    if await ask(_ANOTHER, table=table, id=number, pipeline=way, place=place) is not None:
+        hint = (
+            f"It has begun {pipeline} anew since, and stands there once at a time. Move that on with move_to_stage."
+        )
+        raise Refusal("ALREADY_IN_PIPELINE", hint, **about)
