@@ -8,6 +8,7 @@ ended way is moved back, or when it is put into a pipeline after it was lost. A 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -87,7 +88,7 @@ async def add(
     await ctx.session.flush()
     await ctx.session.refresh(position)
     it = Standing(position, way, stages, found)
-    _keep(ctx, it, None, target, None, judged, explanation)
+    _keep(ctx, it, None, target, ctx.now, judged, explanation)
     await _follow(ctx, it, target, explanation, frozenset({"lost"}))
     await ctx.session.flush()
     did = f"add {subject.name}{_worth_said(it)} to {way.name} at {target.name}"
@@ -157,10 +158,12 @@ async def move(
         await _not_open_again(ctx, it, text)
     was_worth = _worth_said(it)
     opens = frozenset[str]() if it.position.closed_at is None else _ENDED
-    _keep(ctx, it, now, target, int((ctx.now - it.position.entered_at).total_seconds()), judged, explanation)
+    # a call that waited for another one's move began before that: a record leaves no stage before it came there
+    at = max(ctx.now, it.position.entered_at)
+    _keep(ctx, it, now, target, at, judged, explanation)
     it.position.stage_id = target.id
-    it.position.entered_at = ctx.now
-    it.position.closed_at = None if target.kind == "active" else ctx.now
+    it.position.entered_at = at
+    it.position.closed_at = None if target.kind == "active" else at
     await _follow(ctx, it, target, lost_reason or explanation, opens)
     await ctx.session.flush()
     did = f"move {name}{was_worth} from {now.name} to {target.name} in {it.pipeline.name}"
@@ -231,7 +234,7 @@ def _keep(
     it: Standing,
     was: PipelineStage | None,
     target: PipelineStage,
-    seconds: int | None,
+    at: datetime,
     judged: Judged,
     explanation: str | None,
 ) -> None:
@@ -243,8 +246,8 @@ def _keep(
             pipeline_id=it.pipeline.id,
             from_stage_id=None if was is None else was.id,
             to_stage_id=target.id,
-            moved_at=ctx.now,
-            seconds_in_stage=None if seconds is None else max(0, seconds),
+            moved_at=at,
+            seconds_in_stage=None if was is None else int((at - it.position.entered_at).total_seconds()),
             explanation=explanation,
             criteria=judged.document(),
             criteria_met=judged.is_met,
@@ -267,7 +270,7 @@ async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | No
         status = "open" if target.kind == "active" else target.kind
         if deal.status != status and (target.kind != "active" or deal.status in opens):
             deal.status = status
-            deal.closed_at = None if target.kind == "active" else ctx.now
+            deal.closed_at = it.position.closed_at
             deal.lost_reason = lost
         return
     lead = await ctx.session.get(Lead, key, with_for_update=True)
@@ -276,7 +279,7 @@ async def _follow(ctx: Write, it: Standing, target: PipelineStage, why: str | No
         if lead.status in opens:
             lead.status, lead.converted_at, lead.lost_reason = "qualified", None, None
     elif target.kind == "won" and lead.status != "converted":
-        lead.status, lead.converted_at, lead.lost_reason = "converted", ctx.now, None
+        lead.status, lead.converted_at, lead.lost_reason = "converted", it.position.closed_at, None
     elif target.kind == "lost" and lead.status != "lost":
         lead.status, lead.converted_at, lead.lost_reason = "lost", None, lost
 
