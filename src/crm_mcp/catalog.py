@@ -215,9 +215,14 @@ def _output(tool: Tool) -> dict[str, Any]:
     return _slim(schema)
 
 
+def _says_nothing(default: object) -> bool:
+    """Say whether a default is what leaving the argument out means anyway."""
+    return default is None or default is False or default == []
+
+
 def _slim(schema: Any) -> Any:
-    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, null
-    defaults, a null alternative of an optional, that an object is open.
+    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, defaults of
+    nothing, none or no, a null alternative of an optional, that an object is open.
 
     A text that is too long is refused with the length it may have, a number out of bounds with the bound.
     """
@@ -227,7 +232,7 @@ def _slim(schema: Any) -> Any:
         return schema
     slim: dict[str, Any] = {}
     for key, value in schema.items():
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+        if (key == "title" and isinstance(value, str)) or (key == "default" and _says_nothing(value)):
             continue
         if key in ("maxLength", "minLength", "maxItems", "minItems") and isinstance(value, int):
             continue

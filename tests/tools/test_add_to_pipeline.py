@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime
 
 from funnel import contact, deal, funnel, lead
 from lab import LEA, LUX
@@ -86,3 +87,26 @@ async def test_whoever_has_no_pipelines_is_told_of_no_such_tool(way, lab):
     async with lab.connect(LEA) as client:
         listed = {tool.name for tool in (await client.list_tools()).tools}
     assert {"add_to_pipeline", "get_pipelines", "move_to_stage", "score_contact"} <= listed
+
+
+async def test_what_was_lost_is_open_again_when_it_begins_anew_and_what_was_won_stays_won(way, lab, owner_asks):
+    look = "select status from crm.deals where 'deal_' || id = %s"
+    for status, then in (("lost", "open"), ("won", "won")):
+        it = await deal(lab, status=status, closed_at=datetime.now(UTC))
+        told = await way.ask("add_to_pipeline", records=[it], pipeline=way.name)
+        if status == "lost":
+            assert (await way.approve(told)).state == "approved"
+        assert owner_asks(look, it) == then
+
+
+async def test_an_archived_record_begins_no_way(way, lab):
+    it = await deal(lab)
+    await lab.set("deals", it, "archived_at", datetime.now(UTC))
+    told = await way.ask("add_to_pipeline", records=[it], pipeline=way.name)
+    assert told["error"] == "RECORD_ARCHIVED"
+
+
+async def test_the_stage_it_begins_at_need_not_be_met_and_a_met_one_warns_of_nothing(way, lab):
+    told = await way.ask("add_to_pipeline", records=[await lead(lab)], pipeline=way.name, stage="Qualified")
+    assert told["type"] == "result", told
+    assert not told.get("warnings")

@@ -8,6 +8,7 @@ from bureau import Bureau
 from history import History, ago, day, is_unknown
 from lab import LOU, LUX
 
+from crm_mcp.crm import verdicts
 from crm_mcp.crm.models import Deal, PipelinePosition, StageTransition
 
 
@@ -246,3 +247,60 @@ async def test_a_period_ends_after_it_begins(history):
 async def test_support_does_not_have_it(lab):
     assert await is_unknown(lab, LUX, "analyze_pipeline", {"pipeline": "Sales"})
     assert (await lab.ask("analyze_pipeline", {"pipeline": "Sales"}, LOU))["type"] == "result"
+
+
+def figures(name, entered=10, dropped=0, stays=5, median=5.0, waiting=0, waited=None, most=None):
+    return {
+        "stage": name, "entered": entered, "advanced": entered - dropped, "dropped": dropped, "stays": stays,
+        "median": median, "p90": median, "waiting": waiting, "waited": waited, "maxDays": most,
+    }  # fmt: skip
+
+
+def said(*stages):
+    told = verdicts.analysis(
+        stages, {"records": 0, "won": 0, "open": 0},
+        {"won": 0, "lost": 0, "mean": None, "value": None, "unconverted": 0},
+        {"n": 0, "signed": 0, "mean": None, "median": None, "p90": None},
+        {"n": 0, "transferred": 0, "median": None, "people": []}, "EUR",
+    )  # fmt: skip
+    return {(one["action"], one["stage"]): one for one in told["suggestions"]}, told["insights"]
+
+
+def test_an_impact_is_arithmetic_on_the_other_stages_and_none_where_there_is_nothing_to_compare():
+    made, _ = said(
+        figures("A", median=20.0),
+        figures("B", median=4.0),
+        figures("C", median=7.0),
+        figures("D", stays=4, median=1.0),
+    )
+    impact = made["plan_follow_ups", "A"]["expectedImpact"]
+    assert (impact["days"], impact["basis"], impact["stages"]) == (14.5, 5.5, 2)
+    assert "expectedImpact" not in said(figures("A"))[0]["plan_follow_ups", "A"]
+    assert "expectedImpact" not in said(figures("A"), figures("B"))[0]["plan_follow_ups", "A"]
+    made, _ = said(figures("A", 20, 10), figures("B", 10, 1), figures("C", 10, 2), figures("D", 9, 0))
+    impact = made["review_criteria", "A"]["expectedImpact"]
+    assert (impact["records"], impact["basis"], impact["stages"]) == (7.0, 0.15, 2)
+    assert "expectedImpact" not in said(figures("A", 10, 5), figures("B", 10, 5))[0]["review_criteria", "A"]
+    made, _ = said(figures("A", waiting=3, waited=20.0, most=14))
+    assert made["look_at_waiting", "A"]["expectedImpact"]["days"] == 6.0
+    assert made["look_at_waiting", "A"]["expectedImpact"]["records"] == 3
+    assert ("look_at_waiting", "A") not in said(figures("A", waiting=3, waited=14.0, most=14))[0]
+
+
+def test_a_stage_loses_records_from_thirty_per_cent_of_ten_on_and_is_slow_from_five_stays_on():
+    assert ("review_criteria", "A") in said(figures("A", 10, 3))[0]
+    assert ("review_criteria", "A") not in said(figures("A", 9, 9))[0]
+    assert ("review_criteria", "A") not in said(figures("A", 100, 29))[0]
+    assert said(figures("A", stays=4))[0] == {}
+    _, insights = said(figures("A", 10, 3), figures("B", 10, 4))
+    assert [(one["kind"], one["stage"]) for one in insights] == [
+        ("bottleneck", "B"), ("drop_off", "A"), ("drop_off", "B"),
+    ]  # fmt: skip
+
+
+async def test_a_record_that_is_archived_counts_no_more(history):
+    (kept, gone) = await history.deals([("Lead", 20), ("Won", 10)], [("Lead", 20), ("Lost", 10)])
+    await history.set("deals", int(gone[5:]), "archived_at", ago(1))
+    told = await analysis(history, 50, 5)
+    assert (told["metrics"]["totalRecords"], told["metrics"]["decided"]) == (1, 1)
+    assert kept != gone

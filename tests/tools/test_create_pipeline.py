@@ -99,3 +99,11 @@ async def test_a_name_is_taken_whatever_its_case_and_the_default_of_a_kind_chang
 async def test_a_single_stage_stays_active(made):
     told = await made(stages=[{"name": "Only"}])
     assert [stage.get("kind", "active") for stage in told["stages"]] == ["active", "lost"]
+
+
+async def test_a_stage_is_neither_automated_nor_skipped_unless_said_and_keeps_its_own_probability(made):
+    stages = [{"name": "A"}, {"name": "B", "kind": "won", "probability": 90}, {"name": "C", "kind": "lost"}]
+    told = await made(stages=stages)
+    first, won, lost = told["stages"]
+    assert not first.get("automation") and not first.get("canSkip")
+    assert (won["probability"], lost["probability"], lost["name"]) == (90, 0, "C")

@@ -1,6 +1,11 @@
+import psycopg
+import pytest
 from funnel import contact
+from lab import LOU
 
 from crm_mcp.crm.models import Individual, Organization
+from crm_mcp.principal import Agent
+from stated_policy import state_policy
 
 FOUND = {
     "company": "Acme",
@@ -93,3 +98,79 @@ async def test_a_value_that_changed_meanwhile_makes_it_stale(way, lab):
     held = await enrich(way, it, {"title": "CTO"})
     await lab.set("contacts", it, "title", "Chief")
     assert (await way.approve(held)).state == "stale"
+
+
+@pytest.fixture
+def runs(home, way):
+    """Let the lab's policy run writes of some tables, guard and all, for the length of a test."""
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
+        (org,) = conn.execute("select id from crm.orgs where slug = 'lab'").fetchone()
+        guarded = ("contacts", "organizations")
+
+        def state(*tables, **more):
+            state_policy(conn, org, {"run_tables": dict.fromkeys(tables, "run"), **more} if tables else None)
+            conn.execute("delete from crm.free_writes where org_id = %s and tbl = any (%s)", (org, list(guarded)))
+            for table in tables:
+                conn.execute("insert into crm.free_writes(org_id, tbl, op) values (%s, %s, 'U')", (org, table))
+
+        yield state
+        state()
+
+
+async def test_where_the_org_lets_contacts_run_it_runs_says_old_and_new_and_is_undone(way, lab, owner_asks, runs):
+    runs("contacts")
+    it = await contact(lab, "Pat", await acme(lab), title="Head")
+    told = await enrich(way, it, {"title": "CTO"}, confidence=0.85)
+    assert told["type"] == "result", told
+    assert told["summary"] == "Done: enrich Pat: title from Head to CTO."
+    look = "select title from crm.contacts where 'cont_' || id = %s"
+    assert owner_asks(look, it) == "CTO"
+    kept = owner_asks(
+        "select source from crm.data_provenance where entity = 'contacts' and 'cont_' || record_id = %s", it
+    )
+    assert kept == "; ".join(SOURCES)
+    undone = await way.ask("undo_change", change=told["_meta"]["change"])
+    assert undone["type"] == "result", undone
+    assert owner_asks(look, it) == "Head"
+
+
+async def test_where_contacts_run_a_low_confidence_is_held_and_one_that_is_not_stated_runs(way, lab, runs):
+    runs("contacts")
+    it = await contact(lab, "Pat", await acme(lab))
+    held = await enrich(way, it, {"title": "CTO"}, confidence=0.84)
+    assert held["draft"]["reason"] == "the agent's own confidence is below 0.85"
+    assert (await enrich(way, it, {"title": "CTO"}))["type"] == "result"
+
+
+async def test_what_changes_an_organization_too_or_leaves_a_note_is_held_as_one_group(way, lab, runs):
+    it = await contact(lab, "Pat", await acme(lab))
+    runs("contacts")
+    told = await enrich(way, it, {"title": "CTO", "industry": "Software"}, confidence=0.9)
+    assert told["draft"]["reason"] == "creates or changes an organization"
+    runs("contacts", "organizations")
+    told = await enrich(way, it, {"title": "CTO", "industry": "Software"}, confidence=0.9)
+    assert told["draft"]["reason"] == "changes 2 records, decided as one group"
+    told = await enrich(way, it, {"title": "CTO", "recent_news": ["Raised"]}, confidence=0.9)
+    assert told["draft"]["reason"] == "changes 2 records, decided as one group"
+
+
+async def test_an_agent_enriches_as_the_policy_says_and_without_a_source_not_at_all(way, lab, runs):
+    it = await contact(lab, "Pat", await acme(lab))
+    asked = {
+        "record": it,
+        "data": {"title": "CTO"},
+        "sources": SOURCES,
+        "confidence": 0.9,
+        "reason": "found while researching",
+    }
+
+    async def told(**more):
+        return await lab.ask("enrich_contact", {**asked, **more}, LOU, agent=Agent.RESEARCH)
+
+    assert (await told())["draft"]["reason"] == "creates or changes a contact"
+    runs("contacts")
+    for sources in ([], [" "]):
+        assert (await told(sources=sources))["error"] == "INVALID_ARGUMENT"
+    assert (await told())["type"] == "result"
+    runs("contacts", agents={"research": "hold"})
+    assert (await told(data={"title": "CEO"}))["draft"]["reason"] == "every write of the research agent is held"

@@ -8,7 +8,7 @@ from history import History, ago, is_unknown
 from lab import LUX
 
 from crm_mcp.crm import odds
-from crm_mcp.crm.models import Contact
+from crm_mcp.crm.models import Activity, Contact, Lead
 from crm_mcp.crm.odds import Group
 
 
@@ -174,3 +174,92 @@ def test_odds_are_what_a_plain_recomputation_over_single_deals_says():
     assert found.probability == pytest.approx(share(log_odds(deals, asked, found.hold)))
     assert "large" not in [one["factor"] for one in found.factors]
     assert found.low < found.probability < found.high
+
+
+async def people(history, *ways, **more):
+    """Make contacts that go such ways; return their ids."""
+    (customer,) = await history.bureau.buyers("Acme")
+    made = await history.bureau.add(
+        Contact, *({"name": f"P{at}", "customer_id": customer} for at, _ in enumerate(ways))
+    )
+    more = {"customer_id": customer, **more}
+    await history.walk([("contacts", number, way, more) for number, way in zip(made, ways, strict=True)])
+    return [f"cont_{number}" for number in made]
+
+
+async def leads(history, *ways, **more):
+    made = await history.bureau.add(
+        Lead, *({"kind": "job", "name": f"L{at}", "status": "new"} for at, _ in enumerate(ways))
+    )
+    await history.walk([("leads", number, way, more) for number, way in zip(made, ways, strict=True)])
+    return [f"lead_{number}" for number in made]
+
+
+async def test_thirty_ended_ways_of_its_kind_in_its_pipeline_foretell_a_contact_and_twenty_nine_do_not(history):
+    await people(history, *closed(20, 9))
+    await history.deals(*closed(20, 20))  # of another kind
+    (one,) = await people(history, [("Lead", 3)])
+    told = await history.ask("predict_outcome", record=one)
+    assert told["error"] == "INSUFFICIENT_HISTORY"
+    context = told["context"]
+    assert (context["endedWays"], context["won"], context["lost"], context["needed"]) == (29, 20, 9, 30)
+    assert "29 ended ways of the kind contact in Fair" in context["hint"]
+    await people(history, *closed(0, 1))
+    told = await history.ask("predict_outcome", record=one)
+    found = told["prediction"]
+    assert (told["_meta"]["n"], found["calibration"]["won"], found["calibration"]["lost"]) == (30, 20, 10)
+    assert found["record"] == {"id": one, "name": "P0"} and found["stage"] == "Fair: Lead"
+    # all came through Lead, to none was anything said, none is worth anything: the smoothed win rate
+    assert found["probability"] == pytest.approx(21 / 32, abs=0.0006)
+    assert {one["factor"] for one in found["factors"]} == {"reached_stage", "engagement", "returning_customer"}
+    assert "expectedValue" not in found
+
+
+async def test_a_leads_own_value_stage_and_calls_tell_and_its_close_is_foretold(history, bureau):
+    won = [[("Lead", 100), ("Offer", 90), ("Won", 90 - days)] for days in (5, 12, 20, 30, 40, 50)] * 3
+    await leads(history, *won, currency="EUR", amount=Decimal(900), base_amount=Decimal(900))
+    await leads(history, *closed(0, 14), currency="EUR", amount=Decimal(100), base_amount=Decimal(100))
+    worth = {"currency": "EUR", "amount": Decimal(1000), "base_amount": Decimal(1000)}
+    (far,) = await leads(history, [("Lead", 40), ("Offer", 10)], **worth)
+    found = (await history.ask("predict_outcome", record=far))["prediction"]
+    factors = {one["factor"]: one for one in found["factors"]}
+    assert (factors["reached_stage"]["level"], factors["reached_stage"]["won"], factors["reached_stage"]["lost"]) == (
+        "yes", "18 of 18", "0 of 14",
+    )  # fmt: skip
+    assert (factors["large"]["level"], factors["large"]["won"]) == ("yes", "0 of 18")
+    assert (factors["contact_named"]["level"], factors["contact_named"]["won"]) == ("no", "18 of 18")
+    assert "returning_customer" not in factors  # none has an account
+    assert found["expectedClose"]["n"] == 15  # of six lengths three each, those of more than ten days
+    assert found["expectedCloseDate"] == found["expectedClose"]["on"]
+    assert Decimal(found["expectedValue"]["amount"]) == 1000 * Decimal(str(found["probability"]))
+    assert found["expectedValueBase"] == found["expectedValue"]
+    assert found["confidence"] == pytest.approx(1 - (found["interval"]["high"] - found["interval"]["low"]))
+    await bureau.add(
+        Activity,
+        *({"kind": "call", "subject": "Call", "happened_at": ago(day), "subject_type": "leads", "subject_id": int(far[5:])} for day in (1, 2, 31)),
+    )  # fmt: skip
+    found = (await history.ask("predict_outcome", record=far))["prediction"]
+    assert next(one for one in found["factors"] if one["factor"] == "engagement")["level"] == "one or two"
+
+
+async def test_in_several_pipelines_it_asks_which_and_in_none_it_says_so(history, bureau):
+    second = await History(bureau).open(name="Second")
+    (one,) = await people(history, [("Lead", 3)])
+    await second.walk([("contacts", int(one[5:]), [("Demo", 2)], {})])
+    told = await history.ask("predict_outcome", record=one)
+    assert (told["error"], told["context"]["pipelines"]) == ("PIPELINE_AMBIGUOUS", ["Fair", "Second"])
+    told = await history.ask("predict_outcome", record=one, pipeline="second")
+    assert (told["error"], told["context"]["endedWays"]) == ("INSUFFICIENT_HISTORY", 0)
+    (ended,) = await people(history, [("Lead", 9), ("Won", 3)])
+    assert (await history.ask("predict_outcome", record=ended))["error"] == "NOT_IN_PIPELINE"
+    (deal,) = await history.deals([("Lead", 3)])
+    assert (await history.ask("predict_outcome", record=deal, pipeline="Second"))["error"] == "NOT_IN_PIPELINE"
+    assert (await history.ask("predict_outcome", record="ord_1"))["error"] == "INVALID_ID"
+    assert (await history.ask("predict_outcome", record="lead_999999999"))["error"] == "LEAD_NOT_FOUND"
+
+
+async def test_what_was_archived_foretells_nothing_of_a_contact(history):
+    await people(history, *closed(20, 9))
+    await people(history, *closed(0, 1), archived_at=ago(1))
+    (one,) = await people(history, [("Lead", 3)])
+    assert (await history.ask("predict_outcome", record=one))["context"]["endedWays"] == 29

@@ -102,3 +102,25 @@ async def test_a_score_is_undone(way, lab, owner_asks):
     told = await scored(way, it, factors=FACTORS)
     await way.ask("undo_change", change=told["_meta"]["change"])
     assert owner_asks("select score from crm.pipeline_positions where 'pos_' || id = %s", place) is None
+
+
+async def test_a_cleared_score_of_a_persons_own_is_gone_with_its_reason_and_said_so(way, lab, owner_asks):
+    it = await contact(lab)
+    place = await way.put(it)
+    await scored(way, it, factors=FACTORS)
+    await scored(way, it, manual_score=20, override_reason="Their CEO called")
+    told = await scored(way, it, clear=["manual_score"])
+    assert "let the computed score of Person count again" in told["summary"]
+    assert "manual" not in told["score"] and "overrideReason" not in told["score"]
+    look = (
+        "select jsonb_build_array(manual_score, override_reason) from crm.pipeline_positions where 'pos_' || id = %s"
+    )
+    assert owner_asks(look, place) == [None, None]
+
+
+async def test_a_follow_up_alone_scores_nothing(way, lab):
+    it = await contact(lab)
+    await way.put(it)
+    told = await scored(way, it, next_follow_up_on="2030-01-02")
+    assert told["summary"].startswith("Done: follow up on 2030-01-02 in ")
+    assert "computed" not in told["score"] and "engagementFrom" not in told["_meta"]

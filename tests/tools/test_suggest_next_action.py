@@ -1,12 +1,15 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from bureau import Bureau
-from history import History, day, is_unknown
+from history import History, ago, day, is_unknown
 from lab import LUX
 
+from crm_mcp.crm import advice
+from crm_mcp.crm.criteria import Judged
 from crm_mcp.crm.models import Contact, Lead, Opportunity, Task
+from crm_mcp.crm.risk import Risk
 
 
 @pytest.fixture
@@ -130,3 +133,93 @@ async def test_another_orgs_record_is_as_if_it_were_not(history, home, approver,
 
 async def test_support_is_suggested_nothing(lab):
     assert await is_unknown(lab, LUX, "suggest_next_action", {"record": "deal_1"})
+
+
+SITUATION = {
+    "record": {"id": "deal_1", "name": "It"},
+    "facts": {"followUpOn": None, "overdue": None, "silent": 0, "stage": "Demo", "pipeline": "Fair"},
+    "risk": Risk(Decimal(0), (), ()),
+    "judged": Judged(),
+    "following": None,
+    "tasks": (),
+    "has_contact": True,
+    "is_scored": True,
+    "today": date(2026, 11, 30),
+}
+
+
+def advised(facts=None, **more):
+    it = {**SITUATION, **more, "facts": {**SITUATION["facts"], **(facts or {})}}
+    return [(one["action"], one["priority"], one["tool"]) for one in advice.actions(advice.Situation(**it))]
+
+
+def test_where_nothing_is_due_it_says_to_look_again():
+    assert advised() == [("look_again", "low", "create_task")]
+    one = advice.actions(advice.Situation(**SITUATION))[0]
+    assert (one["timing"], one["reason"], one["arguments"]) == (
+        "when convenient", "Nothing is due and nothing is missing.", {"about": "deal_1"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("facts", "action"),
+    [
+        ({"followUpOn": "2026-11-30"}, "follow_up"),
+        ({"followUpOn": "2026-12-01"}, "look_again"),
+        ({"overdue": 1}, "agree_new_close_date"),
+        ({"overdue": 0}, "look_again"),
+        ({"silent": 14}, "get_in_touch"),
+        ({"silent": 13}, "look_again"),
+    ],
+)
+def test_each_rule_begins_on_its_day(facts, action):
+    assert [one[0] for one in advised(facts)] == [action]
+
+
+@pytest.mark.parametrize(("score", "priority"), [("0.49", "medium"), ("0.5", "high")])
+def test_silence_is_urgent_from_half_the_risk_on(score, priority):
+    assert advised({"silent": 20}, risk=Risk(Decimal(score), (), ())) == [
+        ("get_in_touch", priority, "send_email_draft")
+    ]
+    assert advised({"silent": 20}, has_contact=False)[0][2] == "create_task"
+
+
+def test_only_the_first_overdue_task_is_told_and_one_without_a_day_is_none():
+    tasks = (
+        {"id": "task_1", "title": "Any", "dueOn": None},
+        {"id": "task_2", "title": "Today", "dueOn": "2026-11-30"},
+        {"id": "task_3", "title": "Late", "dueOn": "2026-11-29"},
+        {"id": "task_4", "title": "Later", "dueOn": "2026-11-28"},
+    )
+    assert advised(tasks=tasks) == [("do_overdue_task", "high", "complete_task")]
+    assert advised(tasks=tasks[:2]) == [("look_again", "low", "create_task")]
+
+
+def test_nothing_is_moved_on_past_what_is_missing_or_where_no_stage_follows():
+    assert advised(following="Offer") == [("move_on", "medium", "move_to_stage")]
+    missing = Judged(missing=("a",), needs={})
+    assert advised(following="Offer", judged=missing) == [("meet_criterion", "medium", "create_task")]
+    assert advised(following="Offer", judged=Judged(fields=("source",))) == [
+        ("fill_field", "medium", "propose_changes")
+    ]
+
+
+def test_the_urgent_comes_first_and_of_equals_the_earlier_rule():
+    facts = {"followUpOn": "2026-11-01", "overdue": 3, "silent": 15}
+    found = advised(facts, following="Offer", has_contact=False, is_scored=False)
+    assert [one[0] for one in found] == [
+        "follow_up", "agree_new_close_date", "get_in_touch", "move_on", "name_a_contact", "score",
+    ]  # fmt: skip
+    assert [one[1] for one in found] == ["high", "high", "medium", "medium", "medium", "low"]
+
+
+async def test_a_task_that_is_done_or_archived_is_not_open(history, bureau):
+    (deal,) = await history.deals({"way": [("Lead", 2)]})
+    row = {"subject_type": "deals", "subject_id": int(deal[5:]), "assignee_id": bureau.people[bureau.boss]}
+    await bureau.add(
+        Task,
+        {**row, "title": "Done", "status": "done", "completed_at": ago(1), "due_on": day(3)},
+        {**row, "title": "Gone", "status": "open", "archived_at": ago(1), "due_on": day(3)},
+    )
+    found = await told(history, deal)
+    assert found["openTasks"] == [] and "do_overdue_task" not in names(found)

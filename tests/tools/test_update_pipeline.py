@@ -78,3 +78,13 @@ async def test_the_rules_of_stages_hold_for_changes_too(way):
     assert told["error"] == "INVALID_STAGES"
     told = await way.ask("update_pipeline", pipeline=way.name, stages=[{"stage": "Nowhere"}])
     assert told["error"] == "STAGE_NOT_FOUND"
+
+
+async def test_archiving_a_pipeline_is_said(way):
+    held = await way.ask("update_pipeline", pipeline=way.name, archive=True)
+    assert f"archive it: the pipeline {way.name}" in held["summary"]
+
+
+async def test_a_stage_moves_to_the_place_it_is_given(way):
+    _, now = await changed(way, stages=[{"stage": "Lead", "position": 3}])
+    assert [stage["name"] for stage in now["stages"]][:4] == ["Qualified", "Demo", "Lead", "Proposal"]

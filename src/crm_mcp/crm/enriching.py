@@ -1,7 +1,7 @@
 """Facts found outside put on a person and the organization they are at, each with where it came from.
 
-A value that stands already is only replaced as a person approves it, who sees old and new. The organization itself is
-never made or linked here: that is `propose_changes`' work, which looks for duplicates first.
+What replaces a value is said with old and new: to the person who approves it, or, where the org lets such changes run, in
+the receipt by which it is undone. The organization itself is never made or linked here: that is `propose_changes`' work, which looks for duplicates first.
 """
 
 import re

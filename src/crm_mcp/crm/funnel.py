@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import ids
 from . import pipelines
+from .criteria import IN_PIPELINES
 
 ENOUGH_STAYS = 5
 """Completed stays in a stage from which its median is told."""
@@ -20,8 +21,13 @@ MEANT = """meant as (select * from crm.pipelines l where l.org_id = %(org)s and 
 """The pipelines meant: by %(pipeline)s, a number, or %(named)s, a name or the kind whose default is meant; else all."""
 NAMES = """(select coalesce(jsonb_agg(x.name), '[]') from (select o.name from crm.pipelines o where o.org_id = %(org)s
    and o.archived_at is null order by o.name limit 50) x)"""
-WAYS = """ways as (select p.* from meant l join crm.pipeline_positions p on p.org_id = l.org_id and p.pipeline_id = l.id
-   where p.org_id = %(org)s and p.archived_at is null)"""
+_ARCHIVED = "\n".join(
+    f"when '{table}' then exists (select from crm.{table} s where s.org_id = p.org_id and s.id = p.subject_id and s.archived_at is not null)"
+    for table in IN_PIPELINES
+)
+WAYS = f"""ways as (select p.* from meant l join crm.pipeline_positions p on p.org_id = l.org_id and p.pipeline_id = l.id
+   where p.org_id = %(org)s and p.archived_at is null and not case p.subject_type {_ARCHIVED} end)"""
+"""The ways in the pipelines meant, without those of records that are archived."""
 VISITS = """moves as (select t.position_id, t.id as turn, t.from_stage_id, t.to_stage_id, t.moved_at, t.seconds_in_stage,
    row_number() over (partition by t.position_id order by t.moved_at, t.id) as nth
    from ways w join crm.stage_transitions t on t.org_id = %(org)s and t.position_id = w.id and t.archived_at is null),

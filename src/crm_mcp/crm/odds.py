@@ -1,4 +1,4 @@
-"""The odds of winning a deal, from the closed deals of the org: naive Bayes with Laplace smoothing, calibrated on them.
+"""The odds of winning, from what was won and lost before: naive Bayes with Laplace smoothing, calibrated on it.
 
 The prior is ln((W+1)/(L+1)) of W won and L lost deals. Each factor of k levels adds λ times the logarithm of
 ((w+1)/(W'+k)) / ((l+1)/(L'+k)), where w of the W' won deals, and l of the L' lost ones, of which the factor is known have
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 ENOUGH = 30
-"""Closed deals from which odds are told."""
+"""Closed deals, or ended ways, from which odds are told."""
 LEVELS: Mapping[str, int] = {
     "reached_stage": 2,
     "engagement": 3,
@@ -25,7 +25,7 @@ LEVELS: Mapping[str, int] = {
 """The factors, and how many levels each has."""
 HOLDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 METHOD = (
-    "Naive Bayes over the org's closed deals, Laplace-smoothed, held back by the λ that foretells them best (Brier, "
+    "Naive Bayes over the org's closed deals, or ended ways of such records in the pipeline, Laplace-smoothed, held back by the λ that foretells them best (Brier, "
     "leave-one-out); 95 % interval by the delta method. Correlation, not cause. docs/methods.md."
 )
 

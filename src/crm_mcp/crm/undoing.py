@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import ids
 from ..context import Write
-from ..errors import Refusal
+from ..errors import Refusal, sqlstate
 from ..principal import Role
-from . import policies
+from . import policies, positions
 from .models import Base
 
 STAMPS = frozenset({"org_id", "id", "version", "created_at", "created_by", "updated_at", "updated_by", "via_agent"})
@@ -86,7 +87,8 @@ async def undo(ctx: Write, change: str) -> list[Undone]:
     Only what the principal did or approved themselves is found; an administrator finds everybody's.
 
     Raises:
-        Refusal: CHANGE_NOT_FOUND; NOT_UNDOABLE with the nearest remedy; CHANGED_SINCE naming the fields that moved.
+        Refusal: CHANGE_NOT_FOUND; NOT_UNDOABLE with the nearest remedy; CHANGED_SINCE naming the fields that moved;
+            TAKEN_MEANWHILE; those of `positions.back`.
     """
     conn = await ctx.session.connection()
     rows = await _rows(conn, ctx, change)
@@ -149,7 +151,10 @@ async def _inverse(conn: AsyncConnection, ctx: Write, row: Row) -> Undone | None
         await _still_holds(conn, ctx, row, kept)
     if row.op == "U":
         fields = [name for name in kept if _is_column(row.tbl, name)]
-        await _set(conn, ctx, row, {name: row.before.get(name) for name in fields})
+        values = {name: row.before.get(name) for name in fields}
+        if row.tbl == "pipeline_positions":
+            await positions.back(ctx, row.record, values)
+        await _set(conn, ctx, row, values)
         await _subtract(conn, ctx, row)
         return _told(row, f"{', '.join(fields)} set back") if fields else None
     if row.tbl in PARTS:
@@ -197,11 +202,28 @@ async def _set(conn: AsyncConnection, ctx: Write, row: Row, values: Mapping[str,
     if not values:
         return
     sets = ", ".join(f"{name} = r.{name}" for name in values)
-    await conn.exec_driver_sql(
+    await _put(
+        conn,
+        row,
         f"""update crm.{row.tbl} t set {sets} from jsonb_populate_record(null::crm.{row.tbl}, %s::jsonb) r
          where t.org_id = %s and t.id = %s""",
         (json.dumps(dict(values)), ctx.principal.org, row.record),
     )
+
+
+async def _put(conn: AsyncConnection, row: Row, sql: str, values: tuple[object, ...]) -> None:
+    """Write what was there before.
+
+    Raises:
+        Refusal: TAKEN_MEANWHILE, where another record has what may be there once.
+    """
+    try:
+        await conn.exec_driver_sql(sql, values)
+    except IntegrityError as problem:
+        if sqlstate(problem) != "23505":
+            raise
+        hint = "Another record has taken its name, number or place since; change that one first."
+        raise Refusal("TAKEN_MEANWHILE", hint, record=row.shown) from None
 
 
 async def _subtract(conn: AsyncConnection, ctx: Write, row: Row) -> None:
@@ -220,7 +242,9 @@ async def _subtract(conn: AsyncConnection, ctx: Write, row: Row) -> None:
 async def _put_back(conn: AsyncConnection, ctx: Write, row: Row) -> None:
     names = [name for name in row.before if _is_column(row.tbl, name) or name in ("org_id", "id")]
     listed = ", ".join(names)
-    await conn.exec_driver_sql(
+    await _put(
+        conn,
+        row,
         f"""insert into crm.{row.tbl}({listed}) select {", ".join(f"r.{name}" for name in names)}
          from jsonb_populate_record(null::crm.{row.tbl}, %s::jsonb) r where r.org_id = %s on conflict do nothing""",
         (json.dumps(row.before), ctx.principal.org),

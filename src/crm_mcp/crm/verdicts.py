@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from statistics import median
 from typing import Any
 
 from ..money import money
@@ -127,19 +128,45 @@ def _suggestions(
     slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]], stages: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
+
+    def suggest(action: str, stage: str, tool: str, because: str, impact: dict[str, Any] | None) -> None:
+        one: dict[str, Any] = {"action": action, "stage": stage, "tool": tool, "because": because}
+        made.append(one if impact is None else {**one, "expectedImpact": impact})
+
     if slow:
         why = f"median {slow['time']['medianDays']} days, the longest of all stages"
-        made.append({"action": "plan_follow_ups", "stage": slow["stage"], "tool": "create_task", "because": why})
+        suggest("plan_follow_ups", slow["stage"], "create_task", why, _shorter(slow, stages))
     for one in leaks:
         why = f"{one['dropped']} of {one['entered']} records end there"
-        made.append({"action": "review_criteria", "stage": one["stage"], "tool": "update_pipeline", "because": why})
+        suggest("review_criteria", one["stage"], "update_pipeline", why, _kept(one, stages))
     for one in stages:
         age, most = one["open"]["medianDays"], one["maxDays"]
         if age is not None and most is not None and age > most:
             why = f"{one['open']['n']} open records wait for a median of {age} days, {most} at most are meant"
-            made.append(
-                {
-                    "action": "look_at_waiting", "stage": one["stage"], "tool": "identify_at_risk_deals", "because": why,
-                }
-            )  # fmt: skip
+            impact = {
+                "records": one["open"]["n"],
+                "days": _days(age - most),
+                "text": f"{one['open']['n']} records would be looked at, {_days(age - most)} days late by the median.",
+            }
+            suggest("look_at_waiting", one["stage"], "identify_at_risk_deals", why, impact)
     return made
+
+
+def _shorter(slow: dict[str, Any], stages: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what it came to if the slowest stage took as long as the others do."""
+    others = [one["time"]["medianDays"] for one in stages if one is not slow and one["time"]["n"] >= ENOUGH_STAYS]
+    if not others or (usual := _days(median(others)) or 0.0) >= slow["time"]["medianDays"]:
+        return None
+    days = _days(slow["time"]["medianDays"] - usual)
+    text = f"If it took as the other stages do ({usual} days), a record would pass {days} days sooner."
+    return {"days": days, "basis": usual, "stages": len(others), "text": text}
+
+
+def _kept(leak: dict[str, Any], stages: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what it came to if a stage lost no more of its records than the others do."""
+    others = [one["dropOff"] for one in stages if one is not leak and one["entered"] >= ENOUGH_RECORDS]
+    if not others or (usual := rounded(median(others), 3)) >= leak["dropOff"]:
+        return None
+    records = rounded(leak["entered"] * (leak["dropOff"] - usual), 1)
+    text = f"If it lost as few as the other stages do ({usual:.0%}), {records} of its {leak['entered']} records more would go on."
+    return {"records": records, "basis": usual, "stages": len(others), "text": text}

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from crm_mcp.context import Write
-from crm_mcp.crm import pipelines
+from crm_mcp.crm import pipelines, shaping
 from crm_mcp.crm.pipelines import MOST_STAGES, Kind, PipelineView, StageArgs
 from crm_mcp.principal import Role
 from crm_mcp.tool import Answer, Display, Effect, Text, Words, WriteArgs, tool
@@ -27,7 +27,7 @@ class CreatePipeline(WriteArgs):
 async def create_pipeline(ctx: Write, args: CreatePipeline) -> Answer[PipelineView]:
     """Make a pipeline: active stages, then won and lost; unless said, the last is won, and Lost is added. Use when there
     is a new way for records to go; to change one use update_pipeline. A person approves it."""
-    made, stages = await pipelines.create(
+    made, stages = await shaping.create(
         ctx,
         args.name,
         args.kind,

@@ -1,4 +1,4 @@
-"""Facts found about a person and where they work, with their sources; a person approves them."""
+"""Facts found about a person and where they work, with their sources; a person approves them unless the org lets them run."""
 
 from typing import Any, ClassVar
 
@@ -38,7 +38,8 @@ class EnrichedView(View):
 )
 async def enrich_contact(ctx: Write, args: EnrichContact) -> Answer[EnrichedView]:
     """Put what you found about a person and their organization on their records, with its sources. Use after research
-    outside the CRM; to link or make an organization use propose_changes. A person approves it."""
+    outside the CRM; to link or make an organization use propose_changes. A person approves it, unless the policy lets
+    it run."""
     done = await enriching.enrich(ctx, args.record, args.data, args.sources, args.confidence)
     name, organization = done.subject.name, done.organization
     view = EnrichedView(

@@ -85,10 +85,8 @@ LIST = f"""{HEAD}, page as (select p.*, s.name as stage_name from {JOINED} where
 
 class GetPipelines(Args):
     pipeline: Text | None = Field(None, max_length=100, description="pipe_…, its name, or a kind: its default.")
-    stage: Text | None = Field(None, max_length=100, description="Lists its records; stage_… or its name.")
-    record: Text | None = Field(
-        None, max_length=60, description="Where it stands: cont_…, ind_…, cust_…, deal_…, lead_…"
-    )
+    stage: Text | None = Field(None, max_length=100, description="Lists its records.")
+    record: Text | None = Field(None, max_length=60, description="Where it stands: deal_…, cont_… …")
     records: bool = Field(False, description="Lists those of pipe_….")
     include: tuple[Literal["criteria", "history"], ...] = Field((), max_length=2, description="history: of record.")
     limit: int = Field(20, ge=1, le=50)
@@ -120,7 +118,7 @@ class PipelineRow(View):
 )
 async def get_pipelines(ctx: Read, args: GetPipelines) -> Answer[list[PipelineRow]]:
     """Show pipelines with stages, counts and value; the records in one or in a stage; or where one record stands and how
-    it came there. Use when you need a stage's records or criteria; to judge how a pipeline does use analyze_pipeline."""
+    it came there. Use when you need a stage's records or criteria; to judge one use analyze_pipeline."""
     table, record = _record(args.record)
     lists = args.records or args.stage is not None
     its_stage = ids.parse("pipeline_stages", args.stage) if args.stage is not None and ids.is_id(args.stage) else None

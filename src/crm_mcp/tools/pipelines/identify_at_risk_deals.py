@@ -31,7 +31,7 @@ SQL = f"""with {funnel.MEANT}, {funnel.WAYS}, {funnel.VISITS}, {funnel.STAYS},
 
 
 class IdentifyAtRiskDeals(Args):
-    pipeline: Text | None = Field(None, max_length=100, description="pipe_…, name or kind; default: deals of all.")
+    pipeline: Text | None = Field(None, max_length=100, description="Else deals of all.")
     risk_threshold: float = Field(0.5, ge=0, le=1)
     limit: int = Field(10, ge=1, le=50)
 
@@ -55,10 +55,10 @@ class AtRiskView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.ANALYTICS},
+    agents={Agent.SALES, Agent.ANALYTICS},
 )
 async def identify_at_risk_deals(ctx: Read, args: IdentifyAtRiskDeals) -> Answer[list[AtRiskView]]:
-    """List open deals at risk with score, factors and value. Use when asked what may slip; for the odds of one deal use
+    """List open deals at risk with score, factors and value. Use when asked what may slip; for one's odds use
     predict_outcome."""
     now = datetime.now(UTC)
     row = await ctx.one(

@@ -3,17 +3,17 @@
 from pydantic import Field
 
 from crm_mcp.context import Write
-from crm_mcp.crm import positions
+from crm_mcp.crm import moving
 from crm_mcp.crm.positions import PositionView
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, Words, WriteArgs, tool
 
 
 class Move(Args):
-    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_…, ind_…, cust_…")
+    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_… …")
     to_stage: Text = Field(max_length=100, description="stage_… or its name.")
-    pipeline: Text | None = Field(None, max_length=100, description="If it is in several: pipe_… or its name.")
-    from_stage: Text | None = Field(None, max_length=100, description="Where you saw it: stage_… or its name.")
+    pipeline: Text | None = Field(None, max_length=100, description="If it is in several.")
+    from_stage: Text | None = Field(None, max_length=100, description="Where you saw it.")
     criteria_met: tuple[Words, ...] = Field((), max_length=50, description="What no record can prove.")
     explanation: Words | None = Field(None, max_length=1000)
     lost_reason: Words | None = Field(None, max_length=1000)
@@ -33,10 +33,10 @@ class MoveToStage(WriteArgs):
     each="moves",
 )
 async def move_to_stage(ctx: Write, args: MoveToStage) -> Answer[PositionView]:
-    """Move records to a stage. Use when they have come further, fallen back, are won or lost. Exit criteria that the
-    record proves need no statement; what is missing is named, each move moved, held or refused alone."""
+    """Move records to a stage, each decided alone. Use when they have come further, fallen back, are won or lost. Exit
+    criteria that the record proves need no statement; missing ones are named."""
     (move,) = args.moves
-    done = await positions.move(
+    done = await moving.move(
         ctx,
         move.record,
         move.to_stage,

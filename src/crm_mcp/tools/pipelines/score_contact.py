@@ -21,8 +21,8 @@ class Factors(Args):
 
 
 class ScoreContact(WriteArgs):
-    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_…, ind_…, cust_…")
-    pipeline: Text | None = Field(None, max_length=100, description="If it is in several: pipe_… or its name.")
+    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_… …")
+    pipeline: Text | None = Field(None, max_length=100, description="If it is in several.")
     factors: Factors | None = Field(None, description="0 to 100.")
     reasons: tuple[Words, ...] = Field((), max_length=20)
     manual_score: float | None = Field(None, ge=0, le=100, description="A person's own.")
@@ -61,8 +61,8 @@ class ScoreView(View):
     agents={Agent.SALES},
 )
 async def score_contact(ctx: Write, args: ScoreContact) -> Answer[ScoreView]:
-    """Score a record in a pipeline by its factors; the pipeline's weights make the score. Use when you know how good a
-    prospect is, when to follow up, or what may go wrong. It is saved at once."""
+    """Score a record in a pipeline by its factors. Use when you know how good a prospect is, when to follow up, or what
+    may go wrong. It is saved at once."""
     done = await scoring.score(
         ctx,
         args.record,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import advice, criteria, funnel, positions, risk, subjects
+from crm_mcp.crm import advice, criteria, funnel, moving, risk, subjects
 from crm_mcp.crm.criteria import IN_PIPELINES
 from crm_mcp.crm.models import PipelineStage
 from crm_mcp.crm.subjects import Subject
@@ -34,8 +34,8 @@ SQL = f"""with {funnel.MEANT}, {funnel.WAYS}, {funnel.VISITS}, {funnel.STAYS},
 
 
 class SuggestNextAction(Args):
-    record: Text = Field(max_length=60, description="cont_…, ind_…, cust_…, deal_…, lead_…")
-    pipeline: Text | None = Field(None, max_length=100, description="Where it is in several.")
+    record: Text = Field(max_length=60, description="deal_…, lead_…, cont_… …")
+    pipeline: Text | None = Field(None, max_length=100, description="If it is in several.")
 
 
 class SuggestionView(View):
@@ -59,11 +59,10 @@ class SuggestionView(View):
     toolset="pipelines",
     roles={Role.ADMIN, Role.SALES, Role.OPERATIONS},
     effect=Effect.READ,
-    agents={Agent.RESEARCH},
+    agents={Agent.SALES, Agent.RESEARCH},
 )
 async def suggest_next_action(ctx: Read, args: SuggestNextAction) -> Answer[SuggestionView]:
-    """Suggest what to do next for a record in a pipeline: one action, alternatives, reasons. Use when asked what to do
-    about it; it changes nothing."""
+    """Suggest what to do next for a record in a pipeline, and when. Use when asked what to do about it."""
     table, number = subjects.parse(args.record)
     if table not in IN_PIPELINES:
         hint = f"This is the id of a different kind ({ids.NOUN[table]}); in pipelines stand cont_…, ind_…, cust_…, deal_…, lead_…."
@@ -132,5 +131,5 @@ def _following(stages: list[dict[str, Any]], stage_id: int) -> str | None:
     kept = ("id", "name", "position", "kind", "can_skip", "next_stages")
     made = [PipelineStage(**{name: one[name] for name in kept}) for one in stages]
     now = next(one for one in made if one.id == stage_id)
-    ahead = (one for one in positions.follow_from(now, made) if one.position > now.position and one.kind != "lost")
+    ahead = (one for one in moving.follow_from(now, made) if one.position > now.position and one.kind != "lost")
     return next((one.name for one in ahead), None)

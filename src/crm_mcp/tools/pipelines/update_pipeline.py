@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from crm_mcp.context import Write
-from crm_mcp.crm import pipelines
+from crm_mcp.crm import pipelines, shaping
 from crm_mcp.crm.pipelines import MOST_STAGES, PipelineView, StageChange
 from crm_mcp.principal import Role
 from crm_mcp.tool import Answer, Display, Effect, Text, Words, WriteArgs, tool
@@ -23,7 +23,7 @@ class UpdatePipeline(WriteArgs):
 async def update_pipeline(ctx: Write, args: UpdatePipeline) -> Answer[PipelineView]:
     """Change a pipeline: its name, its stages, what it takes to leave them. Use when the way itself changes; to move records
     on it use move_to_stage. A person approves it."""
-    made, stages, did = await pipelines.update(
+    made, stages, did = await shaping.update(
         ctx,
         args.pipeline,
         args.stages,
