@@ -1,8 +1,9 @@
 """The protocol surface: what a client can list, call, read and complete, for both protocol eras."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import mcp.types as t
 from mcp import MCPError
@@ -13,12 +14,16 @@ from mcp.server.models import InitializationOptions
 
 from . import __version__
 from .app import App
-from .context import Reports
+from .context import Read, Reports
 from .doorbell import ring
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .resources.ui import card
+
+if TYPE_CHECKING:
+    from .prompts.prompt import Offer
+    from .prompts.saying import Said
 
 INSTRUCTIONS = (
     "A CRM. Reads are exact. A call with consequences answers approval_required: nothing has changed until a person "
@@ -48,22 +53,43 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
 
         app = app_of(ctx)
         _name_client(app, ctx)
-        before = app.client.principal
-        try:
-            answer = await call(app, params.name, params.arguments or {}, _progress(ctx))
-        except UnknownTool:
-            raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
-        finally:
-            if before is not None and app.client.principal not in (None, before):
-                await ctx.session.send_tool_list_changed()
-                if app.updates is not None:
-                    await app.updates.tools_changed()
+        async with _telling_of_other_rights(app, ctx):
+            try:
+                answer = await call(app, params.name, params.arguments or {}, _progress(ctx))
+            except UnknownTool:
+                raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
         await ring(app, ctx.session, ctx.request_id, answer.body)
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
             structured_content=answer.body,
             is_error=answer.is_error,
             _meta=_for_the_card(app, ctx, answer),
+        )
+
+    async def list_prompts(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
+        from .prompts import registry
+
+        app = app_of(ctx)
+        _one_page(params)
+        principal = await _signed_in(app, ctx)
+        return t.ListPromptsResult.model_validate({"prompts": registry.visible_to(principal, app.catalog)})
+
+    async def get_prompt(ctx: Context, params: t.GetPromptRequestParams) -> t.GetPromptResult:
+        from .call import read_resource as read
+        from .prompts import registry
+
+        app, name, given = app_of(ctx), params.name, params.arguments or {}
+        _name_client(app, ctx)
+
+        async def get(reads: Read) -> "Said":
+            return await registry.get(reads, app.catalog, name, given)
+
+        async with _telling_of_other_rights(app, ctx):
+            said = await _or_error(read(app, name, given, get, _progress(ctx), "prompts/get"))
+        facts = t.TextResourceContents(uri=said.uri, mime_type="text/plain", text=said.facts)
+        parts = t.TextContent(type="text", text=said.text), t.EmbeddedResource(type="resource", resource=facts)
+        return t.GetPromptResult(
+            description=said.description, messages=[t.PromptMessage(role="user", content=part) for part in parts]
         )
 
     async def list_resources(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
@@ -138,8 +164,8 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         from .resources import registry
 
         argument, given = params.argument, (params.context.arguments if params.context else None) or {}
-        if not isinstance(params.ref, t.ResourceTemplateReference):
-            return t.CompleteResult(completion=t.Completion(values=[]))
+        if isinstance(params.ref, t.PromptReference):
+            return await complete_prompt(ctx, params.ref.name, argument, given)
         uri = params.ref.uri
         if argument.name not in {name for r in registry.RESOURCES if r.uri == uri for name in _placeholders(uri)}:
             return t.CompleteResult(completion=t.Completion(values=[]))
@@ -154,6 +180,23 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         )
         return t.CompleteResult(completion=t.Completion(values=values, total=len(values)))
 
+    async def complete_prompt(
+        ctx: Context, name: str, argument: t.CompletionArgument, given: dict[str, str]
+    ) -> t.CompleteResult:
+        from .call import read_resource as read
+        from .prompts import registry
+
+        app = app_of(ctx)
+        _name_client(app, ctx)
+
+        async def offer(reads: Read) -> "Offer":
+            return await registry.complete(reads, app.catalog, name, argument.name, argument.value, given)
+
+        asked = {"argument": argument.name, "typed": argument.value}
+        found = await _or_error(read(app, name, asked, offer, _progress(ctx), "completion/complete"))
+        is_more = found.total is None or found.total > len(found.values)
+        return t.CompleteResult(completion=t.Completion(values=found.values, total=found.total, has_more=is_more))
+
     server = _Announcing(
         "crm-mcp",
         title="CRM",
@@ -161,6 +204,8 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
         on_list_resources=list_resources,
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
@@ -187,13 +232,27 @@ def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dic
 
 
 class _Announcing(Server[dict[str, Any]]):
-    """Says on every transport that it tells of a changed list of tools; the SDK's HTTP asks nobody."""
+    """Says on every transport that it tells of changed lists of tools and prompts; the SDK's HTTP asks nobody."""
 
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
     ) -> InitializationOptions:
-        options = notification_options or NotificationOptions(tools_changed=True)
+        options = notification_options or NotificationOptions(tools_changed=True, prompts_changed=True)
         return super().create_initialization_options(options, *more, **named)
+
+
+@asynccontextmanager
+async def _telling_of_other_rights(app: App, ctx: Context) -> AsyncGenerator[None]:
+    """Do something; where the principal turns out to have other rights, tell the client that its lists are others."""
+    before = app.client.principal
+    try:
+        yield
+    finally:
+        if before is not None and app.client.principal not in (None, before):
+            await ctx.session.send_tool_list_changed()
+            await ctx.session.send_prompt_list_changed()
+            if app.updates is not None:
+                await app.updates.lists_changed()
 
 
 async def _signed_in(app: App, ctx: Context) -> Any:
@@ -253,9 +312,10 @@ def _error(problem: Exception) -> MCPError:
     if refusal is None:
         logger().error("request crashed", exc_info=problem)
         refusal = Refusal("INTERNAL", "Something went wrong on our side; see the server's log.")
-    code = (
-        t.INVALID_PARAMS if refusal.error.endswith("NOT_FOUND") or refusal.error == "INVALID_ID" else t.INTERNAL_ERROR
-    )
+    if refusal.error == "UNKNOWN_PROMPT":
+        return MCPError(t.INVALID_PARAMS, f"Unknown prompt: {refusal.context['prompt']}")
+    is_asked_wrong = refusal.error.endswith(("NOT_FOUND", "AMBIGUOUS")) or refusal.error.startswith("INVALID_")
+    code = t.INVALID_PARAMS if is_asked_wrong else t.INTERNAL_ERROR
     return MCPError(
         code, f"{refusal.error}: {refusal.hint}", data=json.loads(json.dumps(refusal.context, default=str))
     )
