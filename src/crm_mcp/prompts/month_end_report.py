@@ -30,7 +30,7 @@ BESIDE = f"""(select s.books_closed_through from crm.org_settings s where s.org_
 
 
 class MonthEndReport(PromptArgs):
-    month: Annotated[Text, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")] | None = Field(
+    month: Annotated[Text, Field(pattern="^[12][0-9]{3}-(0[1-9]|1[0-2])$")] | None = Field(
         None, description="YYYY-MM; default: last month."
     )
 

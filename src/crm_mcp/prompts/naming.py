@@ -9,6 +9,7 @@ from ..context import Read
 from ..crm import missing, people, subjects
 from ..crm.people import Person
 from ..errors import Refusal
+from ..tools.customers.search_customers import SQL
 
 _BOTH = re.compile(r"(.*\S)?\s*\(([^()\s]+)\)\s*", re.DOTALL)
 MOST = 5
@@ -50,7 +51,8 @@ async def record(ctx: Read, argument: str, text: str, tables: Sequence[str]) -> 
         hint = f"{argument}: several are called so; give the id."
         raise Refusal("INVALID_ARGUMENT", hint, argument=argument, choices=choices)
     if tables[0] == "customers":
-        raise missing.customer(name)
+        row = await ctx.one(SQL, query=name, most=MOST, id=0)
+        raise missing.customer(name, [{"id": one["id"], "name": one["name"]} for one in row[0]] if row else [])
     raise subjects.not_found(tables[0], name)
 
 

@@ -16,6 +16,8 @@ from .saying import Said, said
 
 SNAPSHOT = Path(__file__).parent / "prompts.json"
 """Generated, compared by a test, listed without importing a prompt."""
+LONGEST = 300
+"""Characters of what is typed that are looked at."""
 ORDER = (
     "prepare_for_meeting",
     "pipeline_review",
@@ -84,7 +86,7 @@ async def complete(
     completes = find(name, ctx.principal, catalog).completes.get(argument)
     if completes is None or not all(map(_is_storable, [typed, *given.values()])):
         return Offer([], 0)
-    return await completes(ctx, typed[:300], given)
+    return await completes(ctx, typed[:LONGEST], {key: text[:LONGEST] for key, text in given.items()})
 
 
 def _is_storable(text: str) -> bool:
