@@ -142,7 +142,7 @@ async def test_a_prompt_names_only_tools_that_the_principal_sees(connect, world,
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 @pytest.mark.parametrize("narrowed", [{}, {"usual": True}, {"read_only": True}], ids=str)
-@pytest.mark.parametrize(("email", "agent"), WHO[:5] + [(PEOPLE["sales"], Agent.SALES)], ids=str)
+@pytest.mark.parametrize(("email", "agent"), [*WHO[:5], (PEOPLE["sales"], Agent.SALES)], ids=str)
 async def test_a_hidden_prompt_answers_exactly_as_an_unknown_one(connect, world, email, agent, narrowed, mode):
     async with connect(email, agent=agent, mode=mode, **narrowed) as client:
         listed = {prompt.name for prompt in (await client.list_prompts()).prompts}

@@ -41,8 +41,12 @@ def _found(table: str) -> str:
 
 
 def typed_id_sql(prefix: str, row: str) -> str:
-    """Return the SQL condition that the id of a row is being typed: from its underscore on, so that words are words."""
-    return f"(starts_with(%(typed)s::text, '{prefix}_') and starts_with('{prefix}_' || {row}.id, %(typed)s::text))"
+    """Return the SQL condition that the id of a row is being typed: from its underscore on, so that words are words.
+
+    One in brackets is whole.
+    """
+    return f"""(starts_with(%(typed)s::text, '{prefix}_') and starts_with('{prefix}_' || {row}.id, %(typed)s::text)
+   and (not %(is_whole)s or '{prefix}_' || {row}.id = %(typed)s::text))"""
 
 
 async def offered(ctx: Read, found: str, typed: str, **bound: object) -> Offer:
@@ -60,6 +64,7 @@ async def offered(ctx: Read, found: str, typed: str, **bound: object) -> Offer:
  select (select coalesce(jsonb_agg(jsonb_build_array(p.id, p.name) order by p.place), '[]') from page p), {COUNT}""",
         typed=sought,
         is_id=is_id,
+        is_whole=behind is not None,
         **bound,
     )
     rows: list[list[str]] = row[0] if row else []

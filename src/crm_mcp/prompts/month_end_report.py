@@ -2,18 +2,18 @@
 
 import calendar
 import json
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..context import Read
 from ..money import money, money_sql
 from ..reports import definition
 from ..reports.definition import Report
-from ..tool import Text
 from . import completing
 from .prompt import Brief, PromptArgs, prompt
 from .saying import DRAFTS
@@ -29,10 +29,14 @@ BESIDE = f"""(select s.books_closed_through from crm.org_settings s where s.org_
      and p.amount > p.allocated_total group by p.currency) x))"""
 
 
+def _month(text: str) -> str:
+    if re.fullmatch("[12][0-9]{3}-(0[1-9]|1[0-2])", text) is None:
+        raise ValueError("is no month; give YYYY-MM")
+    return text
+
+
 class MonthEndReport(PromptArgs):
-    month: Annotated[Text, Field(pattern="^[12][0-9]{3}-(0[1-9]|1[0-2])$")] | None = Field(
-        None, description="YYYY-MM; default: last month."
-    )
+    month: Annotated[str, AfterValidator(_month)] | None = Field(None, description="YYYY-MM; default: last month.")
 
 
 @prompt(

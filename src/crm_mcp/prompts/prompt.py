@@ -4,19 +4,30 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, Protocol, get_type_hints
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from ..context import Read
 from ..errors import Refusal
 from ..invisible import is_blank
-from ..tool import Args, Text, refusal_of
+from ..tool import Args, refusal_of
 
 
 class PromptArgs(Args):
     """A prompt's arguments: texts, as clients send them; one left blank is one left out."""
 
 
-Named = Annotated[Text, Field(max_length=300)]
+def is_storable(text: str) -> bool:
+    """Say whether a database can hold a text: no NUL, no half of a surrogate pair."""
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+
+
+def _storable(text: str) -> str:
+    if not is_storable(text):
+        raise ValueError("holds a control character or half a character; leave it out")
+    return text
+
+
+Named = Annotated[str, Field(max_length=300), AfterValidator(_storable)]
 """A text that names something: an id, a name, or both as completion offers them."""
 
 

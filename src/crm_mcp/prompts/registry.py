@@ -11,7 +11,7 @@ from ..catalog import Catalog
 from ..context import Read
 from ..principal import Principal
 from ..reports import definition
-from .prompt import Offer, Prompt, UnknownPrompt
+from .prompt import Offer, Prompt, UnknownPrompt, is_storable
 from .saying import Said, said
 
 SNAPSHOT = Path(__file__).parent / "prompts.json"
@@ -84,13 +84,9 @@ async def complete(
         UnknownPrompt: as `find`.
     """
     completes = find(name, ctx.principal, catalog).completes.get(argument)
-    if completes is None or not all(map(_is_storable, [typed, *given.values()])):
+    if completes is None or not all(map(is_storable, [typed, *given.values()])):
         return Offer([], 0)
     return await completes(ctx, typed[:LONGEST], {key: text[:LONGEST] for key, text in given.items()})
-
-
-def _is_storable(text: str) -> bool:
-    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def load(name: str) -> Prompt:
