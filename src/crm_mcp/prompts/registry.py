@@ -9,8 +9,7 @@ from typing import Any
 
 from ..catalog import Catalog
 from ..context import Read
-from ..principal import Principal
-from ..reports import definition
+from ..principal import Principal, Role
 from .prompt import Offer, Prompt, UnknownPrompt, is_storable
 from .saying import Said, said
 
@@ -45,9 +44,9 @@ def visible_to(who: Principal, catalog: Catalog) -> list[dict[str, Any]]:
 
 def _shows(row: Mapping[str, Any], who: Principal, catalog: Catalog) -> bool:
     return (
-        catalog.listed(who).issuperset(row["calls"])
+        who.role in row["roles"]
+        and catalog.listed(who).issuperset(row["calls"])
         and all(catalog.permits(tool, who) for tool in row["reads"])
-        and all(definition.named(report, who.role) is not None for report in row["reports"])
     )
 
 
@@ -102,7 +101,9 @@ def every() -> Iterable[Prompt]:
 
 
 def describe(prompt: Prompt) -> dict[str, Any]:
-    """Return a prompt's row of the snapshot: what it needs, and its wire form."""
+    """Return a prompt's row of the snapshot: what it needs, which roles may run its reports, and its wire form."""
+    from ..reports import definition
+
     arguments = [
         {"name": name, "description": field.description, "required": field.is_required()}
         for name, field in prompt.args.model_fields.items()
@@ -111,7 +112,7 @@ def describe(prompt: Prompt) -> dict[str, Any]:
         "calls": sorted(prompt.calls),
         "reads": sorted(prompt.reads),
         "also": sorted(prompt.also),
-        "reports": sorted(prompt.reports),
+        "roles": sorted(role for role in Role if all(definition.named(name, role) for name in prompt.reports)),
         "wire": {
             "name": prompt.name,
             "title": prompt.title,
