@@ -22,6 +22,7 @@ def test_what_is_shown_of_a_prompt_is_so(row):
     for tool in (*row["calls"], *row["reads"]):
         assert tool in said
     shown = [
-        f"- `{one['name']}`{' (required)' if one['required'] else ''}: {one['description']}" for one in wire["arguments"]
+        f"- `{one['name']}`{' (required)' if one['required'] else ''}: {one['description']}"
+        for one in wire["arguments"]
     ]
     assert re.findall(r"^- .*$", said, re.MULTILINE) == shown
