@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mcp.types as t
 from mcp import MCPError
@@ -14,16 +14,12 @@ from mcp.server.models import InitializationOptions
 
 from . import __version__
 from .app import App
-from .context import Read, Reports
+from .context import Reports
 from .doorbell import ring
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .resources.ui import card
-
-if TYPE_CHECKING:
-    from .prompts.prompt import Offer
-    from .prompts.saying import Said
 
 INSTRUCTIONS = (
     "A CRM. Reads are exact. A call with consequences answers approval_required: nothing has changed until a person "
@@ -67,30 +63,19 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         )
 
     async def list_prompts(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
-        from .prompts import registry
+        from . import briefing
 
         app = app_of(ctx)
         _one_page(params)
-        principal = await _signed_in(app, ctx)
-        return t.ListPromptsResult.model_validate({"prompts": registry.visible_to(principal, app.catalog)})
+        return briefing.listed(app, await _signed_in(app, ctx))
 
     async def get_prompt(ctx: Context, params: t.GetPromptRequestParams) -> t.GetPromptResult:
-        from .call import read_resource as read
-        from .prompts import registry
+        from . import briefing
 
-        app, name, given = app_of(ctx), params.name, params.arguments or {}
+        app = app_of(ctx)
         _name_client(app, ctx)
-
-        async def get(reads: Read) -> "Said":
-            return await registry.get(reads, app.catalog, name, given)
-
         async with _telling_of_other_rights(app, ctx):
-            said = await _or_error(read(app, name, given, get, _progress(ctx), "prompts/get"))
-        facts = t.TextResourceContents(uri=said.uri, mime_type="text/plain", text=said.facts)
-        parts = t.TextContent(type="text", text=said.text), t.EmbeddedResource(type="resource", resource=facts)
-        return t.GetPromptResult(
-            description=said.description, messages=[t.PromptMessage(role="user", content=part) for part in parts]
-        )
+            return await _or_error(briefing.get(app, params.name, params.arguments or {}, _progress(ctx)))
 
     async def list_resources(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
         from .resources.registry import RESOURCES
@@ -160,12 +145,14 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         return await subscribing.listen(app, ctx, asked)
 
     async def complete(ctx: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        from . import briefing
         from .call import read_resource as read
         from .resources import registry
 
         argument, given = params.argument, (params.context.arguments if params.context else None) or {}
         if isinstance(params.ref, t.PromptReference):
-            return await complete_prompt(ctx, params.ref.name, argument, given)
+            app, name = app_of(ctx), params.ref.name
+            return await _or_error(briefing.complete(app, name, argument, given, _progress(ctx)))
         uri = params.ref.uri
         if argument.name not in {name for r in registry.RESOURCES if r.uri == uri for name in _placeholders(uri)}:
             return t.CompleteResult(completion=t.Completion(values=[]))
@@ -179,23 +166,6 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
             )
         )
         return t.CompleteResult(completion=t.Completion(values=values, total=len(values)))
-
-    async def complete_prompt(
-        ctx: Context, name: str, argument: t.CompletionArgument, given: dict[str, str]
-    ) -> t.CompleteResult:
-        from .call import read_resource as read
-        from .prompts import registry
-
-        app = app_of(ctx)
-        _name_client(app, ctx)
-
-        async def offer(reads: Read) -> "Offer":
-            return await registry.complete(reads, app.catalog, name, argument.name, argument.value, given)
-
-        asked = {"argument": argument.name, "typed": argument.value}
-        found = await _or_error(read(app, name, asked, offer, _progress(ctx), "completion/complete"))
-        is_more = found.total is None or found.total > len(found.values)
-        return t.CompleteResult(completion=t.Completion(values=found.values, total=found.total, has_more=is_more))
 
     server = _Announcing(
         "crm-mcp",

@@ -1,5 +1,6 @@
 """Prompts over stdio, by a real server process, in both protocol eras."""
 
+import asyncio
 import json
 import sys
 
@@ -65,7 +66,8 @@ async def test_a_client_of_today_is_told_that_its_prompts_are_others(home, perso
             # whoever asked for a prompt that is theirs no more is told so by it
             with pytest.raises(MCPError, match=r"^Unknown prompt: pipeline_review$"):
                 await client.get_prompt("pipeline_review")
-            assert await anext(listening) == PromptsListChanged()
+            async with asyncio.timeout(30):
+                assert await anext(listening) == PromptsListChanged()
         listed = [prompt.name for prompt in (await client.list_prompts()).prompts]
         assert listed == ["prepare_for_meeting", "overdue_follow_ups", "month_end_report"]
 
