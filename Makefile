@@ -63,6 +63,7 @@ campaign-forgery: setup  ## Every tool and role with forged approvals; everythin
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog
+	$(BIN)/python -m crm_mcp.prompts.registry
 
 verdicts: setup  ## Write the golden table of verdicts after the policy's rules have changed
 	CRM_VERDICTS=write $(BIN)/python -m pytest -q tests/policy/test_verdicts.py

@@ -120,14 +120,19 @@ async def reading(
 
 
 async def read_resource(
-    app: App, uri: str, raw: Mapping[str, Any], handler: Callable[[Read], Awaitable[T]], progress: Reports
+    app: App,
+    uri: str,
+    raw: Mapping[str, Any],
+    handler: Callable[[Read], Awaitable[T]],
+    progress: Reports,
+    method: str = "resources/read",
 ) -> T:
-    """Read what is no tool (a resource, a completion), audited like a tool.
+    """Read what is no tool (a resource, a completion, a prompt), audited like a tool under the method's name.
 
     Raises:
         Refusal: an expected no; other exceptions are logged here and must not reach the client with their text.
     """
-    this = Call(await app.principal(), "resources/read", {"uri": uri[:500], **raw}, client=app.client.name)
+    this = Call(await app.principal(), method, {"uri": uri[:500], **raw}, client=app.client.name)
     try:
         found, _ = await _with_rights_of_now(app, this, lambda: reading(app, this, progress, handler))
     except Exception as problem:

@@ -87,6 +87,15 @@ class Catalog:
         """Return the wire form of what a principal may see, in a fixed order."""
         return [row["wire"] for row in self._rows.values() if self._shows(row, who)]
 
+    def listed(self, who: Principal) -> frozenset[str]:
+        """Return the names of the tools that a principal sees."""
+        return frozenset(name for name, row in self._rows.items() if self._shows(row, who))
+
+    def permits(self, name: str, who: Principal) -> bool:
+        """Say whether a principal may call a tool by role, agent and what the client excluded, usual list or not."""
+        row = self._rows.get(name)
+        return row is not None and _may_see(row, who) and self._narrowing._replace(usual=False).admits(row, who)
+
     def find(self, name: str, who: Principal) -> Tool:
         """Return a tool the principal may call.
 

@@ -1,7 +1,8 @@
 """The protocol surface: what a client can list, call, read and complete, for both protocol eras."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mcp.types as t
@@ -48,16 +49,11 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
 
         app = app_of(ctx)
         _name_client(app, ctx)
-        before = app.client.principal
-        try:
-            answer = await call(app, params.name, params.arguments or {}, _progress(ctx))
-        except UnknownTool:
-            raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
-        finally:
-            if before is not None and app.client.principal not in (None, before):
-                await ctx.session.send_tool_list_changed()
-                if app.updates is not None:
-                    await app.updates.tools_changed()
+        async with _telling_of_other_rights(app, ctx):
+            try:
+                answer = await call(app, params.name, params.arguments or {}, _progress(ctx))
+            except UnknownTool:
+                raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
         await ring(app, ctx.session, ctx.request_id, answer.body)
         return t.CallToolResult(
             content=[t.TextContent(type="text", text=answer.text())],
@@ -65,6 +61,21 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
             is_error=answer.is_error,
             _meta=_for_the_card(app, ctx, answer),
         )
+
+    async def list_prompts(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
+        from . import briefing
+
+        app = app_of(ctx)
+        _one_page(params)
+        return briefing.listed(app, await _signed_in(app, ctx))
+
+    async def get_prompt(ctx: Context, params: t.GetPromptRequestParams) -> t.GetPromptResult:
+        from . import briefing
+
+        app = app_of(ctx)
+        _name_client(app, ctx)
+        async with _telling_of_other_rights(app, ctx):
+            return await _or_error(briefing.get(app, params.name, params.arguments or {}, _progress(ctx)))
 
     async def list_resources(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
         from .resources.registry import RESOURCES
@@ -134,12 +145,14 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         return await subscribing.listen(app, ctx, asked)
 
     async def complete(ctx: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        from . import briefing
         from .call import read_resource as read
         from .resources import registry
 
         argument, given = params.argument, (params.context.arguments if params.context else None) or {}
-        if not isinstance(params.ref, t.ResourceTemplateReference):
-            return t.CompleteResult(completion=t.Completion(values=[]))
+        if isinstance(params.ref, t.PromptReference):
+            app, name = app_of(ctx), params.ref.name
+            return await _or_error(briefing.complete(app, name, argument, given, _progress(ctx)))
         uri = params.ref.uri
         if argument.name not in {name for r in registry.RESOURCES if r.uri == uri for name in _placeholders(uri)}:
             return t.CompleteResult(completion=t.Completion(values=[]))
@@ -161,6 +174,8 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
         on_list_resources=list_resources,
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
@@ -187,13 +202,27 @@ def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dic
 
 
 class _Announcing(Server[dict[str, Any]]):
-    """Says on every transport that it tells of a changed list of tools; the SDK's HTTP asks nobody."""
+    """Says on every transport that it tells of changed lists of tools and prompts; the SDK's HTTP asks nobody."""
 
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
     ) -> InitializationOptions:
-        options = notification_options or NotificationOptions(tools_changed=True)
+        options = notification_options or NotificationOptions(tools_changed=True, prompts_changed=True)
         return super().create_initialization_options(options, *more, **named)
+
+
+@asynccontextmanager
+async def _telling_of_other_rights(app: App, ctx: Context) -> AsyncGenerator[None]:
+    """Do something; where the principal turns out to have other rights, tell the client that its lists are others."""
+    before = app.client.principal
+    try:
+        yield
+    finally:
+        if before is not None and app.client.principal not in (None, before):
+            await ctx.session.send_tool_list_changed()
+            await ctx.session.send_prompt_list_changed()
+            if app.updates is not None:
+                await app.updates.lists_changed()
 
 
 async def _signed_in(app: App, ctx: Context) -> Any:
@@ -253,9 +282,10 @@ def _error(problem: Exception) -> MCPError:
     if refusal is None:
         logger().error("request crashed", exc_info=problem)
         refusal = Refusal("INTERNAL", "Something went wrong on our side; see the server's log.")
-    code = (
-        t.INVALID_PARAMS if refusal.error.endswith("NOT_FOUND") or refusal.error == "INVALID_ID" else t.INTERNAL_ERROR
-    )
+    if refusal.error == "UNKNOWN_PROMPT":
+        return MCPError(t.INVALID_PARAMS, f"Unknown prompt: {refusal.context['prompt']}")
+    is_asked_wrong = refusal.error.endswith(("NOT_FOUND", "AMBIGUOUS")) or refusal.error.startswith("INVALID_")
+    code = t.INVALID_PARAMS if is_asked_wrong else t.INTERNAL_ERROR
     return MCPError(
         code, f"{refusal.error}: {refusal.hint}", data=json.loads(json.dumps(refusal.context, default=str))
     )

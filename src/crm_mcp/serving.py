@@ -268,8 +268,6 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
 
 
 async def _serve(app: App, settings: Settings) -> None:
-    from mcp.server.lowlevel import NotificationOptions
-
     from .server import build_server
     from .stdio import stdio
 
@@ -280,9 +278,7 @@ async def _serve(app: App, settings: Settings) -> None:
     early = asyncio.create_task(_sign_in_early(app))
     warming = asyncio.create_task(warm(app))
     async with stdio() as (incoming, outgoing):
-        await server.run(
-            incoming, outgoing, server.create_initialization_options(NotificationOptions(tools_changed=True))
-        )
+        await server.run(incoming, outgoing, server.create_initialization_options())
     early.cancel()
     warming.cancel()
     await app.close()

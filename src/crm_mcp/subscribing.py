@@ -43,7 +43,7 @@ def unsubscribe(app: App, ctx: Context, uri: str) -> None:
 
 
 async def honored(app: App, asked: t.SubscriptionFilter) -> t.SubscriptionFilter:
-    """Return what of a filter will be told: changed tools, and drafts that the principal may see.
+    """Return what of a filter will be told: changed tools and prompts, and drafts that the principal may see.
 
     No other list of this server changes, so nothing else is promised.
     """
@@ -56,7 +56,11 @@ async def honored(app: App, asked: t.SubscriptionFilter) -> t.SubscriptionFilter
                 raise
         else:
             uris.append(uri)
-    return t.SubscriptionFilter(tools_list_changed=asked.tools_list_changed, resource_subscriptions=uris or None)
+    return t.SubscriptionFilter(
+        tools_list_changed=asked.tools_list_changed,
+        prompts_list_changed=asked.prompts_list_changed,
+        resource_subscriptions=uris or None,
+    )
 
 
 async def listen(app: App, ctx: Context, asked: t.SubscriptionFilter) -> t.SubscriptionsListenResult:

@@ -157,7 +157,7 @@ class Tool:
         try:
             return self.args.model_validate(raw or {})
         except ValidationError as bad:
-            raise _refusal(self, bad) from None
+            raise refusal_of(self.args, bad) from None
 
 
 def tool(
@@ -212,12 +212,13 @@ def _known(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _refusal(tool: Tool, bad: ValidationError) -> Refusal:
+def refusal_of(args: type[Args], bad: ValidationError) -> Refusal:
+    """Return what is said of arguments that do not fit: the first of them, and what would."""
     first = bad.errors(include_url=False, include_context=True, include_input=False)[0]
     path = ".".join(str(part) for part in first["loc"])[:200]
-    known = list(tool.args.model_fields)
+    known = list(args.model_fields)
     if first["type"] == "extra_forbidden":
-        known = _known(tool.args, first["loc"][:-1])
+        known = _known(args, first["loc"][:-1])
         near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, 1, 0.5)
         hint = f"There is no argument {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
         return Refusal("INVALID_ARGUMENT", hint, argument=path, known=known)

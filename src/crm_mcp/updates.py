@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourceUpdated,
+    ToolsListChanged,
+)
 
 from . import ids
 from .errors import DatabaseUnavailable, Refusal
@@ -114,9 +120,10 @@ class Updates:
                     del self._streams[uri]
             self._rest()
 
-    async def tools_changed(self) -> None:
-        """Tell the streams that asked for it that the list of tools is another."""
+    async def lists_changed(self) -> None:
+        """Tell the streams that asked for it that the lists of tools and of prompts are others."""
         await self._bus.publish(ToolsListChanged())
+        await self._bus.publish(PromptsListChanged())
 
     async def close(self) -> None:
         self.listen.close()

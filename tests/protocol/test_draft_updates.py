@@ -123,7 +123,7 @@ async def test_a_client_of_today_is_told_on_its_stream_of_what_it_may_see(home, 
             assert honored.resource_subscriptions == [mine, LIST]
             assert (honored.tools_list_changed, honored.prompts_list_changed, honored.resources_list_changed) == (
                 True,
-                None,
+                True,
                 None,
             )
             await decided(hers, "not mine to see")

@@ -74,10 +74,10 @@ class CustomerView(View):
     address: dict[str, Any] | None = None
 
 
-def statement(include: tuple[Include, ...], role: Role) -> str:
-    """Return the statement for what is included: one row of record, meta, subtitle, badge."""
+def statement(include: tuple[Include, ...], role: Role, number: str = "%(id)s") -> str:
+    """Return the statement for what is included: one row of record, meta, subtitle, badge. `number` is SQL."""
     parts = "".join(f", '{part}', {PARTS[part]}" for part in sorted(set(include)))
-    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = %(id)s), {insights.facts(role)}
+    return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = {number}), {insights.facts(role)}
  select jsonb_strip_nulls(jsonb_build_object('id', 'cust_' || c.id, 'name', c.name, 'kind', c.kind, 'email', c.email,
    'phone', c.phone, 'segment', c.segment, 'archivedAt', c.archived_at{parts})), {insights.meta(role)},
    concat_ws(', ', c.segment, c.city, c.country),
