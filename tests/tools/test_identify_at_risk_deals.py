@@ -71,6 +71,14 @@ def test_a_close_date_counts_from_the_day_after(days, share):
     assert impact("overdue_close_date", overdue=days) == share
 
 
+def test_one_day_is_said_as_one():
+    told = {
+        one["factor"]: one["text"] for one in risk.judge({**FACTS, "overdue": 1, "median": 0.5, "inStage": 1}).factors
+    }
+    assert told["overdue_close_date"] == "Expected to close 1 day ago"
+    assert told["time_in_stage"].startswith("In Demo for 1 day (")
+
+
 async def test_each_factor_is_told_with_its_impact_and_numbers(history):
     await history.deals(*[[("Lead", 60), ("Demo", 50)]] * 5)  # five stays in Lead of ten days
     (deal,) = await history.deals({"way": [("Lead", 45)], "amount": "500", "expected_close_on": day(31)})

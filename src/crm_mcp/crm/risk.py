@@ -17,6 +17,7 @@ from typing import Any
 
 from ..money import money_sql
 from . import subjects
+from .counting import counted
 from .funnel import DEAL_BASE, ENOUGH_STAYS
 
 QUIET, SILENT = 7, 30
@@ -102,7 +103,7 @@ def judge(facts: Mapping[str, Any]) -> Risk:
     else:
         median = Decimal(str(facts["median"]))
         usual = float(median.quantize(Decimal("0.1"), ROUND_HALF_UP))
-        text = f"In {facts['stage']} for {inside} days (median {usual}, n {stays})"
+        text = f"In {facts['stage']} for {counted(inside, 'day')} (median {usual}, n {stays})"
         over = part(inside - median, median) if median > 0 else Decimal(inside > 0)
         add("time_in_stage", STAGE * over, text, days=inside, medianDays=usual, n=stays)
     lately, before = facts["lately"], facts["before"]
@@ -110,13 +111,13 @@ def judge(facts: Mapping[str, Any]) -> Risk:
         why = f"{before} activities 30 to 60 days ago, {ENOUGH_ACTIVITIES} needed"
         unjudged.append({"factor": "falling_engagement", "because": why})
     else:
-        text = f"{lately} activities in 30 days, {before} in the 30 before"
+        text = f"Activities: {lately} in 30 days, {before} in the 30 before"
         add("falling_engagement", ENGAGEMENT * part(before - lately, before), text, last30=lately, before30=before)
     late = facts["overdue"]
     if late is None:
         unjudged.append({"factor": "overdue_close_date", "because": "no expected close date"})
     elif late > 0:
-        text = f"Expected to close {late} days ago"
+        text = f"Expected to close {counted(late, 'day')} ago"
         add("overdue_close_date", OVERDUE / 2 + OVERDUE / 2 * part(late, 30), text, days=late)
     score = sum((one["impact"] for one in factors), Decimal(0)).quantize(Decimal("0.01"), ROUND_HALF_UP)
     factors.sort(key=lambda one: (-one["impact"], one["factor"]))
