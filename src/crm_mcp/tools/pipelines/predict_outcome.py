@@ -17,13 +17,16 @@ from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
 
 ENOUGH_WON = 5
 """Won deals that took longer than this one has, from which its day is told."""
+_MORE_CONTACT = "arrange a call or meeting: deals with more contact were won more often"
 RECOMMENDED = {
-    "engagement": "arrange a call or meeting: deals with more contact were won more often",
-    "contact_named": "name the contact who decides: deals with one were won more often",
-    "returning_customer": "offer a reference: new customers were won less often",
-    "reached_stage": "see what the stage still takes with suggest_next_action",
-    "large": "agree on the scope: deals of this size were won less often",
+    ("engagement", "none"): _MORE_CONTACT,
+    ("engagement", "one or two"): _MORE_CONTACT,
+    ("contact_named", "no"): "name the contact who decides: deals with one were won more often",
+    ("returning_customer", "no"): "offer a reference: new customers were won less often",
+    ("reached_stage", "yes"): "see what the stage still takes with suggest_next_action",
+    ("large", "yes"): "agree on the scope: deals of this size were won less often",
 }
+"""What may be done where a level of a factor went along with losing; of other levels nothing is to be done."""
 BEGAN = "coalesce(b.started, d.created_at)"
 LEVELS = f"""case when exists (select from asked a where a.way is not null) and b.way is not null then
      case when exists (select from visits v join asked a on a.stage_id = v.stage_id where v.way = b.way) then 'yes' else 'no' end end as reached_stage,
@@ -121,7 +124,9 @@ async def predict_outcome(ctx: Read, args: PredictOutcome) -> Answer[PredictionV
         "interval": {"low": round(found.low, 3), "high": round(found.high, 3), "level": 0.95},
         "expectedClose": _close(ctx, now, elapsed, took),
         "factors": list(found.factors),
-        "recommendations": [RECOMMENDED[one["factor"]] for one in found.factors if one["impact"] < 0],
+        "recommendations": [
+            RECOMMENDED[level] for one in found.factors if one["impact"] < 0 and (level := (one["factor"], one["level"])) in RECOMMENDED
+        ],
         "calibration": {
             "won": won, "lost": lost, "heldBackBy": found.hold, "brier": round(found.brier, 4),
             "brierOfWinRate": round(found.brier_of_rate, 4),
