@@ -117,6 +117,14 @@ async def test_the_close_is_expected_by_what_won_deals_took_from_its_stage_on(hi
     assert (told["expectedClose"]["n"], "on" in told["expectedClose"]) == (4, False)
 
 
+async def test_a_stay_that_few_outlasted_says_how_many(history):
+    await history.deals(*[[("Lead", 90), ("Demo", 60), ("Won", 58)]] * 19, [("Lead", 90), ("Demo", 60), ("Won", 10)])
+    await history.deals(*[[("Lead", 90), ("Lost", 50)]] * 20)
+    (deal,) = await history.deals([("Lead", 50), ("Demo", 40)])
+    close = (await history.ask("predict_outcome", record=deal))["prediction"]["expectedClose"]
+    assert close == {"n": 1, "because": "1 won deal took longer from this stage on, 5 needed"}
+
+
 async def test_a_closed_deal_has_nothing_to_predict(history):
     (deal,) = await history.deals([("Lead", 9), ("Won", 3)])
     assert (await history.ask("predict_outcome", record=deal))["error"] == "DEAL_CLOSED"

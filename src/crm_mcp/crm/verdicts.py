@@ -162,7 +162,7 @@ def _suggestions(
     for one in stages:
         age, most = one["open"]["medianDays"], one["maxDays"]
         if age is not None and most is not None and age > most:
-            why = f"{one['open']['n']} open records wait for a median of {age} days, {most} at most are meant"
+            why = f"{counted(one['open']['n'], 'record')} waiting, for a median of {age} days; at most {counted(most, 'day')} are meant"
             made.append(
                 {
                     "action": "look_at_waiting", "stage": one["stage"], "tool": "identify_at_risk_deals", "because": why,
