@@ -135,11 +135,11 @@ async def test_deals_at_risk_are_named_and_their_people_written_to(office: Offic
     for one, subject in zip(risky[:3], subjects, strict=True):
         number = one["record"]["id"]
         record = (await agent.asks("get_record", id=number))["record"]
-        contact = record["contact"]["id"]
+        assert one["contact"] == {"id": record["contact"]["id"], "name": rows[number][4]}
         body = f"Dear {rows[number][4]},\n\nour offer for {record['name']} still stands. May I call you this week?\n\nSam Sato"
         held.append(
             await agent.drafts(
-                "send_email_draft", to=[contact], subject=subject, body=body, about=number,
+                "send_email_draft", to=[one["contact"]["id"]], subject=subject, body=body, about=number,
                 reason=f"{one['factors'][0]['text']}; {one['value']['amount']} are at risk.",
             )
         )  # fmt: skip

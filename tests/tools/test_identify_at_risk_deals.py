@@ -8,7 +8,7 @@ from history import History, ago, day, is_unknown
 from lab import LUX
 
 from crm_mcp.crm import risk
-from crm_mcp.crm.models import Activity, Note
+from crm_mcp.crm.models import Activity, Contact, Note
 
 FACTS = {
     "silent": 7,
@@ -95,6 +95,20 @@ async def test_each_factor_is_told_with_its_impact_and_numbers(history):
     assert next(factor for factor in one["factors"] if factor["factor"] == "time_in_stage")["medianDays"] == 10.0
     assert one["value"] == {"amount": "500.00", "currency": "EUR"}
     assert meta["judged"] == 6
+
+
+async def test_whom_to_write_to_is_told_where_somebody_is_named(history, bureau):
+    (customer,) = await bureau.buyers("Acme")
+    kim, gone = await bureau.add(
+        Contact,
+        {"name": "Kim", "customer_id": customer, "archived_at": None},
+        {"name": "Gone", "customer_id": customer, "archived_at": ago(1)},
+    )
+    way = [("Lead", 60)]
+    named, left, nobodys = await history.deals({"way": way, "contact_id": kim}, {"way": way, "contact_id": gone}, way)
+    found, _ = await told(history)
+    assert found[named]["contact"] == {"id": f"cont_{kim}", "name": "Kim"}
+    assert "contact" not in found[left] and "contact" not in found[nobodys]
 
 
 async def test_a_note_a_call_or_a_move_ends_the_silence(history, bureau):

@@ -72,7 +72,9 @@ def facts(only: str) -> str:
 FACTS = f"""jsonb_build_object('place', 'pos_' || f.id, 'record', f.record, 'pipeline', f.pipeline, 'stage', f.stage, 'inStage', f.in_stage, 'stays', f.stays,
    'median', f.median, 'silent', f.silent, 'lately', f.lately, 'before', f.before, 'overdue', f.overdue, 'expectedCloseOn', f.expected_close_on,
    'followUpOn', f.next_follow_up_on, 'value', case when f.worth is not null then {money_sql("f.worth", "f.unit")} end,
-   'base', f.base::text, 'worth', f.worth::text, 'currency', f.unit)"""
+   'base', f.base::text, 'worth', f.worth::text, 'currency', f.unit,
+   'contact', (select jsonb_build_object('id', 'cont_' || c.id, 'name', c.name) from crm.contacts c
+     where c.org_id = f.org_id and c.id = f.contact and c.archived_at is null))"""
 
 
 @dataclass(frozen=True, slots=True)
