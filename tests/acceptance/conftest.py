@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
-from workday import Workday
+from workday import Office, Workday
 
 from crm_mcp.approvals.web import build_page
 from crm_mcp.approvals.whereabouts import Whereabouts
@@ -26,6 +27,12 @@ def home(loaded: Home | None) -> Generator[Home]:
 
 @pytest.fixture
 async def origin(home: Home, approver: Database) -> AsyncGenerator[str]:
+    async with listening(home, approver) as where:
+        yield where
+
+
+@asynccontextmanager
+async def listening(home: Home, approver: Database) -> AsyncGenerator[str]:
     """Have the page listen where this home's servers say that it is."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -44,3 +51,34 @@ async def origin(home: Home, approver: Database) -> AsyncGenerator[str]:
 @pytest.fixture
 def day(home: Home, approver: Database, origin: str, tmp_path: Path) -> Workday:
     return Workday(home, approver, origin, tmp_path)
+
+
+@pytest.fixture(scope="module")
+async def office(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncGenerator[Office]:
+    """Open the page and serve whom the file names in COLLEAGUES, each by one process for all of its tests."""
+    opened: asyncio.Future[Office] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+    approver = Database(home.conninfo("crm_approver"))
+
+    async def hold() -> None:
+        # one task enters and leaves the clients, as their task groups require
+        try:
+            async with listening(home, approver) as origin:
+                day = Workday(home, approver, origin, tmp_path_factory.mktemp("office"))
+                names = request.module.COLLEAGUES
+                async with day.clients(*names, toolsets="all") as served:
+                    opened.set_result(Office(day, dict(zip(names, served, strict=True)), over))
+                    await over.wait()
+        except BaseException as problem:
+            if opened.done():
+                raise
+            opened.set_exception(problem)
+
+    closing = asyncio.create_task(hold())
+    office = await opened
+    office.closing = closing
+    yield office
+    await office.close()
+    await approver.close()

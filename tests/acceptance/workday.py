@@ -1,5 +1,6 @@
 """People of the demo org at work: each at an MCP client over stdio, or at the approvals page over HTTP."""
 
+import asyncio
 import re
 import sys
 from collections import Counter
@@ -13,7 +14,7 @@ import psycopg
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from browser import Browser, text
+from browser import Browser, hidden, text
 from crm_mcp.approvals.links import make_login_link
 from crm_mcp.config import quiet_environment
 from crm_mcp.db import Database
@@ -37,18 +38,22 @@ class Workday:
 
     @asynccontextmanager
     async def clients(self, *names: str, toolsets: str | None = None) -> AsyncGenerator[list["Colleague"]]:
-        """Serve people, each by a process of their own; with no `toolsets` they see what is usual for their role."""
+        """Serve people, each by a process of their own; with no `toolsets` they see what is usual for their role.
+
+        `sam/research` is the research agent that acts for Sam; an agent has its own tools.
+        """
         async with AsyncExitStack() as stack:
             log = stack.enter_context((self._folder / "servers.log").open("a"))
             served: list[Colleague] = []
             for name in names:
-                words = ["-m", "crm_mcp", "serve", "--user", f"{name}@demo.example"]
-                words += ["--toolsets", toolsets] if toolsets else []
+                person, _, agent = name.partition("/")
+                words = ["-m", "crm_mcp", "serve", "--user", f"{person}@demo.example"]
+                words += ["--agent", agent] if agent else ["--toolsets", toolsets] if toolsets else []
                 server = StdioServerParameters(
                     command=sys.executable, args=words, env=quiet_environment(self.home.root)
                 )
                 client = await stack.enter_async_context(Client(stdio_client(server, errlog=log)))
-                served.append(Colleague(self, f"{name}@demo.example", client))
+                served.append(Colleague(self, f"{person}@demo.example", client))
             yield served
 
     @asynccontextmanager
@@ -118,16 +123,25 @@ class Colleague:
         assert result.is_error, result.structured_content
         return result.structured_content  # type: ignore[return-value]
 
+    async def does_each(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Write several items, each decided alone; return the answer, with what became of each in `items`."""
+        result = await self._client.call_tool(tool, {"reason": "part of the day", **arguments})
+        told: dict[str, Any] = result.structured_content
+        self._day.calls[self.email, tool, ENDED] += 1
+        for item in told["items"]:
+            self._day.calls[self.email, tool, REFUSED if item["type"] == "error" else ENDED] += 1
+        return told
+
     async def outcome(self, held: dict[str, Any]) -> dict[str, Any]:
         """Ask what became of a held call."""
         return (await self.asks("get_draft", draft=held["draft"]["id"], wait_seconds=5))["draft"]
 
-    async def all(self, tool: str, **arguments: Any) -> list[dict[str, Any]]:
+    async def all(self, tool: str, noun: str | None = None, **arguments: Any) -> list[dict[str, Any]]:
         """Read a listing to its end, page by page."""
         found, more = [], {}
         while True:
             told = await self.asks(tool, limit=PAGE, **arguments, **more)
-            found += told[tool.removeprefix("get_")]
+            found += told[noun or tool.removeprefix("get_")]
             assert "leftOut" not in told["_meta"], told["_meta"]
             if "nextCursor" not in told["_meta"]:
                 assert len(found) == told["_meta"]["total"]
@@ -149,6 +163,23 @@ class Colleague:
             self._day.calls[self.email, tool, REFUSED] += 1
             return no.error.code, no.error.message.replace(tool, "…"), no.error.data
         raise AssertionError(f"{tool} answered {result.structured_content}")
+
+
+class Office:
+    """One working day for a file of tests: the same people at the same clients, until `close`."""
+
+    def __init__(self, day: Workday, colleagues: dict[str, Colleague], over: asyncio.Event) -> None:
+        self.day, self._colleagues, self._over = day, colleagues, over
+        self.closing: asyncio.Task[None] | None = None
+
+    def __getitem__(self, name: str) -> Colleague:
+        return self._colleagues[name]
+
+    async def close(self) -> None:
+        """Send everybody home: what the audit has of them is whole then."""
+        self._over.set()
+        if self.closing is not None:
+            await self.closing
 
 
 class Approver:
@@ -188,3 +219,55 @@ class Approver:
         done = await self._browser.follow(await self._browser.press(held["draft"]["id"], "reject", reason=reason))
         self._day.calls[self.email, "reject", ENDED] += 1
         assert "You rejected this" in text(done.text), text(done.text)
+
+    async def opens_group(self, answer: dict[str, Any]) -> "Group":
+        """Open the page on which all that came of one call is decided."""
+        (review,) = [action["url"] for action in answer["approvalActions"] if action["label"] == "Review all"]
+        assert review.startswith(self._browser.origin)
+        return await self._opened(urlsplit(review).path)
+
+    async def opens_letters(self, held: dict[str, Any]) -> "Group":
+        """Open the page of a run of e-mails by one of them."""
+        return await self._opened(f"/drafts/{held['draft']['id']}/group")
+
+    async def _opened(self, path: str) -> "Group":
+        shown = await self._browser.get(path)
+        assert shown.status_code == 200, shown.text
+        return Group(self._day, self.email, self._browser, path, shown.text)
+
+
+class Group:
+    """A page on which several drafts stand: one is decided at a time, or all of them once their number is confirmed."""
+
+    def __init__(self, day: Workday, email: str, browser: Browser, path: str, html: str) -> None:
+        self._day, self._email, self._browser, self._path, self._html = day, email, browser, path, html
+        self.says = text(html)
+
+    async def approves(self, draft: str) -> None:
+        done = await self._browser.follow(await self._sends(f"/drafts/{draft}/approve"))
+        self._day.calls[self._email, "approve", ENDED] += 1
+        self._html, self.says = done.text, text(done.text)
+
+    async def rejects(self, draft: str, reason: str) -> None:
+        done = await self._browser.follow(await self._sends(f"/drafts/{draft}/reject", reason=reason))
+        self._day.calls[self._email, "reject", ENDED] += 1
+        self._html, self.says = done.text, text(done.text)
+
+    async def miscounts(self, count: int) -> None:
+        """Press Approve all with a number that is not theirs: nothing is decided."""
+        answer = await self._sends(self._all(), count=str(count))
+        assert answer.status_code == 422, answer.text
+
+    async def approves_all(self, count: int) -> str:
+        answer = await self._sends(self._all(), count=str(count))
+        self._day.calls[self._email, "approve", ENDED] += count
+        assert answer.status_code == 200, answer.text
+        return text(answer.text)
+
+    def _all(self) -> str:
+        return f"{self._path}/approve" if self._path.startswith("/groups/") else self._path
+
+    async def _sends(self, action: str, **fields: str) -> Any:
+        _, _, after = self._html.partition(f'action="{action}"')
+        assert after, f"no form for {action}"
+        return await self._browser.post(action, {**hidden(after.partition("</form>")[0]), **fields})

@@ -120,3 +120,20 @@ async def test_what_an_agent_wrote_does_not_speak_for_the_page(signed_in, propos
     address, _ = await proposed("<script>alert(1)</script>", "A\u202eevil")
     shown = (await (await signed_in()).get(address)).text
     assert "<script>alert" not in shown and "U+202E" in shown
+
+
+async def test_each_says_where_its_values_come_from(signed_in, proposed):
+    more = [
+        {
+            "proposed_action": "create",
+            "entity_type": "Organization",
+            "data": {"name": f"Sourced {at}", "city": "Sète"},
+            "source": source,
+        }
+        for at, source in enumerate(("LinkedIn search", "<b>the fair</b>"))
+    ]
+    address, _ = await proposed("Unsourced", more=more)
+    html = (await (await signed_in()).get(address)).text
+    assert text(html).count("Its values come from") == 2
+    assert "Its values come from “ LinkedIn search ”, says" in text(html)
+    assert "&lt;b&gt;the fair&lt;/b&gt;" in html and "<b>the fair</b>" not in html

@@ -9,8 +9,11 @@ import psycopg
 import pytest
 
 from crm_mcp import auth, demo
+from crm_mcp.crm.models import Note
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
+from crm_mcp.importing.batch import batch
+from crm_mcp.importing.rows import add
 
 TODAY = date(2026, 11, 21)
 
@@ -51,10 +54,35 @@ async def test_two_loads_at_once_make_each_org_once_with_every_row_recorded(
     assert demo_counts["notes"] == 181
     tables = """customers contacts products stock_movements stock_reservations quotes quote_lines orders order_lines invoices
         invoice_lines credit_notes payments payment_allocations tax_rates org_settings exchange_rates issues tasks
-        activities notes organizations individuals customer_parties deals leads opportunities partnerships pipelines pipeline_stages
+        activities notes organizations individuals customer_parties deals leads jobs opportunities partnerships pipelines pipeline_stages
         pipeline_positions stage_transitions"""
     rows = sum([(await column(loaded, f"select count(*) from crm.{table}"))[0] for table in tables.split()])
     assert demo_counts["changes"] + other_counts["changes"] == rows
+
+
+async def test_leads_deals_and_notes_are_as_old_as_their_story(loaded: psycopg.AsyncConnection[Any]) -> None:
+    for table in ("leads", "deals", "notes"):
+        young = f"select count(*) from crm.{table} where created_at >= '{TODAY}' or updated_at < created_at"
+        assert await column(loaded, young) == [0]
+    stale = """select count(*) from crm.leads l join crm.orgs o on o.id = l.org_id where o.slug = 'demo'
+        and l.status in ('new', 'contacted', 'qualified') and l.updated_at < date '2026-11-21' - 14"""
+    assert (await column(loaded, stale))[0] >= 5
+    held = "select tgname from pg_trigger where tgrelid in ('crm.leads'::regclass, 'crm.deals'::regclass, 'crm.notes'::regclass) and tgenabled <> 'O'"
+    assert await column(loaded, held) == []
+
+
+async def test_what_people_write_later_is_not_aged(
+    home: Home, approver: Database, loaded: psycopg.AsyncConnection[Any]
+) -> None:
+    who = await approver.sign_in(auth.by_email("otto@other.example", "other"))
+    async with batch(approver, who, "import", {}, "Bring in what somebody wrote.") as session:
+        (customer,) = await column(loaded, f"select min(customer_id) from crm.activities where org_id = {who.org}")
+        row = {"customer_id": customer, "body": "Called.", "subject_type": "customers", "subject_id": customer}
+        (note,) = await add(session, Note, who.org, [row])
+    await demo.load(home.conninfo("crm_owner"), approver, TODAY)
+    assert await column(loaded, f"select created_at > now() - interval '1 day' from crm.notes where id = {note}") == [
+        True
+    ]
 
 
 async def test_loading_again_changes_nothing(

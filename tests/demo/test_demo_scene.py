@@ -48,6 +48,8 @@ def test_nothing_happens_today_or_later(demo: Scene) -> None:
     moments += [moment for deal in demo.deals for name in ENDS if (moment := deal.order[name])]
     moments += [moment for made in demo.quotations for name in QUOTED if (moment := made.quote[name])]
     moments += [row["completed_at"] for _, _, row in demo.tasks if row["completed_at"]]
+    moments += [stop.at for way in demo.selling.journeys for stop in way.stops]
+    moments += [touch["happened_at"] for way in demo.selling.journeys for touch in way.touches]
 
     assert max(moments).date() < TODAY
     assert max(made.payment["received_on"] for made in demo.receipts) < TODAY
@@ -216,3 +218,29 @@ def test_the_neighbour_has_namesakes_of_the_demos_customers(demo: Scene) -> None
     assert (len(neighbour.parties), len(neighbour.deals)) == (40, 100)
     assert "John Smith" in names
     assert len(names & {party.customer["name"] for party in demo.parties}) >= 10
+
+
+@pytest.mark.parametrize("today", [TODAY, date(2026, 11, 30), date(2027, 1, 1), date(2028, 2, 29)])
+def test_every_way_through_a_pipeline_goes_forward_in_time_and_is_over_by_yesterday(today: date) -> None:
+    for made in (scene.demo(today), scene.other(today)):
+        for way in made.selling.journeys:
+            moments = [stop.at for stop in way.stops]
+            assert moments == sorted(set(moments))
+            assert moments[-1].date() < today
+
+
+def test_the_sales_pipeline_has_the_stories_that_people_ask_for(demo: Scene) -> None:
+    sold, leads = demo.selling, demo.selling.leads
+    status = Counter(row["status"] for _, _, row in sold.deals)
+    assert status["won"] >= 30 and status["lost"] >= 30 and status["open"] >= 25
+    held_up = [
+        way
+        for way in sold.journeys
+        if way.deal is not None and not way.place["closed_at"] and way.place["risk_factors"]
+    ]
+    late = [sold.deals[way.deal][2] for way in held_up if way.deal is not None]
+    assert sum(row["amount"] for row in late if row["expected_close_on"] < TODAY) >= 250_000
+    qualified = [part for _, row, kind, part in leads if row["status"] == "qualified" and kind == "opportunity"]
+    assert (len(qualified), sum(part["budget_confirmed"] is None for part in qualified)) == (12, 4)
+    jobs = [(row["status"], part["role"]) for _, row, kind, part in leads if kind == "job"]
+    assert len(jobs) == 15 and sum(status == "interview" for status, _ in jobs) >= 4

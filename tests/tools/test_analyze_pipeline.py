@@ -128,6 +128,18 @@ async def test_the_bottleneck_is_the_longest_median_from_five_stays_on(history):
     assert told["suggestions"][0]["stage"] == "Demo"
 
 
+async def test_the_slowest_and_the_quickest_stage_are_told_against_their_targets(bureau):
+    history = await History(bureau).open(Lead={"max_days": 10}, Demo={"max_days": 14})
+    await history.deals(*[[("Lead", 40), ("Demo", 33), ("Offer", 12)]] * 5)
+    told = await analysis(history, 50, 5)
+    slow, quick = told["insights"]
+    assert (slow["kind"], slow["stage"], slow["targetDays"]) == ("bottleneck", "Demo", 14)
+    assert slow["text"] == "Demo takes longest: median 21.0 days, p90 21.0 (n 5), over its target of 14 days."
+    assert (quick["kind"], quick["stage"], quick["targetDays"]) == ("quickest", "Lead", 10)
+    assert quick["text"] == "Lead is quickest: median 7.0 days (n 5), within its target of 10 days."
+    assert told["suggestions"][0]["because"].endswith("the longest of all stages, over its target of 14 days")
+
+
 async def test_drop_off_is_told_from_ten_records_and_three_of_ten(history):
     await history.deals(*[[("Lead", 40), ("Lost", 30)]] * 3, *[[("Lead", 40), ("Demo", 30)]] * 6)
     assert [one["kind"] for one in (await analysis(history, 50, 5))["insights"]] == ["bottleneck"]

@@ -8,7 +8,7 @@ from history import History, ago, day, is_unknown
 from lab import LUX
 
 from crm_mcp.crm import risk
-from crm_mcp.crm.models import Activity, Note
+from crm_mcp.crm.models import Activity, Contact, Note
 
 FACTS = {
     "silent": 7,
@@ -71,6 +71,14 @@ def test_a_close_date_counts_from_the_day_after(days, share):
     assert impact("overdue_close_date", overdue=days) == share
 
 
+def test_one_day_is_said_as_one():
+    told = {
+        one["factor"]: one["text"] for one in risk.judge({**FACTS, "overdue": 1, "median": 0.5, "inStage": 1}).factors
+    }
+    assert told["overdue_close_date"] == "Expected to close 1 day ago"
+    assert told["time_in_stage"].startswith("In Demo for 1 day (")
+
+
 async def test_each_factor_is_told_with_its_impact_and_numbers(history):
     await history.deals(*[[("Lead", 60), ("Demo", 50)]] * 5)  # five stays in Lead of ten days
     (deal,) = await history.deals({"way": [("Lead", 45)], "amount": "500", "expected_close_on": day(31)})
@@ -87,6 +95,20 @@ async def test_each_factor_is_told_with_its_impact_and_numbers(history):
     assert next(factor for factor in one["factors"] if factor["factor"] == "time_in_stage")["medianDays"] == 10.0
     assert one["value"] == {"amount": "500.00", "currency": "EUR"}
     assert meta["judged"] == 6
+
+
+async def test_whom_to_write_to_is_told_where_somebody_is_named(history, bureau):
+    (customer,) = await bureau.buyers("Acme")
+    kim, gone = await bureau.add(
+        Contact,
+        {"name": "Kim", "customer_id": customer, "archived_at": None},
+        {"name": "Gone", "customer_id": customer, "archived_at": ago(1)},
+    )
+    way = [("Lead", 60)]
+    named, left, nobodys = await history.deals({"way": way, "contact_id": kim}, {"way": way, "contact_id": gone}, way)
+    found, _ = await told(history)
+    assert found[named]["contact"] == {"id": f"cont_{kim}", "name": "Kim"}
+    assert "contact" not in found[left] and "contact" not in found[nobodys]
 
 
 async def test_a_note_a_call_or_a_move_ends_the_silence(history, bureau):

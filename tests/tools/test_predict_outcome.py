@@ -88,6 +88,21 @@ async def test_a_contact_and_calls_before_the_end_count(history, bureau):
         assert any(text.startswith("arrange a call") for text in told["recommendations"])
 
 
+async def test_nothing_is_recommended_that_is_so_already(history, bureau):
+    (customer,) = await bureau.buyers("Acme")
+    (person,) = await bureau.add(Contact, {"name": "P", "customer_id": customer})
+    await history.deals(*[[("Lead", 90), ("Won", 50)]] * 20)
+    await history.deals(*[{"way": [("Lead", 90), ("Lost", 50)], "contact_id": person}] * 20)
+    (named, unnamed) = await history.deals({"way": [("Lead", 10)], "contact_id": person}, [("Lead", 10)])
+    told = (await history.ask("predict_outcome", record=named))["prediction"]
+    factor = next(one for one in told["factors"] if one["factor"] == "contact_named")
+    assert factor["level"] == "yes" and factor["impact"] < 0
+    assert not any("name the contact" in text for text in told["recommendations"])
+    told = (await history.ask("predict_outcome", record=unnamed))["prediction"]
+    assert next(one for one in told["factors"] if one["factor"] == "contact_named")["impact"] > 0
+    assert not any("name the contact" in text for text in told["recommendations"])
+
+
 async def test_the_close_is_expected_by_what_won_deals_took_from_its_stage_on(history):
     ways = [[("Lead", 100), ("Demo", 90), ("Won", 90 - days)] for days in (5, 12, 20, 30, 40, 50)]
     await history.deals(*ways, *closed(0, 30))
@@ -100,6 +115,14 @@ async def test_the_close_is_expected_by_what_won_deals_took_from_its_stage_on(hi
     (late,) = await history.deals([("Lead", 40), ("Demo", 13)])
     told = (await history.ask("predict_outcome", record=late))["prediction"]
     assert (told["expectedClose"]["n"], "on" in told["expectedClose"]) == (4, False)
+
+
+async def test_a_stay_that_few_outlasted_says_how_many(history):
+    await history.deals(*[[("Lead", 90), ("Demo", 60), ("Won", 58)]] * 19, [("Lead", 90), ("Demo", 60), ("Won", 10)])
+    await history.deals(*[[("Lead", 90), ("Lost", 50)]] * 20)
+    (deal,) = await history.deals([("Lead", 50), ("Demo", 40)])
+    close = (await history.ask("predict_outcome", record=deal))["prediction"]["expectedClose"]
+    assert close == {"n": 1, "because": "1 won deal took longer from this stage on, 5 needed"}
 
 
 async def test_a_closed_deal_has_nothing_to_predict(history):

@@ -6,7 +6,7 @@ import json
 import pytest
 from lab import LEA, LOU, LUX
 
-from crm_mcp.crm.models import Contact, Issue
+from crm_mcp.crm.models import Contact, Deal, Issue, Lead
 
 HELLO = {"subject": "Hello", "body": "Dear all,\n\nhello.", "reason": "they asked"}
 
@@ -150,6 +150,16 @@ async def test_about_an_issue_concerns_its_customer(mail, lab, customer, shown):
     seen = await shown(await mail(to=[customer[0]], about=f"iss_{issue}"))
     (row,) = [row for row in seen.changes if row["tbl"] == "emails"]
     assert (row["after"]["customer_id"], row["after"]["subject_type"]) == (int(customer[0][5:]), "issues")
+
+
+async def test_it_may_be_about_whatever_a_note_may_be_about(mail, lab, customer, shown):
+    account = int(customer[0][5:])
+    (deal,) = await lab.add(Deal, {"name": "Refit", "customer_id": account})
+    (lead,) = await lab.add(Lead, {"kind": "opportunity", "name": "Lounge", "customer_id": account})
+    for about, table in ((f"deal_{deal}", "deals"), (f"lead_{lead}", "leads")):
+        seen = await shown(await mail(to=[customer[0]], about=about))
+        (row,) = [row for row in seen.changes if row["tbl"] == "emails"]
+        assert (row["after"]["customer_id"], row["after"]["subject_type"]) == (account, table)
 
 
 async def test_attachments_are_kept_by_their_digest_and_their_bytes_are_in_no_record(mail, customer, shown):

@@ -29,6 +29,13 @@ async def test_a_stage_changes_in_what_is_said_and_stays_in_the_rest(way):
     assert "exitCriteria" not in qualified and qualified["automation"] is True
 
 
+async def test_a_stage_named_as_one_that_is_there_is_that_one(way):
+    held, now = await changed(way, stages=[{"name": "demo", "max_days": 9}])
+    assert "add the stage" not in held["summary"] and "max_days" in held["summary"]
+    demos = [stage for stage in now["stages"] if stage["name"].casefold() == "demo"]
+    assert [(stage["id"], stage["maxDays"]) for stage in demos] == [(f"stage_{way.stages['Demo']}", 9)]
+
+
 async def test_stages_are_added_moved_and_archived_in_order(way):
     _, now = await changed(
         way,

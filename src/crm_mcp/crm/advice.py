@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from .counting import counted
 from .criteria import Judged
 from .risk import Risk
 
@@ -58,7 +59,7 @@ def actions(it: Situation) -> list[dict[str, Any]]:
     if follow_up is not None and follow_up <= it.today.isoformat():
         add("follow_up", "log_activity", "high", f"A follow-up was planned for {follow_up}.", about=record)
     if facts["overdue"] is not None and facts["overdue"] > 0:
-        why = f"It was expected to close {facts['overdue']} days ago and is open yet."
+        why = f"It was expected to close {counted(facts['overdue'], 'day')} ago and is open yet."
         add("agree_new_close_date", "propose_changes", "high", why, record=record, field="expected_close_on")
     if facts["silent"] >= SILENT:
         priority = "high" if it.risk.score >= HIGH_RISK else "medium"

@@ -45,7 +45,9 @@ class StageArgs(Args):
 class StageChange(StageArgs):
     """A change to one stage, or a new one."""
 
-    stage: Text | None = Field(None, max_length=100, description="stage_… or its name; none: a new one.")
+    stage: Text | None = Field(
+        None, max_length=100, description="stage_… or its name; none: the one of that name, else a new one."
+    )
     position: int | None = Field(None, ge=1, le=MOST_STAGES)
     archive: bool = False
     clear: tuple[Clearable, ...] = ()

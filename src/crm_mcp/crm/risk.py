@@ -17,6 +17,7 @@ from typing import Any
 
 from ..money import money_sql
 from . import subjects
+from .counting import counted
 from .funnel import DEAL_BASE, ENOUGH_STAYS
 
 QUIET, SILENT = 7, 30
@@ -71,7 +72,9 @@ def facts(only: str) -> str:
 FACTS = f"""jsonb_build_object('place', 'pos_' || f.id, 'record', f.record, 'pipeline', f.pipeline, 'stage', f.stage, 'inStage', f.in_stage, 'stays', f.stays,
    'median', f.median, 'silent', f.silent, 'lately', f.lately, 'before', f.before, 'overdue', f.overdue, 'expectedCloseOn', f.expected_close_on,
    'followUpOn', f.next_follow_up_on, 'value', case when f.worth is not null then {money_sql("f.worth", "f.unit")} end,
-   'base', f.base::text, 'worth', f.worth::text, 'currency', f.unit)"""
+   'base', f.base::text, 'worth', f.worth::text, 'currency', f.unit,
+   'contact', (select jsonb_build_object('id', 'cont_' || c.id, 'name', c.name) from crm.contacts c
+     where c.org_id = f.org_id and c.id = f.contact and c.archived_at is null))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def judge(facts: Mapping[str, Any]) -> Risk:
     else:
         median = Decimal(str(facts["median"]))
         usual = float(median.quantize(Decimal("0.1"), ROUND_HALF_UP))
-        text = f"In {facts['stage']} for {inside} days (median {usual}, n {stays})"
+        text = f"In {facts['stage']} for {counted(inside, 'day')} (median {usual}, n {stays})"
         over = part(inside - median, median) if median > 0 else Decimal(inside > 0)
         add("time_in_stage", STAGE * over, text, days=inside, medianDays=usual, n=stays)
     lately, before = facts["lately"], facts["before"]
@@ -110,13 +113,13 @@ def judge(facts: Mapping[str, Any]) -> Risk:
         why = f"{before} activities 30 to 60 days ago, {ENOUGH_ACTIVITIES} needed"
         unjudged.append({"factor": "falling_engagement", "because": why})
     else:
-        text = f"{lately} activities in 30 days, {before} in the 30 before"
+        text = f"Activities: {lately} in 30 days, {before} in the 30 before"
         add("falling_engagement", ENGAGEMENT * part(before - lately, before), text, last30=lately, before30=before)
     late = facts["overdue"]
     if late is None:
         unjudged.append({"factor": "overdue_close_date", "because": "no expected close date"})
     elif late > 0:
-        text = f"Expected to close {late} days ago"
+        text = f"Expected to close {counted(late, 'day')} ago"
         add("overdue_close_date", OVERDUE / 2 + OVERDUE / 2 * part(late, 30), text, days=late)
     score = sum((one["impact"] for one in factors), Decimal(0)).quantize(Decimal("0.01"), ROUND_HALF_UP)
     factors.sort(key=lambda one: (-one["impact"], one["factor"]))

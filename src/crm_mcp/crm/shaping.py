@@ -128,7 +128,8 @@ async def update(
 async def _change_stage(
     ctx: Write, pipeline: Pipeline, stages: list[PipelineStage], gone: list[PipelineStage], change: StageChange
 ) -> list[str]:
-    if change.stage is None:
+    meant = change.stage or next((s.name for s in stages if _same(s.name, change.name)), None)
+    if meant is None:
         stage = PipelineStage(org_id=ctx.principal.org, pipeline_id=pipeline.id, name="", position=0)
         await _write(ctx, stage, change)
         turn = _TURN[stage.kind]
@@ -140,7 +141,7 @@ async def _change_stage(
         await ctx.session.flush()
         await ctx.session.refresh(stage)
         return [f"add the stage {stage.name}"]
-    stage = stage_of(stages, change.stage)
+    stage = stage_of(stages, meant)
     if change.archive:
         await _unused(ctx, PipelinePosition.stage_id == stage.id, stage.name)
         stage.archived_at = ctx.now
@@ -156,6 +157,10 @@ async def _change_stage(
         stages.insert(change.position - 1, stage)
         fields.append("place")
     return [f"change {', '.join(fields)} of the stage {was}"] if fields else []
+
+
+def _same(name: str, other: str | None) -> bool:
+    return other is not None and name.casefold() == other.strip().casefold()
 
 
 async def _write(ctx: Write, stage: PipelineStage, asked: StageArgs) -> list[str]:

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from ..money import money
+from .counting import counted
 from .funnel import ENOUGH_STAYS, rounded, share
 
 LEAK = 0.3
@@ -25,7 +26,8 @@ def analysis(
 ) -> dict[str, Any]:
     """Return metrics, stages, handle time, insights and suggestions; days to one place, shares to three."""
     told = [_stage(one) for one in stages]
-    slow = _bottleneck(told)
+    known = [one for one in told if one["time"]["n"] >= ENOUGH_STAYS]
+    slow, fast = _bottleneck(known), _fastest(known)
     leaks = [one for one in told if one["entered"] >= ENOUGH_RECORDS and one["dropOff"] >= LEAK]
     open_now = sum(one["open"]["n"] for one in told)
     metrics: dict[str, Any] = {
@@ -45,7 +47,7 @@ def analysis(
         "bottleneckStage": slow and slow["stage"],
         "velocity": velocity(open_now, ended, cycles, currency),
     }  # fmt: skip
-    insights = _insights(slow, leaks)
+    insights = _insights(slow, leaks, fast)
     return {
         "metrics": metrics,
         "stages": told,
@@ -99,20 +101,36 @@ def _days(number: Any) -> float | None:
     return None if number is None else rounded(number, 1)
 
 
-def _bottleneck(stages: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the stage with the longest median stay, of those with enough; of equals the one that drops more."""
-    known = [one for one in stages if one["time"]["n"] >= ENOUGH_STAYS]
+def _bottleneck(known: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the stage with the longest median stay; of equals the one that drops more."""
     return max(known, key=lambda one: (one["time"]["medianDays"], one["dropOff"] or 0), default=None)
 
 
-def _insights(slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _fastest(known: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the stage with the shortest median stay, where there are several."""
+    return min(known, key=lambda one: one["time"]["medianDays"]) if len(known) > 1 else None
+
+
+def _against_target(one: dict[str, Any]) -> str:
+    """Say in words whether a stage keeps to the days that it should take at most, if it says so."""
+    target = one["maxDays"]
+    if target is None:
+        return ""
+    verdict = "over" if one["time"]["medianDays"] > target else "within"
+    return f"{verdict} its target of {counted(target, 'day')}"
+
+
+def _insights(
+    slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]], fast: dict[str, Any] | None
+) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if slow:
         time = slow["time"]
-        text = (
-            f"{slow['stage']} takes longest: median {time['medianDays']} days, p90 {time['p90Days']} (n {time['n']})."
+        told = f", {target}" if (target := _against_target(slow)) else ""
+        text = f"{slow['stage']} takes longest: median {time['medianDays']} days, p90 {time['p90Days']} (n {time['n']}){told}."
+        found.append(
+            {"kind": "bottleneck", "stage": slow["stage"], "text": text, **time, "targetDays": slow["maxDays"]}
         )
-        found.append({"kind": "bottleneck", "stage": slow["stage"], "text": text, **time})
     for one in leaks:
         text = f"{one['stage']} lost {one['dropped']} of {one['entered']} records ({one['dropOff']:.0%})."
         found.append(
@@ -121,6 +139,12 @@ def _insights(slow: dict[str, Any] | None, leaks: Sequence[dict[str, Any]]) -> l
                 "dropped": one["dropped"], "entered": one["entered"], "dropOff": one["dropOff"],
             }
         )  # fmt: skip
+    if fast:
+        time, target = fast["time"], _against_target(fast)
+        text = f"{fast['stage']} is quickest: median {time['medianDays']} days (n {time['n']}){', ' if target else ''}{target}."
+        found.append(
+            {"kind": "quickest", "stage": fast["stage"], "text": text, **time, "targetDays": fast["maxDays"]}
+        )
     return found
 
 
@@ -135,6 +159,8 @@ def _suggestions(
 
     if slow:
         why = f"median {slow['time']['medianDays']} days, the longest of all stages"
+        if target := _against_target(slow):
+            why += f", {target}"
         suggest("plan_follow_ups", slow["stage"], "create_task", why, _shorter(slow, stages))
     for one in leaks:
         why = f"{one['dropped']} of {one['entered']} records end there"
@@ -142,7 +168,7 @@ def _suggestions(
     for one in stages:
         age, most = one["open"]["medianDays"], one["maxDays"]
         if age is not None and most is not None and age > most:
-            why = f"{one['open']['n']} open records wait for a median of {age} days, {most} at most are meant"
+            why = f"{counted(one['open']['n'], 'record')} waiting, for a median of {age} days; at most {counted(most, 'day')} are meant"
             impact = {
                 "records": one["open"]["n"],
                 "days": _days(age - most),

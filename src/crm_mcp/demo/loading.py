@@ -34,6 +34,7 @@ from ..db import Database
 from ..importing.batch import batch
 from ..importing.rows import add
 from . import scene
+from .ageing import age
 from .goods import TAX
 from .scene import Row, Scene
 from .staff import DEMO, found
@@ -56,8 +57,10 @@ async def load(owner_conninfo: str, approver: Database, today: date | None = Non
     async with await psycopg.AsyncConnection[tuple[int]].connect(owner_conninfo, autocommit=True) as owner:
         await owner.execute("select pg_advisory_lock(%s)", (LOCK,))
         for make in (scene.demo, scene.other):
-            if not await _is_loaded(owner, "demo" if make is scene.demo else "other"):
+            slug = "demo" if make is scene.demo else "other"
+            if not await _is_loaded(owner, slug):
                 await _bring_in(owner, approver, make(day))
+            await age(owner, slug)
 
 
 async def _is_loaded(owner: psycopg.AsyncConnection[tuple[int]], slug: str) -> bool:
@@ -93,7 +96,7 @@ async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str,
             for at, party in enumerate(what.parties)
         ],
     )
-    contacts = await bring_in_parties(session, org, what, customers)
+    parties = await bring_in_parties(session, org, what, customers)
     products = await add(
         session,
         Product,
@@ -128,7 +131,7 @@ async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str,
     sold = await _write_sales(session, org, what, customers, products)
     await _write_money(session, org, what, customers, products, sold)
     await _write_work(session, org, what, customers, products, sold, people)
-    await bring_in_sales(session, org, what, customers, contacts, sellers)
+    await bring_in_sales(session, org, what, customers, parties, sellers)
     # last: nothing can be posted into closed books
     await add(session, OrgSettings, org, [what.settings])
 

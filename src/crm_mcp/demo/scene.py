@@ -73,7 +73,7 @@ def demo(today: date) -> Scene:
         notes,
         _taxes(today),
         _settings(today, "Northlight Furniture", "hello@northlight.example"),
-        selling.selling(Random(SEED + 2), today, people, rates[-1]["rate"], 180),  # noqa: S311
+        selling.selling(Random(SEED + 2), today, people, rates[-1]["rate"], 180, _met(activities, today)),  # noqa: S311
     )
 
 
@@ -105,8 +105,14 @@ def other(today: date) -> Scene:
         notes,
         _taxes(today),
         _settings(today, "Harbour Supplies", "office@harbour.example"),
-        selling.selling(Random(SEED + 3), today, people, None, 20),  # noqa: S311
+        selling.selling(Random(SEED + 3), today, people, None, 20, _met(activities, today)),  # noqa: S311
     )
+
+
+def _met(activities: list[tuple[int, Row]], today: date) -> frozenset[int]:
+    """Return the places of customers whom somebody met within the last five weeks."""
+    since = today - timedelta(weeks=5)
+    return frozenset(customer for customer, row in activities if row["happened_at"].date() >= since)
 
 
 def _extend_credit(chance: Random, people: list[parties.Party]) -> None:

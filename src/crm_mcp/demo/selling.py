@@ -3,14 +3,15 @@
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Any, NamedTuple
 
+from . import leads
+from .journeys import Journey, Row, Selling, Stop, moment, unpaid, working
+from .leads import SOURCES, WHAT
 from .parties import Party
 
-Row = dict[str, Any]
 DAYS = 420
 """How long ago the first deal began; most have ended by now."""
-WAY = (("Lead", 6.0, 0.78), ("Qualified", 9.0, 0.74), ("Demo", 11.0, 0.80), ("Proposal", 18.0, 0.70))
+WAY = (("Lead", 6.0, 0.78), ("Qualified", 9.0, 0.74), ("Demo", 11.0, 0.80), ("Proposal", 27.0, 0.70))
 """The stages of a sale: how many days one takes on average, and which share goes on from it."""
 _STATED = {
     "Lead": ("company_identified",),
@@ -18,17 +19,6 @@ _STATED = {
     "Demo": ("demo_held",),
     "Proposal": ("terms_agreed",),
 }
-_WHAT = (
-    "Office refit",
-    "Reception furniture",
-    "Meeting rooms",
-    "Canteen seating",
-    "Standing desks",
-    "Hotel rooms",
-    "Lounge",
-    "Storage",
-)
-_SOURCES = ("website", "trade fair", "referral", "phone", "existing customer", "showroom")
 _WHY_LOST = ("Too expensive", "Chose a competitor", "No budget this year", "No answer any more", "Delivery too late")
 _WHY = {
     "Qualified": ("Budget and dates are known.", "Decision maker on the phone."),
@@ -38,6 +28,8 @@ _WHY = {
 }
 _INDUSTRIES = ("Hospitality", "Retail", "Software", "Public administration", "Health care", "Education", "Consulting")
 _TECHNOLOGIES = ("SAP", "Salesforce", "Shopify", "Microsoft 365", "Odoo", "DATEV")
+HELD_UP = (80_000, 50_000, 45_000, 40_000, 35_000)
+"""What the deals are worth that wait and wait, in euros."""
 _TOUCHES = ("call", "email", "email", "meeting", "visit")
 _SAID = {
     "call": "Talked about the offer",
@@ -45,36 +37,6 @@ _SAID = {
     "meeting": "Went through the plans",
     "visit": "Measured the rooms",
 }
-
-
-class Stop(NamedTuple):
-    """A stage that a record came to, and when."""
-
-    stage: str
-    at: datetime
-
-
-class Journey(NamedTuple):
-    """A record's way through a pipeline. `deal` and `lead` are places in their lists, of which at most one is meant.
-
-    `customer` is a place in the parties; `touches` are activities about the record.
-    """
-
-    pipeline: str
-    stops: list[Stop]
-    customer: int | None
-    deal: int | None
-    lead: int | None
-    place: Row
-    touches: list[Row]
-
-
-class Selling(NamedTuple):
-    """What is sold and how: deals with the place of customer and contact, leads with their customer and part."""
-
-    deals: list[tuple[int, int, Row]]
-    leads: list[tuple[int | None, Row, str | None, Row]]
-    journeys: list[Journey]
 
 
 def organization(chance: Random, party: Party) -> Row:
@@ -100,42 +62,43 @@ def individual(party: Party) -> Row:
     }
 
 
-def selling(chance: Random, today: date, parties: list[Party], rate: Decimal | None, count: int) -> Selling:
-    """Return `count` deals with a third as many leads. `rate` is what a US dollar is worth, for the few sold in dollars."""
+def selling(
+    chance: Random, today: date, parties: list[Party], rate: Decimal | None, count: int, met: frozenset[int]
+) -> Selling:
+    """Return `count` deals with a third as many leads.
+
+    `rate` is what a US dollar is worth, for the few sold in dollars; `met` are customers whom somebody met lately.
+    """
     firms = [at for at, party in enumerate(parties) if party.customer["kind"] == "organization"]
+    market = leads.Market(today, parties, firms)
     made = Selling([], [], [])
     for number in range(count):
-        _deal(chance, today, parties, firms, rate, number, made)
+        _deal(chance, market, rate, number, made)
     for number in range(count // 4):
-        _lead(chance, today, parties, firms, number, made)
+        leads.opportunity(chance, market, number, made)
+    for number in range(count // 12):
+        leads.job(chance, market, number, made)
     for number in range(count // 20):
-        _partner(chance, today, parties, firms, number, made)
+        leads.partnership(chance, market, number, made)
     _aftermath(chance, today, made)
+    _hold_up(chance, today, made, met)
     return made
 
 
-def _deal(
-    chance: Random,
-    today: date,
-    parties: list[Party],
-    firms: list[int],
-    rate: Decimal | None,
-    number: int,
-    made: Selling,
-) -> None:
-    customer = chance.choice(firms)
-    party = parties[customer]
+def _deal(chance: Random, market: leads.Market, rate: Decimal | None, number: int, made: Selling) -> None:
+    customer, today = chance.choice(market.firms), market.today
+    party = market.parties[customer]
     amount = Decimal(int(min(60_000, max(300, chance.lognormvariate(8.3, 0.9)))) // 10 * 10)
     dollars = rate is not None and party.customer["country"] == "United States"
     warmth = chance.random()
     # every fourth is of the last weeks, so that enough are still open
-    began = _moment(chance, today, 2 + int((50 if number % 4 == 0 else DAYS - 2) * chance.random()))
+    began = moment(chance, today, 2 + int((50 if number % 4 == 0 else DAYS - 2) * chance.random()))
     stops, touches, ended = _through(chance, today, began, warmth)
     won = ended and stops[-1].stage == "Customer"
     status = "open" if not ended else "won" if won else "lost"
     last = stops[-1].at
     row = {
-        "name": f"{chance.choice(_WHAT)}, {party.customer['name']}",
+        "name": f"{chance.choice(WHAT)}, {party.customer['name']}",
         "status": status,
         "amount": amount,
         "currency": "USD" if dollars else "EUR",
@@ -144,11 +107,11 @@ def _deal(
         "closed_at": last if ended else None,
         "signed_on": last.date() if won else None,
         "lost_reason": chance.choice(_WHY_LOST) if status == "lost" else None,
-        "source": chance.choice(_SOURCES),
+        "source": chance.choice(SOURCES),
     }
     made.deals.append((customer, chance.randrange(len(party.contacts)), row))
-    place = _place(chance, today, warmth, last, ended) | {"amount": None, "currency": None, "base_amount": None}
-    made.journeys.append(Journey("Sales", stops, customer, number, None, place, touches))
+    where = unpaid(chance, today, warmth, last, ended)
+    made.journeys.append(Journey("Sales", stops, customer, number, None, where, touches))
 
 
 def _through(chance: Random, today: date, began: datetime, warmth: float) -> tuple[list[Stop], list[Row], bool]:
@@ -160,7 +123,7 @@ def _through(chance: Random, today: date, began: datetime, warmth: float) -> tup
     stops, touches, at = [Stop("Lead", began)], list[Row](), began
     for step, (_, days, share) in enumerate(WAY):
         pace = chance.lognormvariate(-0.15, 0.55)
-        leaves = _working(chance, at + timedelta(days=max(0.2, days * pace)))
+        leaves = working(chance, at + timedelta(days=max(0.2, days * pace)))
         for _ in range(chance.randrange(1 + round(2.4 * warmth + 0.4))):
             kind = chance.choice(_TOUCHES)
             touches.append(
@@ -182,66 +145,6 @@ def _through(chance: Random, today: date, began: datetime, warmth: float) -> tup
     raise AssertionError
 
 
-def _lead(chance: Random, today: date, parties: list[Party], firms: list[int], number: int, made: Selling) -> None:
-    """Add an opportunity that is no deal yet: two in three newly arrived, the others qualified, some without a budget."""
-    customer = chance.choice(firms)
-    qualified = number % 3 == 0
-    warmth = chance.random()
-    began = _moment(chance, today, 3 + int(25 * chance.random()))
-    stops = [Stop("Lead", began)]
-    if qualified:
-        stops.append(Stop("Qualified", _working(chance, began + timedelta(days=1 + chance.random()))))
-    amount = Decimal(int(min(9_900, max(300, chance.lognormvariate(7.6, 0.6)))) // 10 * 10)
-    row = {
-        "kind": "opportunity",
-        "name": f"{chance.choice(_WHAT)} for {parties[customer].customer['name']}",
-        "status": "qualified" if qualified else "new",
-        "source": chance.choice(_SOURCES),
-        "contacted_at": stops[-1].at,
-        "converted_at": None,
-        "lost_reason": None,
-    }
-    part = {
-        "amount": amount,
-        "currency": "EUR",
-        "expected_close_on": today + timedelta(days=chance.randrange(20, 120)),
-        "budget_confirmed": None if number % 9 == 0 else True if qualified else None,
-        "decision_maker": parties[customer].contacts[0]["name"] if qualified else None,
-        "timeline": "this quarter" if qualified else None,
-    }
-    at = len(made.leads)
-    made.leads.append((customer, row, "opportunity", part))
-    place = _place(chance, today, warmth, stops[-1].at, False)
-    place |= {"amount": amount, "currency": "EUR", "base_amount": amount}
-    made.journeys.append(Journey("Sales", stops, customer, None, at, place, []))
-
-
-def _partner(chance: Random, today: date, parties: list[Party], firms: list[int], number: int, made: Selling) -> None:
-    customer = chance.choice(firms)
-    began = _moment(chance, today, 10 + int(200 * chance.random()))
-    names = ("Application", "Review", "Training", "Active")[: 1 + number % 4]
-    stops, at = list[Stop](), began
-    for name in names:
-        stops.append(Stop(name, at))
-        at = min(_working(chance, at + timedelta(days=5 + 20 * chance.random())), _moment(chance, today, 1))
-    over = names[-1] == "Active"
-    row = {
-        "kind": "partnership",
-        "name": f"Reseller in {parties[customer].customer['country']}: {parties[customer].customer['name']}",
-        "status": "converted" if over else "contacted",
-        "source": "website",
-        "contacted_at": began,
-        "converted_at": stops[-1].at if over else None,
-        "lost_reason": None,
-    }
-    lead = len(made.leads)
-    made.leads.append(
-        (customer, row, "partnership", {"type": "reseller", "territory": parties[customer].customer["country"]})
-    )
-    place = _place(chance, today, 0.5, stops[-1].at, over) | {"amount": None, "currency": None, "base_amount": None}
-    made.journeys.append(Journey("Partner", stops, customer, None, lead, place, []))
-
-
 def _aftermath(chance: Random, today: date, made: Selling) -> None:
     """Put the customers of the latest sales into onboarding, and a few into support."""
     seen: set[int] = set()
@@ -251,50 +154,64 @@ def _aftermath(chance: Random, today: date, made: Selling) -> None:
         if way.customer in seen:
             continue
         seen.add(way.customer)
-        last = _moment(chance, today, 1)
+        last = moment(chance, today, 1)
         stops, at = list[Stop](), way.stops[-1].at
         for name, days in (("Kick-off", 4), ("Setup", 14), ("Training", 8), ("Live", 0)):
-            at = _working(chance, at + timedelta(days=1 + chance.random()))
+            at = working(chance, at + timedelta(days=1 + chance.random()))
             if at > last:
                 break
             stops.append(Stop(name, at))
             at += timedelta(days=days * (0.5 + chance.random()))
         if stops:
-            made.journeys.append(_unpaid("Onboarding", stops, way.customer, chance, today))
+            made.journeys.append(_unworthy("Onboarding", stops, way.customer, chance, today))
             if len(seen) % 4 == 0:
-                first = Stop("New", _working(chance, stops[0].at + timedelta(hours=30)))
+                first = Stop("New", working(chance, stops[0].at + timedelta(hours=30)))
                 made.journeys.append(
-                    _unpaid(
+                    _unworthy(
                         "Support", [first] if first.at < last else [Stop("New", last)], way.customer, chance, today
                     )
                 )
 
 
-def _unpaid(pipeline: str, stops: list[Stop], customer: int, chance: Random, today: date) -> Journey:
+def _unworthy(pipeline: str, stops: list[Stop], customer: int, chance: Random, today: date) -> Journey:
     over = stops[-1].stage in ("Live", "Resolved")
-    place = _place(chance, today, 0.5, stops[-1].at, over) | {"amount": None, "currency": None, "base_amount": None}
-    return Journey(pipeline, stops, customer, None, None, place, [])
+    return Journey(pipeline, stops, customer, None, None, unpaid(chance, today, 0.5, stops[-1].at, over), [])
 
 
-def _place(chance: Random, today: date, warmth: float, last: datetime, ended: bool) -> Row:
-    """Return the score and plans of a record in its pipeline."""
-    factors = {
-        name: float(min(100, max(0, round(100 * (0.15 + 0.7 * warmth) + chance.gauss(0, 12)))))
-        for name in ("engagement", "fit", "intent", "timing")
-    }
-    waits = (today - last.date()).days
-    return {
-        "closed_at": last if ended else None,
-        "score": Decimal(str(sum(factors.values()) / 4)),
-        "factors": factors,
-        "reasons": ["Answers within a day"] if warmth > 0.66 else ["Hard to reach"] if warmth < 0.33 else [],
-        "score_confidence": Decimal(str(round(0.7 + 0.25 * chance.random(), 2))),
-        "scored_at": last,
-        "next_follow_up_on": None
-        if ended or chance.random() < 0.4
-        else today + timedelta(days=chance.randrange(-3, 12)),
-        "risk_factors": [f"Nothing heard for {waits} days"] if not ended and waits > 30 else [],
-    }
+def _hold_up(chance: Random, today: date, made: Selling, met: frozenset[int]) -> None:
+    """Let the most advanced open deals of customers whom nobody met lately wait for weeks, past their expected close."""
+    waiting = [
+        at
+        for at, way in enumerate(made.journeys)
+        if way.deal is not None
+        and way.place["closed_at"] is None
+        and way.customer not in met
+        and made.deals[way.deal][2]["currency"] == "EUR"
+    ]
+    order = [name for name, _, _ in WAY]
+    waiting.sort(key=lambda at: order.index(made.journeys[at].stops[-1].stage), reverse=True)
+    seen: set[int | None] = set()
+    for at in waiting:
+        way = made.journeys[at]
+        if way.customer in seen or len(seen) == len(HELD_UP):
+            continue
+        amount = Decimal(HELD_UP[len(seen)])
+        seen.add(way.customer)
+        last = max([way.stops[-1].at, *(touch["happened_at"] for touch in way.touches)])
+        # whole weeks keep working days working days
+        back = timedelta(weeks=-(-(32 - (today - last.date()).days) // 7) + len(seen) % 2)
+        stops = [Stop(stage, moved - back) for stage, moved in way.stops]
+        touches = [{**touch, "happened_at": touch["happened_at"] - back} for touch in way.touches]
+        silent = (today - (last - back).date()).days
+        where = way.place | {
+            "scored_at": stops[-1].at,
+            "next_follow_up_on": None,
+            "risk_factors": [f"Nothing heard for {silent} days"],
+        }
+        made.journeys[at] = way._replace(stops=stops, touches=touches, place=where)
+        assert way.deal is not None
+        late = today - timedelta(days=chance.randrange(16, 30))
+        made.deals[way.deal][2].update(amount=amount, base_amount=amount, expected_close_on=late)
 
 
 def criteria_of(stage: str | None) -> Row:
@@ -305,15 +222,3 @@ def criteria_of(stage: str | None) -> Row:
 
 def explanation_of(chance: Random, stage: str) -> str | None:
     return chance.choice(_WHY[stage]) if stage in _WHY else None
-
-
-def _moment(chance: Random, today: date, age: int) -> datetime:
-    at = time(chance.randrange(7, 17), chance.randrange(60), tzinfo=UTC)
-    return datetime.combine(today - timedelta(days=age), at)
-
-
-def _working(chance: Random, moment: datetime) -> datetime:
-    """Return a moment of the working hours of that day, or of the Monday after a weekend."""
-    day = moment.date() + timedelta(days=max(0, 7 - moment.weekday()) if moment.weekday() > 4 else 0)
-    at = datetime.combine(day, time(chance.randrange(7, 17), chance.randrange(60), tzinfo=UTC))
-    return max(at, moment)

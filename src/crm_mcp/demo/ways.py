@@ -2,7 +2,7 @@
 
 from itertools import accumulate
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,7 @@ from ..crm.models import (
     CustomerParty,
     Deal,
     Individual,
+    Job,
     Lead,
     Opportunity,
     Organization,
@@ -22,15 +23,22 @@ from ..crm.models import (
 )
 from ..importing.rows import add
 from . import selling
+from .journeys import Journey
 from .scene import SEED, Row, Scene
-from .selling import Journey
 
 _STAGES = """select l.name, s.name, l.id, s.id from crm.pipelines l join crm.pipeline_stages s on s.org_id = l.org_id and s.pipeline_id = l.id
  where l.org_id = %s"""
 
 
-async def bring_in_parties(session: AsyncSession, org: int, what: Scene, customers: list[int]) -> list[list[int]]:
-    """Write organizations, individuals and contacts of the customers; return the contacts' ids by customer."""
+class Parties(NamedTuple):
+    """Ids by the places of customers: their contacts, and the organization that a company is."""
+
+    contacts: list[list[int]]
+    organizations: dict[int, int]
+
+
+async def bring_in_parties(session: AsyncSession, org: int, what: Scene, customers: list[int]) -> Parties:
+    """Write organizations, individuals and contacts of the customers."""
     chance = Random(SEED + 4)  # noqa: S311
     firms = [at for at, party in enumerate(what.parties) if party.customer["kind"] == "organization"]
     persons = [at for at, party in enumerate(what.parties) if party.customer["kind"] != "organization"]
@@ -53,11 +61,12 @@ async def bring_in_parties(session: AsyncSession, org: int, what: Scene, custome
         [{**contact, **of[at]} for at, party in enumerate(what.parties) for contact in party.contacts],
     )
     ends = list(accumulate(len(party.contacts) for party in what.parties))
-    return [numbers[end - len(party.contacts) : end] for end, party in zip(ends, what.parties, strict=True)]
+    contacts = [numbers[end - len(party.contacts) : end] for end, party in zip(ends, what.parties, strict=True)]
+    return Parties(contacts, organizations)
 
 
 async def bring_in_sales(
-    session: AsyncSession, org: int, what: Scene, customers: list[int], contacts: list[list[int]], sellers: list[int]
+    session: AsyncSession, org: int, what: Scene, customers: list[int], parties: Parties, sellers: list[int]
 ) -> None:
     """Write deals, leads, where they stand, and every move that brought them there."""
     known = what.selling
@@ -70,7 +79,8 @@ async def bring_in_sales(
             {
                 **row,
                 "customer_id": customers[customer],
-                "contact_id": contacts[customer][contact],
+                "contact_id": parties.contacts[customer][contact],
+                "organization_id": parties.organizations.get(customer),
                 "owner_id": owners[customer],
             }
             for customer, contact, row in known.deals
@@ -84,12 +94,13 @@ async def bring_in_sales(
             {
                 **row,
                 "customer_id": None if customer is None else customers[customer],
+                "organization_id": None if customer is None else parties.organizations.get(customer),
                 "owner_id": None if customer is None else owners[customer],
             }
             for customer, row, _, _ in known.leads
         ],
     )
-    for kind, model in (("opportunity", Opportunity), ("partnership", Partnership)):
+    for kind, model in (("opportunity", Opportunity), ("job", Job), ("partnership", Partnership)):
         rows = [
             {**part, "lead_id": lead}
             for lead, (_, _, which, part) in zip(leads, known.leads, strict=True)

@@ -47,6 +47,7 @@ class AtRiskView(View):
     factors: list[dict[str, Any]]
     notJudged: list[dict[str, str]] | None = None
     value: dict[str, str] | None = None
+    contact: dict[str, str] | None = None
     suggestedActions: list[dict[str, str]]
 
 
@@ -128,4 +129,6 @@ def _told(judged: risk.Risk, facts: dict[str, Any]) -> dict[str, Any]:
         told["notJudged"] = list(judged.unjudged)
     if facts["value"] is not None:
         told["value"] = facts["value"]
+    if facts["contact"] is not None:
+        told["contact"] = facts["contact"]
     return told

@@ -9,6 +9,7 @@ from pydantic import Field
 from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import funnel, odds, subjects
+from crm_mcp.crm.counting import counted
 from crm_mcp.crm.criteria import IN_PIPELINES
 from crm_mcp.crm.odds import Group
 from crm_mcp.errors import Refusal
@@ -18,13 +19,16 @@ from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
 
 ENOUGH_WON = 5
 """Won ones that took longer than this one has, from which its day is told."""
+_MORE_CONTACT = "arrange a call or meeting: those with more contact were won more often"
 RECOMMENDED = {
-    "engagement": "arrange a call or meeting: those with more contact were won more often",
-    "contact_named": "name the contact who decides: those with one were won more often",
-    "returning_customer": "offer a reference: new customers were won less often",
-    "reached_stage": "see what the stage still takes with suggest_next_action",
-    "large": "agree on the scope: those of this size were won less often",
+    ("engagement", "none"): _MORE_CONTACT,
+    ("engagement", "one or two"): _MORE_CONTACT,
+    ("contact_named", "no"): "name the contact who decides: those with one were won more often",
+    ("returning_customer", "no"): "offer a reference: new customers were won less often",
+    ("reached_stage", "yes"): "see what the stage still takes with suggest_next_action",
+    ("large", "yes"): "agree on the scope: those of this size were won less often",
 }
+"""What may be done where a level of a factor went along with losing; of other levels nothing is to be done."""
 BEGAN = "coalesce(b.started, d.created_at)"
 LEVELS = f"""case when exists (select from asked a where a.way is not null) and b.way is not null then
      case when exists (select from visits v join asked a on a.stage_id = v.stage_id where v.way = b.way) then 'yes' else 'no' end end as reached_stage,
@@ -197,7 +201,9 @@ async def predict_outcome(ctx: Read, args: PredictOutcome) -> Answer[PredictionV
         "confidence": round(1 - (round(found.high, 3) - round(found.low, 3)), 3),
         "expectedClose": close,
         "factors": list(found.factors),
-        "recommendations": [RECOMMENDED[one["factor"]] for one in found.factors if one["impact"] < 0],
+        "recommendations": [
+            RECOMMENDED[level] for one in found.factors if one["impact"] < 0 and (level := (one["factor"], one["level"])) in RECOMMENDED
+        ],
         "calibration": {
             "won": won, "lost": lost, "heldBackBy": found.hold, "brier": round(found.brier, 4),
             "brierOfWinRate": round(found.brier_of_rate, 4),
@@ -236,7 +242,7 @@ def _close(ctx: Read, now: datetime, elapsed: Any, took: dict[str, Any]) -> dict
         return {"because": "it is in no pipeline"}
     if took["n"] < ENOUGH_WON:
         return {
-            "because": f"{took['n']} that were won took longer from this stage on, {ENOUGH_WON} needed",
+            "because": f"{counted(took['n'], 'won one')} took longer from this stage on, {ENOUGH_WON} needed",
             "n": took["n"],
         }
     ahead = timedelta(days=float(took["median"]) - float(elapsed))
