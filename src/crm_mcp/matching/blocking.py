@@ -67,8 +67,10 @@ def _company_keys(record: Normal) -> Iterator[str]:
     if core:
         yield f"begins {record.joined[:7]}"
         yield f"ends {record.joined[-7:]}"
-        first = core[0] if len(core) > 1 else record.joined
-        yield f"initials {first if len(first) < 6 and len(core) == 1 else ''.join(word[0] for word in core)}"
+        if len(core) > 2:
+            yield f"initials {''.join(word[0] for word in core)}"
+        elif len(core) == 1 and len(record.joined) < 6:
+            yield f"initials {record.joined}"
         for word in core:
             if len(word) > 2:
                 yield f"word {heard(word) or word}"

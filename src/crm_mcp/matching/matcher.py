@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from .blocking import MOST, Blocks, Cut
 from .clusters import grouped
-from .comparing import Said, compare
+from .comparing import compare
 from .reach import domain, email, phone
 from .records import Normal, Record, dialled_from, normal
+from .said import Said
 from .weights import Frequencies
 
 SURE = 0.99
