@@ -4,7 +4,7 @@ create policy likened on crm.organizations for select to crm_definer using (true
 create policy likened on crm.individuals for select to crm_definer using (true);
 
 create function crm.parties_like(party text, record bigint, most int) returns table(id bigint)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set pg_trgm.similarity_threshold = 0.4 as $f$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set pg_trgm.similarity_threshold = 0.5 as $f$
 declare
   o bigint := nullif(current_setting('crm.org_id', true), '')::bigint;
   k text; mail text; tel text; host text; first text; sites text[];

@@ -14,7 +14,7 @@ from .entity import Entity
 PARTIES = frozenset({"organizations", "individuals", "contacts", "customers"})
 NAMED = PARTIES | {"leads", "deals", "projects"}
 MOST = 5
-LOOKED_AT = 200
+LOOKED_AT = 40
 """Records that are compared with a new one, those most like it by name first."""
 _SAME = {
     "email": "n.email_norm <> '' and o.email_norm = n.email_norm",

@@ -118,9 +118,9 @@ class Blocks:
                 found.update(ranked[max(0, at - NEXT) : at + NEXT])
         return found
 
-    def together(self) -> tuple[list[list[int]], list[Cut]]:
+    def together(self) -> "tuple[list[array[int]], list[Cut]]":
         """Return for each record those after it that it is compared with, and the blocks that were cut."""
-        partners: list[list[int]] = [[] for _ in self._order]
+        partners = [array("l") for _ in self._order]
         cuts: list[Cut] = []
         begin, whole = 0, self._keys
         while begin < len(whole):

@@ -1,6 +1,7 @@
 """Duplicates among many records, and what a new record is like."""
 
 import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from .weights import Frequencies
 SURE = 0.99
 LIKELY = 0.60
 _EVERY = 500
+_NOBODY = array("l")
 
 Progress = Callable[[int, int], None]
 
@@ -119,7 +121,7 @@ class Matcher:
                 if progress:
                     progress(at, total)
             others = set(partners[at])
-            partners[at] = []
+            partners[at] = _NOBODY
             compared += len(others)
             for other in others:
                 said = compare(record, self._records[other], self._frequencies, needed)
