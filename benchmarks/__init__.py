@@ -4,3 +4,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # whose homes are measured here, made in one place
+sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "matching"))  # whose labelled sets are

@@ -1,5 +1,7 @@
 """`python -m benchmarks.duplicates`: seconds, memory and F1 of finding duplicates among 100,000 generated persons.
 
+`--kind organization` takes companies instead, which are measured without the peer: it has no model for them.
+
 Ours and splink take turns, each in a process of its own on one core, over the same file; reading the file and making
 the records comparable count for both. splink (the extra `peers`) may live in another environment: `--peers PYTHON`.
 Figures are never asserted. `--file`, `--labels` measure another CSV of the same columns.
@@ -16,15 +18,33 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crm_mcp.matching.records import Kind
 
 PEER = Path(__file__).with_name("duplicates_by_splink.py")
-COLUMNS = ("id", "label", "given", "family", "email", "phone", "born", "street", "city", "code")
+COLUMNS = (
+    "id",
+    "label",
+    "name",
+    "given",
+    "family",
+    "email",
+    "phone",
+    "website",
+    "born",
+    "street",
+    "city",
+    "code",
+    "country",
+)
 
 
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(prog="python -m benchmarks.duplicates", description=__doc__)
     known.add_argument("--records", type=int, default=100_000, help="persons generated (default 100,000)")
+    known.add_argument("--kind", choices=("individual", "organization"), default="individual")
     known.add_argument("--rounds", type=int, default=3, help="turns each takes (default 3)")
     known.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="the interpreter that has splink")
     known.add_argument("--seed", type=int, default=2026)
@@ -33,20 +53,23 @@ def parser() -> argparse.ArgumentParser:
     return known
 
 
-def write(file: Path, records: int, seed: int) -> None:
-    """Write generated persons, the label apart from what is compared."""
-    from matching.people import people
+def write(file: Path, records: int, seed: int, kind: str) -> None:
+    """Write generated records, the label apart from what is compared."""
+    from companies import companies_like_a_crm
+    from people import people
 
+    some = people(records, seed) if kind == "individual" else companies_like_a_crm(records, seed)[0][:records]
     with file.open("w", newline="") as lines:
         rows = csv.writer(lines)
         rows.writerow(COLUMNS)
-        for one in people(records, seed):
-            contact = "".join(one.emails), "".join(one.phones), one.born or ""
-            label = one.id.partition(".")[0]
-            rows.writerow((one.id, label, one.given, one.family, *contact, one.street, one.city, one.code))
+        for one in some:
+            label, country = one.id.partition(".")[0], one.country if kind == "organization" else ""
+            reached = "".join(one.emails), "".join(one.phones), one.website, one.born or ""
+            names = one.name, one.given, one.family
+            rows.writerow((one.id, label, *names, *reached, one.street, one.city, one.code, country))
 
 
-def ours(file: Path) -> dict[str, Any]:
+def ours(file: Path, kind: "Kind") -> dict[str, Any]:
     """Return what one run of the matcher took and found."""
     from crm_mcp.matching.matcher import Matcher
     from crm_mcp.matching.records import Record
@@ -56,15 +79,18 @@ def ours(file: Path) -> dict[str, Any]:
         records = [
             Record(
                 row["id"],
-                "individual",
+                kind,
+                name=row["name"],
                 given=row["given"],
                 family=row["family"],
                 emails=(row["email"],) if row["email"] else (),
                 phones=(row["phone"],) if row["phone"] else (),
+                website=row["website"],
                 born=row["born"] or None,
                 street=row["street"],
                 city=row["city"],
                 code=row["code"],
+                country=row["country"],
             )
             for row in csv.DictReader(lines)
         ]
@@ -109,31 +135,39 @@ def quality(pairs: list[tuple[str, str, float]], true: set[tuple[str, str]]) -> 
     }
 
 
-def measure(records: int, rounds: int, peers: str, seed: int) -> dict[str, Any]:
+def measure(records: int, rounds: int, peers: str, seed: int, kind: str) -> dict[str, Any]:
     """Return the medians of each subject, or the reason why the peer is left out."""
-    from matching.labelled import together
+    from labelled import together
 
     lacking = subprocess.run([peers, "-c", "import splink"], capture_output=True, text=True)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "people.csv")
-        write(file, records, seed)
+        write(file, records, seed, kind)
         with file.open(newline="") as lines:
             true = together((row["id"], row["label"]) for row in csv.DictReader(lines))
-        subjects = {"crm-mcp": [sys.executable, "-m", "benchmarks.duplicates", "--ours", str(file)]}
-        if lacking.returncode == 0:
+        subjects = {"crm-mcp": [sys.executable, "-m", "benchmarks.duplicates", "--kind", kind, "--ours", str(file)]}
+        if lacking.returncode == 0 and kind == "individual":
             subjects["splink"] = [peers, str(PEER), str(file)]
         sheet: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
         for turn in range(rounds):
             for name in list(subjects)[:: 1 if turn % 2 == 0 else -1]:
                 sheet[name].append(run(subjects[name]))
-    result: dict[str, Any] = {"records": records, "rounds": rounds, "seed": seed, "truePairs": len(true)}
+    result: dict[str, Any] = {
+        "kind": kind,
+        "records": records,
+        "rounds": rounds,
+        "seed": seed,
+        "truePairs": len(true),
+    }
     for name, turns in sheet.items():
         figures = {key: statistics.median(turn[key] for turn in turns) for key in ("seconds", "cpu", "peakMB")}
         result[name] = {**figures, **quality(turns[0]["pairs"], true)}
         result[name] |= {key: turns[0][key] for key in ("compared", "leftOut", "threshold") if key in turns[0]}
-    if lacking.returncode:
+    if "splink" not in sheet:
         result["splink"] = None
-        result["reason"] = f"{peers} cannot import splink: install the extra `peers`, or give --peers PYTHON"
+        result["reason"] = "it has no model for companies"
+        if kind == "individual":
+            result["reason"] = f"{peers} cannot import splink: install the extra `peers`, or give --peers PYTHON"
     else:
         ratios = [
             ours["seconds"] / peer["seconds"] for ours, peer in zip(sheet["crm-mcp"], sheet["splink"], strict=True)
@@ -152,7 +186,7 @@ def table(found: dict[str, Any]) -> str:
             rows.append((name, f"{one['seconds']:.1f}", f"{one['cpu']:.1f}", f"{one['peakMB']:.0f}", *shares))
     lines = ["  ".join(text.rjust(9) for text in row) for row in rows]
     lines.append(
-        f"{found['records']} records, {found['truePairs']} true pairs, {found['rounds']} rounds, seed {found['seed']}"
+        f"{found['records']} records ({found['kind']}), {found['truePairs']} true pairs, {found['rounds']} rounds, seed {found['seed']}"
     )
     lines.append(
         f"crm-mcp / splink {found['ratio']:.2f} in time" if "ratio" in found else f"splink skipped: {found['reason']}"
@@ -163,9 +197,9 @@ def table(found: dict[str, Any]) -> str:
 def main() -> None:
     asked = parser().parse_args()
     if asked.ours:
-        print(json.dumps(ours(asked.ours)))
+        print(json.dumps(ours(asked.ours, asked.kind)))
         return
-    found = measure(asked.records, asked.rounds, asked.peers, asked.seed)
+    found = measure(asked.records, asked.rounds, asked.peers, asked.seed, asked.kind)
     print(json.dumps(found, indent=1) if asked.json else table(found))
 
 

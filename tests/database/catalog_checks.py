@@ -167,8 +167,10 @@ OTHER_POLICIES = {
     ("customers", "searched"): ("r", "crm_definer", "true"),
     ("contacts", "searched"): ("r", "crm_definer", "true"),
     ("changes", "traced"): ("r", "crm_definer", "true"),
+    ("organizations", "likened"): ("r", "crm_definer", "true"),
+    ("individuals", "likened"): ("r", "crm_definer", "true"),
 }
-"""find_customers, calls_on and changes_of name the org themselves: under RLS their indexes would not be used."""
+"""find_customers, parties_like, calls_on and changes_of name the org themselves: under RLS their indexes would not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
@@ -231,6 +233,7 @@ DEFINERS = {
     "seal_audit(integer)": ("crm_worker", "crm_approver"),
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
+    "parties_like(text,bigint,integer)": CLIENTS,
     "call_ended(bigint)": CLIENTS,
     "apply_policy()": (),
     "take_challenge(bytea,text,bytea)": ("crm_approver",),
@@ -432,7 +435,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     decided = "state approver decided_call decision_reason result rerun failures amount subject"
     grant(" ".join(f"UPDATE({c})" for c in decided.split()), ["drafts"], ["crm_approver"])
     read = ("free_writes", "drafts", "signing_key", "memberships", "orgs", "customers", "contacts", "audit_log")
-    grant("SELECT", (*read, "number_series", "policies"), ["crm_definer"])
+    grant("SELECT", (*read, "organizations", "individuals", "number_series", "policies"), ["crm_definer"])
     grant("INSERT DELETE", ["free_writes"], ["crm_definer"])
     grant("UPDATE(solo)", ["orgs"], ["crm_definer"])
     grant("INSERT", ["changes", "drafts", "draft_versions", "number_series"], ["crm_definer"])

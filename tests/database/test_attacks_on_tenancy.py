@@ -79,6 +79,7 @@ def test_free_form_sql_has_nothing(login: Callable[[str], Login], root: psycopg.
     for call in (
         "crm.bound()",
         "crm.find_customers('a', 1)",
+        "crm.parties_like('customers', 1, 1)",
         "crm.sign_in('ada@demo.example', null, null)",
         "crm.hold('{}')",
     ):

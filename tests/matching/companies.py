@@ -247,6 +247,18 @@ def companies(seed: int, words: Words, many: int = 400) -> tuple[list[Record], s
     return records, together((one.id, one.id.partition(".")[0]) for one in records)
 
 
+def companies_like_a_crm(many: int, seed: int) -> tuple[list[Record], set[tuple[str, str]]]:
+    """Return about `many` records of `companies` of so many words that names are as seldom alike as in a large CRM."""
+    chance = random.Random(seed)
+    begin = ["b", "br", "c", "d", "f", "fl", "g", "gr", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v", "w"]
+    syllables = sorted({a + b + c for a in begin for b in ("a", "e", "i", "o", "u", "au", "ei") for c in "lnrst"})
+
+    def made(some: int) -> list[str]:
+        return sorted({"".join(chance.choices(syllables, k=chance.choice([2, 2, 3]))).title() for _ in range(some)})
+
+    return companies(seed, Words(made(6000), made(4000), made(400), chance.sample(syllables, 280)), many * 100 // 192)
+
+
 def _company(chance: random.Random, words: Words) -> Company:
     country = chance.choice(list(PLACES))
     prefix, cities, forms = PLACES[country]

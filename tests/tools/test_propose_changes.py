@@ -12,7 +12,7 @@ from crm_mcp import ids
 from crm_mcp.crm.entities import ENTITIES
 from crm_mcp.crm.entity import Kind
 from crm_mcp.crm.given import longest
-from crm_mcp.crm.models import ExchangeRate, Organization
+from crm_mcp.crm.models import Customer, ExchangeRate, Individual, Organization
 
 S3 = """{
   "proposed_action": "create",
@@ -130,6 +130,64 @@ async def test_likely_duplicates_are_named_before_a_person_decides(lab):
     )
     said = [one for one in held["warnings"] if f"org_{org} " in one]
     assert said == [f"It may exist already: org_{org} Zwilling GmbH has the same email, phone and name."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "new", "because"),
+    [
+        ("Organization", {"name": "Nahwerk Müller GmbH"}, {"name": "Muller Nahwerk AG"}, "name"),
+        ("Organization", {"name": "Zwetschge Logistik GmbH"}, {"name": "The Zwetchge Logistics Company"}, "name"),
+        (
+            "Organization",
+            {"name": "Quittenbaum Gesellschaft mit beschränkter Haftung"},
+            {"name": "Quittenbaum"},
+            "name",
+        ),
+        (
+            "Individual",
+            {"name": "Ottilie Fernblick", "phone": "+49 171 5559911"},
+            {"name": "Fernblik, Otilie", "phone": "0171 5559911", "country": "Germany"},
+            "same phone",
+        ),
+        ("Customer", {"name": "Wacholder & Söhne KG"}, {"name": "Wacholder und Sohne"}, "name"),
+    ],
+    ids=["accents and order", "a typing error", "a legal form spelt out", "a person turned round", "an account"],
+)
+async def test_what_is_written_otherwise_is_named_with_why(lab, kind, there, new, because):
+    model = {"Organization": Organization, "Individual": Individual, "Customer": Customer}[kind]
+    (known,) = await lab.add(model, there)
+    held = await propose(lab, change("create", kind, data=new))
+    (said,) = [one for one in held["warnings"] if one.startswith("It may exist already")]
+    assert f"_{known} {there['name']} " in said
+    assert because in said
+
+
+@pytest.mark.parametrize(
+    ("there", "new"),
+    [
+        ({"name": "Birkenhof Textil GmbH", "domain": "birkenhof.example"}, {"name": "Birkenhof Garage GmbH"}),
+        ({"name": "Sandbank Tools 17 GmbH"}, {"name": "Sandbank Tools 18 GmbH"}),
+        ({"name": "Lotsenhaus GmbH"}, {"name": "Lotsenhaus Holding GmbH"}),
+    ],
+    ids=["another trade", "another number", "its holding"],
+)
+async def test_what_is_clearly_another_is_not_named(lab, there, new):
+    await lab.add(Organization, there)
+    held = await propose(lab, change("create", "Organization", data=new))
+    assert "warnings" not in held
+
+
+async def test_what_another_org_has_and_what_is_archived_is_like_nothing(lab):
+    (gone,) = await lab.add(
+        Organization, {"name": "Ginsterweg Mobel GmbH", "archived_at": "2026-01-01T00:00:00+00:00"}
+    )
+    async with lab.connect("sam@demo.example") as client:
+        asked = change("create", "Organization", data={"name": "Ginsterweg Moebel"})
+        told = (await client.call_tool("propose_changes", {"changes": [asked], "reason": "new"})).structured_content
+    assert "Ginsterweg Mobel" not in str(told)
+    assert f"org_{gone}" not in str(
+        await propose(lab, change("create", "Organization", data={"name": "Ginsterweg Möbel"}))
+    )
 
 
 async def test_an_archived_record_is_no_duplicate(lab):

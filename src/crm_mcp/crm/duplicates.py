@@ -1,21 +1,28 @@
-"""Organizations, individuals, contacts and customers that may stand twice: their rows read, compared aside, grouped."""
+"""Organizations, individuals, contacts and customers that may stand twice: read, compared aside, kept for a while."""
 
 import asyncio
+import json
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-import phonenumbers
-
-from .. import ids
 from ..context import Read
-from ..matching.matcher import LIKELY, Cancelled, Finding, Found, Matcher, Pair
-from ..matching.places import country_code
-from ..matching.records import Kind, Record
+from ..cursor import Cursors
+from ..matching.matcher import LIKELY
+from .duplicate_search import Duplicates, Group, Search
+from .searching_apart import Apart
 
 BATCH = 5000
 """Rows of one statement."""
+APART_ABOVE = 2000
+"""Among fewer records a process of its own would take longer to start than the search takes."""
+KEPT_FOR = 600.0
+"""Seconds for which a search is kept: as long as somebody turns its pages."""
+KEPT = 3
+"""Searches that a served process keeps."""
 _EVERY = 0.5
 """Seconds between two reports of progress."""
 _PLACE = "t.street, t.city, t.region, t.postal_code as code, t.country"
@@ -33,157 +40,136 @@ FIELDS: Mapping[str, str] = {
 """What of each kind's rows, `t`, is compared."""
 COMPARED: Final = tuple(FIELDS)
 """The kinds of records that are compared."""
+_READ: Mapping[str, tuple[str, ...]] = {table: (table,) for table in FIELDS} | {
+    "contacts": ("contacts", "organizations", "customers")
+}
+"""The tables whose rows a search reads."""
 
 
-class Group(NamedTuple):
-    """Records that may be one, the one to keep first; `best` is the surest pair of them, `least` the lowest score."""
+class Kept:
+    """The latest searches of one served process, each as of a state of its records."""
 
-    records: Sequence[Mapping[str, Any]]
-    best: Pair
-    least: float
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._found: OrderedDict[tuple[object, ...], tuple[str, float, Duplicates]] = OrderedDict()
+        self._turn = asyncio.Lock()
 
-    @property
-    def sure(self) -> bool:
-        return self.best.sure
+    async def get(
+        self, key: tuple[object, ...], state: str, search: Callable[[], Awaitable[Duplicates]]
+    ) -> Duplicates:
+        """Return what was found of that state, else search: one at a time, so that whoever waits finds it done."""
+        if known := self._known(key, state):
+            return known
+        async with self._turn:
+            if known := self._known(key, state):
+                return known
+            self._found.pop(key, None)
+            found = await search()
+            self._found[key] = state, self._clock(), found
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+            return found
+
+    def _known(self, key: tuple[object, ...], state: str) -> Duplicates | None:
+        known = self._found.get(key)
+        is_fresh = known is not None and known[0] == state and self._clock() - known[1] < KEPT_FOR
+        return known[2] if known is not None and is_fresh else None
 
 
-class Duplicates(NamedTuple):
-    """Groups, the surest first, out of how many records, and how many pairs of large blocks were not compared."""
-
-    groups: Sequence[Group]
-    read: int
-    left_out: int
+_kept: "WeakKeyDictionary[Cursors, Kept]" = WeakKeyDictionary()
+"""By what seals a served process's cursors."""
 
 
 async def find(ctx: Read, table: str, least: float = LIKELY) -> Duplicates:
     """Return what may stand twice in one table of the principal's org, telling the client how far it is.
 
-    The comparing runs in a thread, so that other calls are answered meanwhile; it ends where the call is cancelled.
+    What was found is kept for as long as no record of the org that it rests on has changed.
     """
-    rows = await _rows(ctx, table)
-    groups: list[Group] = []
-    left_out = 0
-    region = region_of(rows)
-    for kind in sorted({row["kind"] for row in rows}):
-        mine = {str(row["id"]): row for row in rows if row["kind"] == kind}
-        found = await _aside(ctx, [record(row, kind) for row in mine.values()], region, least)
-        left_out += found.left_out
-        groups += _groups(found, mine)
-    groups.sort(key=lambda group: (-group.best.score, group.records[0]["id"]))
-    return Duplicates(groups, len(rows), left_out)
+    row = await ctx.one(f"select concat_ws(' ', {', '.join(_state(one) for one in _READ[table])})")
+    assert row is not None
+    kept = _kept.setdefault(ctx.cursors, Kept())
+    return await kept.get((ctx.principal.org, table, least), row[0], lambda: _search(ctx, table, least))
 
 
-async def _rows(ctx: Read, table: str) -> list[dict[str, Any]]:
-    """Read the records that are not archived, a batch a statement."""
-    sql = f"""select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r)) order by r.id), '[]') from (
+def _state(table: str) -> str:
+    """Return SQL that differs once a record has come, gone or changed: each change of a row raises its version.
+
+    The latest change's number or time would not do: it may be committed after a later one was seen.
+    """
+    return f"""(select concat_ws('/', count(*), sum(t.version), max(t.id), count(t.archived_at))
+ from crm.{table} t where t.org_id = %(org)s)"""
+
+
+async def _search(ctx: Read, table: str, least: float) -> Duplicates:
+    """Read the records that are not archived, a batch a statement, and compare them aside."""
+    sql = f"""select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r)) order by r.id), '[]')::text, max(r.id), count(*) from (
  select t.id, {FIELDS[table]} from crm.{table} t
   where t.org_id = %(org)s and t.archived_at is null and t.id > %(after)s order by t.id limit {BATCH}) r"""
-    rows: list[dict[str, Any]] = []
-    while True:
-        row = await ctx.one(sql, after=rows[-1]["id"] if rows else 0)
+
+    async def batch(after: int) -> tuple[str, int, int]:
+        row = await ctx.one(sql, after=after)
         assert row is not None
-        rows += row[0]
-        if len(row[0]) < BATCH:
-            return rows
+        return row[0], row[1] or 0, row[2]
 
+    rows, after, count = await batch(0)
+    done = [0, count]
+    if count <= APART_ABOVE:
+        return await _in_a_thread(ctx, json.loads(rows), least)
 
-def record(row: Mapping[str, Any], kind: Kind) -> Record:
-    """Return a row as it is compared."""
-    texts = {key: str(row[key]) for key in _TEXTS if row.get(key)}
-    emails = (row["email"],) if row.get("email") else ()
-    return Record(str(row["id"]), kind, emails=emails, phones=(row["phone"],) if row.get("phone") else (), **texts)
+    def progress(at: int, of: int) -> None:
+        done[:] = at, of
 
-
-_TEXTS = (
-    "name",
-    "given",
-    "family",
-    "website",
-    "street",
-    "city",
-    "region",
-    "code",
-    "country",
-    "employer",
-    "tax_number",
-)
-
-
-def region_of(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return where numbers without a country code are dialled: the country of most records, else of most numbers."""
-    countries = Counter(code for row in rows if (code := country_code(row.get("country") or "")))
-    if not countries:
-        dialled = (row["phone"] for row in rows if (row.get("phone") or "").startswith("+"))
-        countries = Counter(code for text in dialled if (code := _dialled(text)))
-    return min(countries, key=lambda code: (-countries[code], code), default="")
-
-
-def _dialled(text: str) -> str:
+    apart = Apart(least, progress)
     try:
-        return phonenumbers.region_code_for_country_code(phonenumbers.parse(text).country_code or 0)
-    except phonenumbers.NumberParseException:
-        return ""
+        await apart.add(rows)
+        while count == BATCH:
+            rows, after, count = await batch(after)
+            await apart.add(rows)
+            done[1] += count
+            await ctx.progress(0, done[1], f"{done[1]} records read")
+        return await _told(ctx, asyncio.create_task(apart.found()), done)
+    finally:
+        apart.end()
 
 
-async def _aside(ctx: Read, records: Sequence[Record], region: str, least: float) -> Found:
-    """Compare in a thread of its own; a cancelled call stops it."""
-    stop, done = threading.Event(), [0]
+async def _in_a_thread(ctx: Read, rows: Sequence[Mapping[str, Any]], least: float) -> Duplicates:
+    """Compare few records in a thread; a cancelled call stops it."""
+    stop, done = threading.Event(), [0, len(rows)]
 
-    def work() -> Found:
-        matcher = Matcher(records, region, stop.is_set)
-        return matcher.duplicates(least, lambda at, _: done.__setitem__(0, at), stop.is_set)
+    def work() -> Duplicates:
+        search = Search()
+        search.add(rows)
+        return search.found(least, lambda at, _: done.__setitem__(0, at), stop.is_set)
 
     task = asyncio.create_task(asyncio.to_thread(work))
     try:
-        while not (await asyncio.wait({task}, timeout=_EVERY))[0]:
-            await ctx.progress(done[0], len(records), f"{done[0]} of {len(records)} records compared")
-        return task.result()
+        return await _told(ctx, task, done)
     finally:
         stop.set()
+
+
+async def _told(ctx: Read, task: "asyncio.Task[Duplicates]", done: Sequence[int]) -> Duplicates:
+    """Await a search, telling the client how far it is."""
+    try:
+        while not (await asyncio.wait({task}, timeout=_EVERY))[0]:
+            await ctx.progress(done[0], done[1], f"{done[0]} of {done[1]} records compared")
+        return task.result()
+    finally:
         if not task.done():
             task.add_done_callback(_quiet)
 
 
-def _quiet(task: "asyncio.Task[Found]") -> None:
+def _quiet(task: "asyncio.Task[Duplicates]") -> None:
     """Take the outcome of a search that nobody waits for any more."""
-    if not task.cancelled() and (problem := task.exception()) and not isinstance(problem, Cancelled):
-        raise problem
+    if not task.cancelled():
+        task.exception()
 
 
-def _groups(found: Found, rows: Mapping[str, dict[str, Any]]) -> list[Group]:
-    """Return the groups of a search, and each pair that the guard against chains kept out of them."""
-    home = {one: at for at, group in enumerate(found.groups) for one in group}
-    inside: dict[int, list[Pair]] = {}
-    alone: list[Pair] = []
-    for pair in found.pairs:
-        at = home.get(pair.left)
-        if at is not None and at == home.get(pair.right):
-            inside.setdefault(at, []).append(pair)
-        else:
-            alone.append(pair)
-    groups = [_group(found.groups[at], pairs, rows) for at, pairs in inside.items()]
-    return groups + [_group((pair.left, pair.right), [pair], rows) for pair in alone]
+def told(group: Group) -> dict[str, Any]:
+    """Return the records of a group, why they may be one, and the text of each."""
+    return json.loads(group.told)
 
 
-def _group(members: Iterable[str], pairs: Sequence[Pair], rows: Mapping[str, dict[str, Any]]) -> Group:
-    kept_first = sorted((rows[one] for one in members), key=lambda row: (-len(row), row["id"]))
-    return Group(kept_first, pairs[0], min(pair.score for pair in pairs))
-
-
-def why(pair: Pair, most: int = 4) -> list[Finding]:
-    """Return what speaks loudest for and against a pair; sums that only hold others together are left out."""
-    return [finding for finding in pair.findings if finding.left or finding.right][:most]
-
-
-def shown(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of a group as a result shows it."""
-    return {
-        "id": ids.show(table, row["id"]),
-        "name": row["name"],
-        **{key: row[key] for key in ("email",) if key in row},
-    }
-
-
-def filtered(groups: Sequence[Group], says: Callable[[Mapping[str, Any]], bool]) -> list[Group]:
-    """Return the groups with a record of which something holds."""
-    return [group for group in groups if any(says(row) for row in group.records)]
+def filtered(groups: Sequence[Group], says: Callable[[str], bool]) -> list[Group]:
+    """Return the groups with a record of whose folded name, e-mail and web address something holds."""
+    return [group for group in groups if any(says(said) for said in told(group)["said"])]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .. import ids
-from ..crm.duplicates import FIELDS, record, region_of
+from ..crm.duplicate_search import record, region_of
+from ..crm.duplicates import FIELDS
 from ..matching.matcher import Matcher
 from ..matching.reach import domain, email
 

@@ -67,8 +67,10 @@ def _company_keys(record: Normal) -> Iterator[str]:
     if core:
         yield f"begins {record.joined[:7]}"
         yield f"ends {record.joined[-7:]}"
-        first = core[0] if len(core) > 1 else record.joined
-        yield f"initials {first if len(first) < 6 and len(core) == 1 else ''.join(word[0] for word in core)}"
+        if len(core) > 2:
+            yield f"initials {''.join(word[0] for word in core)}"
+        elif len(core) == 1 and len(record.joined) < 6:
+            yield f"initials {record.joined}"
         for word in core:
             if len(word) > 2:
                 yield f"word {heard(word) or word}"
@@ -116,9 +118,9 @@ class Blocks:
                 found.update(ranked[max(0, at - NEXT) : at + NEXT])
         return found
 
-    def together(self) -> tuple[list[list[int]], list[Cut]]:
+    def together(self) -> "tuple[list[array[int]], list[Cut]]":
         """Return for each record those after it that it is compared with, and the blocks that were cut."""
-        partners: list[list[int]] = [[] for _ in self._order]
+        partners = [array("l") for _ in self._order]
         cuts: list[Cut] = []
         begin, whole = 0, self._keys
         while begin < len(whole):

@@ -1,20 +1,23 @@
 """Duplicates among many records, and what a new record is like."""
 
 import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .blocking import MOST, Blocks, Cut
 from .clusters import grouped
-from .comparing import Said, compare
+from .comparing import compare
 from .reach import domain, email, phone
 from .records import Normal, Record, dialled_from, normal
+from .said import Said
 from .weights import Frequencies
 
 SURE = 0.99
 LIKELY = 0.60
 _EVERY = 500
+_NOBODY = array("l")
 
 Progress = Callable[[int, int], None]
 
@@ -118,7 +121,7 @@ class Matcher:
                 if progress:
                     progress(at, total)
             others = set(partners[at])
-            partners[at] = []
+            partners[at] = _NOBODY
             compared += len(others)
             for other in others:
                 said = compare(record, self._records[other], self._frequencies, needed)

@@ -1,6 +1,7 @@
 """Postal addresses: street, house number, second line, city, post code."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from .text import fold, words
@@ -68,13 +69,19 @@ def place(
         _spelt(line),
         number,
         _spelt(fold(second).replace(".", " ")),
-        " ".join(words(fold(city))),
+        _bare(city),
         "".join(words(fold(code))),
-        " ".join(words(fold(region))),
+        _bare(region),
         country_code(country),
     )
 
 
+@lru_cache(maxsize=8192)
+def _bare(name: str) -> str:
+    return " ".join(words(fold(name)))
+
+
+@lru_cache(maxsize=1024)
 def country_code(written: str) -> str:
     """Return the ISO 3166 code of a country as it is written; "" where it is not known here, which says nothing."""
     name = "".join(words(fold(written)))
@@ -85,6 +92,9 @@ def country_code(written: str) -> str:
     )
 
 
+@lru_cache(maxsize=8192)
 def _spelt(line: str) -> str:
+    if not line:
+        return ""
     said = words(_STREET.sub(" street", line))
     return " ".join(full for word in said if (full := _SHORT.get(word, word)))

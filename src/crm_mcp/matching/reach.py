@@ -194,7 +194,8 @@ class Phone(NamedTuple):
 
 def email(text: str) -> Email | None:
     """Return the mailbox behind an address: case, plus-tag, ignored dots and the provider's other domains off."""
-    local, at, domain = unicodedata.normalize("NFKC", text).strip().casefold().rpartition("@")
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    local, at, domain = plain.strip().casefold().rpartition("@")
     if not at or not local or "." not in domain:
         return None
     domain = _ALIASES.get(domain, domain)

@@ -34,6 +34,8 @@ def fold(text: str) -> str:
 
 def words(folded: str) -> list[str]:
     """Return the words of a folded text; an apostrophe or a full stop parts nothing ("o'brien", "s.a." → "sa")."""
+    if folded.isalnum():
+        return [folded]
     return _SPACES.sub(" ", folded.replace(".", "").replace("'", "")).split()
 
 

@@ -70,6 +70,8 @@ class Frequencies:
         self._counts = {
             name: {value: count for value, count in found.items() if count > 1} for name, found in counts.items()
         }
+        self.cities = frozenset(word for city in counts["city"] for word in city.split())
+        """The words of all cities there are."""
         self._weights: dict[str, dict[str, float]] = {name: {} for name in FIELDS}
         self._once = {name: self._weigh(name, 1) for name in FIELDS}
 

@@ -1,6 +1,6 @@
 """Records that stand for one and the same party."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field
 from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import duplicates
+from crm_mcp.crm.duplicate_search import Group
 from crm_mcp.crm.entities import entity_of
 from crm_mcp.errors import Refusal
-from crm_mcp.matching.matcher import LIKELY, Finding
+from crm_mcp.matching.matcher import LIKELY
 from crm_mcp.matching.text import fold
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
@@ -84,33 +85,26 @@ async def find_duplicates(ctx: Read, args: FindDuplicates) -> Answer[list[Duplic
     return Answer(views, display, meta, after=positions.after)
 
 
-def _view(table: str, group: duplicates.Group) -> DuplicateView:
+def _view(table: str, group: Group) -> DuplicateView:
+    told = duplicates.told(group)
     return DuplicateView(
-        records=[duplicates.shown(table, row) for row in group.records],
-        score=round(group.best.score, 3),
+        records=[{**one, "id": ids.show(table, one["id"])} for one in told["records"]],
+        score=round(group.score, 3),
         sure=group.sure,
-        why=[_compared(finding) for finding in duplicates.why(group.best)],
-        survivor=ids.show(table, group.records[0]["id"]),
+        why=[
+            Compared(field=field, left=left, right=right, what=what, weight=weight)
+            for field, left, right, what, weight in told["why"]
+        ],
+        survivor=ids.show(table, group.ids[0]),
     )
 
 
-def _compared(finding: Finding) -> Compared:
-    return Compared(
-        field=finding.field, left=finding.left, right=finding.right, what=finding.what, weight=finding.weight
-    )
-
-
-def _position(group: duplicates.Group) -> list[float]:
+def _position(group: Group) -> list[float]:
     """Return the place of a group in the list, and its records: what has changed since moves no other group."""
-    return [-group.best.score, *(row["id"] for row in group.records)]
+    return [-group.score, *group.ids]
 
 
-def _says(query: str) -> Any:
-    """Return whether a record has all words of a query in its name, e-mail or domain."""
+def _says(query: str) -> Callable[[str], bool]:
+    """Return whether a record's text has all words of a query."""
     sought = fold(query).split()
-
-    def says(row: Mapping[str, Any]) -> bool:
-        text = fold(" ".join(str(row.get(key, "")) for key in ("name", "email", "website")))
-        return all(word in text for word in sought)
-
-    return says
+    return lambda said: all(word in said for word in sought)
