@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from . import revision
+from .query import views
 
 if TYPE_CHECKING:
     from .embedded import Home
@@ -87,7 +88,10 @@ def upgrade(owner: str) -> None:
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
-        conn.commit()
+        with conn.begin():
+            driver = conn.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            views.make(driver)
 
 
 def prepare(home: "Home") -> None:
