@@ -3,7 +3,7 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from psycopg import sql
@@ -89,9 +89,7 @@ def upgrade(owner: str) -> None:
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
         with conn.begin():
-            driver = conn.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            views.make(driver)
+            views.make(cast("psycopg.Connection[Any]", conn.connection.driver_connection))
 
 
 def prepare(home: "Home") -> None:

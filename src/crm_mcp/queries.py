@@ -5,14 +5,15 @@ Nothing of a statement outlives it: the transaction is read only and rolled back
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import psycopg
 from psycopg import AsyncRawCursor, pq
-from psycopg.adapt import Transformer
+from psycopg.abc import Transformer
+from psycopg.adapt import Transformer as Adapting
 from psycopg_pool import AsyncConnectionPool
 
 from .binding import own
@@ -43,6 +44,7 @@ _READ: Mapping[int, Callable[[str], Any]] = {
     16: lambda text: text == "t", 20: int, 21: int, 23: int, 114: json.loads, 3802: json.loads,
     700: float, 701: float,
 }  # fmt: skip
+_TIMES = frozenset({1114, 1184})
 _ARRAYS = frozenset({1000, 1007, 1009, 1016, 1182, 1185, 1231})
 _NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 
@@ -58,10 +60,13 @@ class Found:
 
 
 class Queries:
-    """Connections of crm_query. `conninfo` is libpq's; it holds the password and is never logged."""
+    """Connections of crm_query, whose conninfo holds the password and is never logged."""
 
-    def __init__(self, conninfo: str, agent: Callable[[], Any]) -> None:
-        """`agent` gives the database of crm_agent, which vouches for the org that a statement is bound to."""
+    def __init__(self, conninfo: str | Callable[[], str], agent: Callable[[], Awaitable[Database]]) -> None:
+        """`conninfo` may be found on the first need, once the server runs.
+
+        `agent` gives the database of crm_agent, which vouches for the org that a statement is bound to.
+        """
         self._conninfo, self._agent = conninfo, agent
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
         self._opening = asyncio.Lock()
@@ -83,7 +88,8 @@ class Queries:
         return await self._run(who, sql, params, most)
 
     async def _run(self, who: Principal, sql: str, params: Sequence[object], most: int) -> Found:
-        pool, db = await self._connections(), await self._agent()
+        db = await self._agent()
+        pool = await self._connections()
         async with pool.connection() as conn:
             token = await _token(db, who, conn.info.backend_pid)
             try:
@@ -96,8 +102,9 @@ class Queries:
     async def _connections(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
         async with self._opening:
             if self._pool is None:
+                found = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
                 pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
-                    self._conninfo,
+                    found,
                     min_size=0,
                     max_size=AT_ONCE,
                     open=False,
@@ -171,7 +178,7 @@ async def _found(
 async def _fetched(cursor: AsyncRawCursor[Any], most: int) -> tuple[list[tuple[str, str]], list[list[Any]], bool]:
     columns: list[tuple[str, str]] = []
     rows: list[list[Any]] = []
-    size, arrays = 0, Transformer(cursor.connection)
+    size, arrays = 0, Adapting(cursor.connection)
     while True:
         wanted = min(_BATCH, most + 1 - len(rows))
         await cursor.execute(own(f"fetch forward {wanted} from found"), ())
@@ -199,7 +206,16 @@ def _value(raw: bytes | None, kind: int, arrays: Transformer) -> Any:
     if kind in _ARRAYS:
         return _plain(arrays.get_loader(kind, pq.Format.TEXT).load(raw))
     text = bytes(raw).decode("utf-8", "replace")
+    if kind in _TIMES:
+        return _iso(text)
     return text if text in _NO_NUMBERS or kind not in _READ else _READ[kind](text)
+
+
+def _iso(text: str) -> str:
+    """Return a time as ISO 8601 writes it, its zone with minutes."""
+    date, _, time = text.partition(" ")
+    zone = ":00" if time and time[-3] in "+-" else ""
+    return f"{date}T{time}{zone}" if time[:1].isdigit() else text
 
 
 def _plain(value: Any) -> Any:

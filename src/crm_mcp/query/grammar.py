@@ -11,19 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postgast import PgQueryError, deparse, parse, pg_query_pb2
-from postgast.walk import unwrap_node
 
 from ..errors import Refusal
+from .bounds import BOUNDED, inner, kind_of, number_of, words
 from .functions import FUNCTIONS, INSTEAD, OPERATORS, TYPES
 from .relations import Relation, Relations
 
 LONGEST = 20_000
 """Characters of a statement."""
 MOST_NODES = 5000
-MOST_SERIES = 10_000
-"""Rows of one generate_series."""
-MOST_PADDED = 200
-"""Characters that lpad, rpad and repeat may make."""
 LONGEST_TYPED = 1000
 """The largest length or precision in a type."""
 MOST_PARAMETERS = 50
@@ -58,7 +54,6 @@ _VALUES = frozenset(
     )
 )
 """Values that are words of the grammar: times, and no users or schemas."""
-_STRINGS = re.compile(r"(?:[^%]|%%|%s)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +84,11 @@ def judge(text: str, relations: Relations) -> Judged:
         ) from None
     if len(tree.stmts) != 1:
         raise Refusal("SQL_REFUSED", "Write exactly one SELECT, without anything before or behind it.")
-    statement = unwrap_node(tree.stmts[0].stmt)
-    if _kind(statement) != "SelectStmt":
-        hint = _INSTEAD_OF.get(_kind(statement), "Only a SELECT is run here. To change records use propose_changes.")
+    statement = inner(tree.stmts[0].stmt)
+    if kind_of(statement) != "SelectStmt":
+        hint = _INSTEAD_OF.get(
+            kind_of(statement), "Only a SELECT is run here. To change records use propose_changes."
+        )
         raise Refusal("SQL_REFUSED", hint)
     judging = _Judging(relations)
     judging.visit(statement, frozenset())
@@ -104,14 +101,6 @@ def _syntax(text: str, bad: PgQueryError) -> Refusal:
     return Refusal("INVALID_SQL", f"PostgreSQL's grammar stops there. Look at what is before {near!r}.", near=near)
 
 
-def _kind(node: Any) -> str:
-    return str(type(node).DESCRIPTOR.name)
-
-
-def _words(nodes: Any) -> list[str]:
-    return [unwrap_node(node).sval for node in nodes]
-
-
 @dataclass
 class _Judging:
     relations: Relations
@@ -121,7 +110,7 @@ class _Judging:
 
     def visit(self, node: Any, ctes: frozenset[str]) -> None:
         """Judge a node and all below it; `ctes` are the names that WITH has given where it stands."""
-        kind = _kind(node)
+        kind = kind_of(node)
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise Refusal("SQL_REFUSED", "The query is too large. Ask for less at once.")
@@ -137,17 +126,17 @@ class _Judging:
             if name.message_type is None or (kind == "SelectStmt" and name.name == "with_clause"):
                 continue
             for child in [value] if not hasattr(value, "__len__") else value:
-                inner = unwrap_node(child)
-                if _kind(inner) != "Node":
-                    self.visit(inner, ctes)
+                below = inner(child)
+                if kind_of(below) != "Node":
+                    self.visit(below, ctes)
 
     def _with(self, select: Any, ctes: frozenset[str]) -> frozenset[str]:
         """Judge the WITH of a SELECT; return the names that are visible in the rest of it."""
         if not select.HasField("with_clause"):
             return ctes
         clause = select.with_clause
-        tables = [unwrap_node(one) for one in clause.ctes]
-        if any(_kind(one) != "CommonTableExpr" for one in tables):
+        tables = [inner(one) for one in clause.ctes]
+        if any(kind_of(one) != "CommonTableExpr" for one in tables):
             raise Refusal("SQL_REFUSED", "That WITH is not available in a query.")
         for one in tables:
             if one.ctename.lower().startswith("pg_"):
@@ -188,24 +177,26 @@ class _Judging:
     def column(self, node: Any) -> None:
         """Leave the type of a table out of a column's name: the table stands under its own name alone."""
         if len(node.fields) > 2:
-            first, second = (unwrap_node(one) for one in node.fields[:2])
-            if _kind(first) == _kind(second) == "String" and self.relations.find(first.sval, second.sval):
+            first, second = (inner(one) for one in node.fields[:2])
+            if kind_of(first) == kind_of(second) == "String" and self.relations.find(first.sval, second.sval):
                 del node.fields[0]
 
     def cte(self, node: Any) -> None:
         if node.HasField("search_clause") or node.HasField("cycle_clause"):
-            raise Refusal("SQL_REFUSED", "SEARCH and CYCLE are not available; count the depth in a column of its own.")
+            raise Refusal(
+                "SQL_REFUSED", "SEARCH and CYCLE are not available; count the depth in a column of its own."
+            )
 
     def call(self, node: Any) -> None:
-        names = _words(node.funcname)
+        names = words(node.funcname)
         name = names[-1]
         if len(names) > 2 or (len(names) == 2 and names[0] != "pg_catalog") or name not in FUNCTIONS:
             raise _function(".".join(names))
-        if (bounded := _BOUNDED.get(name)) is not None:
-            bounded([unwrap_node(arg) for arg in node.args])
+        if (bounded := BOUNDED.get(name)) is not None:
+            bounded([inner(arg) for arg in node.args])
 
     def expression(self, node: Any) -> None:
-        names = _words(node.name)
+        names = words(node.name)
         if len(names) > 2 or (len(names) == 2 and names[0] != "pg_catalog"):
             raise Refusal("SQL_REFUSED", "Operators are written without a schema.")
         if node.kind in _NAMELESS:
@@ -219,12 +210,12 @@ class _Judging:
 
     def link(self, node: Any) -> None:
         if node.oper_name:
-            names = _words(node.oper_name)
+            names = words(node.oper_name)
             if len(names) > 1 or names[0] not in OPERATORS:
                 raise Refusal("SQL_REFUSED", "That comparison with a subquery is not available.")
 
     def type(self, node: Any) -> None:
-        names = _words(node.names)
+        names = words(node.names)
         if not names and not node.type_oid:
             return
         if node.setof or node.pct_type or len(names) > 2 or (len(names) == 2 and names[0] != "pg_catalog"):
@@ -233,7 +224,7 @@ class _Judging:
             near = difflib.get_close_matches(names[-1], sorted(TYPES), 2, 0.5)
             raise Refusal("SQL_REFUSED", f"The type {names[-1]!r} is not available in a query.", suggestions=near)
         for modifier in node.typmods:
-            if (number := _number(unwrap_node(modifier))) is None or number > LONGEST_TYPED and names[-1] != "interval":
+            if (number := number_of(inner(modifier))) is None or (number > LONGEST_TYPED and names[-1] != "interval"):
                 raise Refusal("SQL_REFUSED", f"A type's length is a number up to {LONGEST_TYPED}; text needs none.")
 
     def parameter(self, node: Any) -> None:
@@ -246,7 +237,7 @@ class _Judging:
             raise Refusal("SQL_REFUSED", "Every query runs as the same login; whoami says who you are.")
 
     def collation(self, node: Any) -> None:
-        names = _words(node.collname)
+        names = words(node.collname)
         if len(names) != 1 or names[0] not in ("C", "und-x-icu", "pg_c_utf8", "pg_unicode_fast", "unicode"):
             raise Refusal("SQL_REFUSED", 'Of collations "C" and "unicode" are available.')
 
@@ -256,7 +247,8 @@ class _Judging:
 
 
 _NAMELESS = frozenset(
-    pg_query_pb2.A_Expr_Kind.Value(f"AEXPR_{kind}") for kind in ("BETWEEN", "NOT_BETWEEN", "BETWEEN_SYM", "NOT_BETWEEN_SYM")
+    pg_query_pb2.A_Expr_Kind.Value(f"AEXPR_{kind}")
+    for kind in ("BETWEEN", "NOT_BETWEEN", "BETWEEN_SYM", "NOT_BETWEEN_SYM")
 )
 """Kinds of expressions whose name is a word of the grammar, not an operator."""
 Rule = Callable[[_Judging, Any], None]
@@ -286,71 +278,6 @@ def _function(name: str) -> Refusal:
     hint = INSTEAD.get(bare)
     near = [] if hint else difflib.get_close_matches(bare, sorted(FUNCTIONS), 3, 0.7)
     said = hint or "Functions that a query may use are those of numbers, texts, dates, arrays, JSON and aggregates."
-    return Refusal("FUNCTION_REFUSED", f"{name}() is not available in a query. {said}", function=name[:100], suggestions=near)
-
-
-def _number(node: Any) -> int | None:
-    """Return the whole number that a node is, None where it is something else."""
-    if _kind(node) == "TypeCast":
-        return _number(unwrap_node(node.arg))
-    if _kind(node) == "A_Expr" and not node.HasField("lexpr") and _words(node.name) == ["-"]:
-        inner = _number(unwrap_node(node.rexpr))
-        return None if inner is None else -inner
-    if _kind(node) != "A_Const" or node.isnull:
-        return None
-    if node.WhichOneof("val") == "ival":
-        return int(node.ival.ival)
-    return None
-
-
-def _series(args: list[Any]) -> None:
-    """A series of numbers is bounded by its literal ends, one of times by the rows it may have at the shortest step."""
-    numbers = [_number(arg) for arg in args]
-    if all(number is not None for number in numbers):
-        start, stop, *step = [number or 0 for number in numbers]
-        if abs(stop - start) // max(1, abs(step[0] if step else 1)) > MOST_SERIES:
-            raise Refusal("SQL_REFUSED", f"generate_series may make {MOST_SERIES} rows; use a larger step.")
-        return
-    if len(args) == 3 and _kind(args[2]) == "TypeCast" and _is_interval(args[2]):
-        return
-    hint = (
-        "generate_series takes whole numbers, written out, or two times and a step written out as interval '1 day', an hour "
-        "at the least."
+    return Refusal(
+        "FUNCTION_REFUSED", f"{name}() is not available in a query. {said}", function=name[:100], suggestions=near
     )
-    raise Refusal("SQL_REFUSED", hint)
-
-
-_STEP = re.compile(r"\s*\+?(\d{1,4})\s*(hour|day|week|month|mon|quarter|year)s?\s*")
-
-
-def _is_interval(cast: Any) -> bool:
-    """Say whether a cast is a step of an hour or more, written out."""
-    if _words(cast.type_name.names)[-1:] != ["interval"]:
-        return False
-    arg = unwrap_node(cast.arg)
-    if _kind(arg) != "A_Const" or arg.WhichOneof("val") != "sval":
-        return False
-    found = _STEP.fullmatch(arg.sval.sval.lower())
-    return found is not None and int(found[1]) > 0
-
-
-def _padded(args: list[Any]) -> None:
-    number = _number(args[1]) if len(args) > 1 else None
-    if number is None or number > MOST_PADDED:
-        raise Refusal("SQL_REFUSED", f"lpad, rpad and repeat take a length written out, up to {MOST_PADDED}.")
-
-
-def _formatted(args: list[Any]) -> None:
-    first = args[0] if args else None
-    text = first.sval.sval if first is not None and _kind(first) == "A_Const" and first.WhichOneof("val") == "sval" else None
-    if text is None or _STRINGS.fullmatch(text) is None:
-        raise Refusal("SQL_REFUSED", "format takes its pattern written out, with %s and %% alone; or use concat.")
-
-
-_BOUNDED: Mapping[str, Callable[[list[Any]], None]] = {
-    "generate_series": _series,
-    "lpad": _padded,
-    "rpad": _padded,
-    "repeat": _padded,
-    "format": _formatted,
-}

@@ -60,11 +60,17 @@ def _unknown(problem: psycopg.Error, judged: Judged) -> Refusal:
     found = _IDENTIFIER.search(problem.diag.message_primary or "")
     name = (found[1] or found[2]) if found else ""
     bare = name.rsplit(".", 1)[-1]
+    if bare.lower() == "org_id":
+        return Refusal("UNKNOWN_COLUMN", "Leave org_id out: every row that a query sees is of your org.", column=name)
     if not bare or bare.lower() not in judged.sql.lower():
-        return Refusal("UNKNOWN_COLUMN", "A column or alias that the query names does not exist.", **_where(problem, judged))
+        return Refusal(
+            "UNKNOWN_COLUMN", "A column or alias that the query names does not exist.", **_where(problem, judged)
+        )
     tables = {relation.name: list(relation.columns) for relation in judged.relations}
     hint = f"There is no column or alias {name!r} there. get_schema describes the columns of each table."
-    return Refusal("UNKNOWN_COLUMN", hint, column=name, suggestions=_near(bare, judged.relations), columns=_few(tables))
+    return Refusal(
+        "UNKNOWN_COLUMN", hint, column=name, suggestions=_near(bare, judged.relations), columns=_few(tables)
+    )
 
 
 def _near(name: str, relations: Iterable[Relation]) -> list[str]:

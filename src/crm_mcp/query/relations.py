@@ -37,7 +37,7 @@ class Relations:
         """Return the table of a name; an unqualified one is the CRM's where that has it."""
         if qualifier:
             return self._known.get((qualifier.lower(), name.lower()))
-        found = [relation for (kind, own), relation in self._known.items() if own == name.lower()]
+        found = [relation for (_, own), relation in self._known.items() if own == name.lower()]
         return min(found, key=lambda relation: (relation.type != CRM, relation.type), default=None)
 
     def near(self, name: str) -> list[str]:
