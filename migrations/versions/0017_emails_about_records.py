@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from crm_mcp.tablekit import run
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 SUBJECTS = (
     "customers", "contacts", "products", "quotes", "orders", "invoices", "payments", "issues", "tasks",

@@ -18,6 +18,7 @@ from .standing import Standing
 from .waiting import Waits
 
 if TYPE_CHECKING:
+    from .queries import Queries
     from .updates import Updates
 
 COMMITTING = timedelta(minutes=1)
@@ -74,6 +75,8 @@ class App:
     """Set once the client's list of tools is on its way."""
     updates: "Updates | None" = None
     """What the client follows, from its first subscription on."""
+    queries: "Queries | None" = None
+    """Runs free-form SQL; None where there is no login for it."""
     flusher: Flusher | None = None
     """Of the process, where it serves several clients; else made with the first read."""
     _db: Database | None = None

@@ -1,6 +1,6 @@
 """One tool call, start to finish: a read here, a write in write.py, which is imported on the first."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import anyio
 from . import audit, envelope, hooks
 from .app import App
 from .audit import Call
-from .context import Read, Reports
+from .context import Found, Read, Reports
 from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
@@ -112,7 +112,12 @@ async def reading(
     def follow(draft: int) -> AbstractAsyncContextManager[Changed | None]:
         return app.waits.following(db.news(), this.principal.org, draft)
 
-    found = await handler(Read(this.principal, ask, progress, follow, app.cursors, app.page_url()))
+    async def query(sql: str, params: Sequence[object], most: int) -> Found:
+        assert app.queries is not None
+        return await app.queries.run(this.principal, sql, params, most)
+
+    queries = query if app.queries is not None else None
+    found = await handler(Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries))
     if standing is None:
         await ask("select 1", {})
     assert standing is not None

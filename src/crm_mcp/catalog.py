@@ -21,6 +21,10 @@ CORE = frozenset({"account", "customers", "reports", "work", "drafts"})
 """The toolsets of everybody's day."""
 
 
+QUERYING = frozenset({"execute_crm_query"})
+"""Tools that there are only where free-form SQL can be judged and run."""
+
+
 class Day(NamedTuple):
     """What a person's list holds when nothing else is asked for: toolsets, less what is called for seldom."""
 

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """The same server as crm_owner, for `migrate` and `init`."""
     worker_url: SecretStr | None = None
     """The same server as crm_worker, for `worker`."""
+    query_url: SecretStr | None = None
+    """The same server as crm_query, for `serve`: free-form SQL; unset: there is none."""
     approvals_url: str | None = None
     """Where people reach the approvals page, if not where `up` listens."""
     tls_cert: Path | None = None

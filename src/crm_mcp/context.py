@@ -30,11 +30,31 @@ class Follows(Protocol):
     def __call__(self, draft: int) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]] | None]: ...
 
 
+class Found(Protocol):
+    """What a query gave: its columns with their types, its rows, whether there were more, and of which moment."""
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def rows(self) -> Sequence[Sequence[Any]]: ...
+    @property
+    def is_cut(self) -> bool: ...
+    @property
+    def as_of(self) -> datetime: ...
+
+
+class Queries(Protocol):
+    """Runs a judged statement as the login of free-form SQL and gives its first rows."""
+
+    async def __call__(self, sql: str, params: Sequence[object], most: int) -> Found: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A read's context. `one` asks a single statement and returns its first row; `progress` tells the client.
 
-    `follow` waits for a draft without holding a connection.
+    `follow` waits for a draft without holding a connection. `query` runs what was judged by `query.grammar`; None where
+    there is no login for it.
     """
 
     principal: Principal
@@ -43,6 +63,7 @@ class Read:
     follow: Follows
     cursors: Cursors
     page_url: str
+    query: Queries | None = None
 
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""

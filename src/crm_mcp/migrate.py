@@ -3,12 +3,13 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from psycopg import sql
 
 from . import revision
+from .query import views
 
 if TYPE_CHECKING:
     from .embedded import Home
@@ -87,7 +88,8 @@ def upgrade(owner: str) -> None:
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
-        conn.commit()
+        with conn.begin():
+            views.make(cast("psycopg.Connection[Any]", conn.connection.driver_connection))
 
 
 def prepare(home: "Home") -> None:

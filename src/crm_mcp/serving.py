@@ -6,19 +6,21 @@ import gc
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import auth, ids, log, revision
 from .app import App, Client
 from .approvals.whereabouts import Whereabouts
-from .catalog import CORE, Catalog, Narrowing
+from .catalog import CORE, QUERYING, Catalog, Narrowing
 from .config import Settings
 from .cursor import Cursors
 from .db import Database
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
+from .queries import Queries
 from .warming import warm
 
 if TYPE_CHECKING:
@@ -58,17 +60,20 @@ def parser() -> argparse.ArgumentParser:
     return known
 
 
-def narrowing(toolsets: str | None, tools: str | None, excluded: str, read_only: bool) -> Narrowing:
+def narrowing(
+    toolsets: str | None, tools: str | None, excluded: str, read_only: bool, *, has_queries: bool = True
+) -> Narrowing:
     """Return what a client asked to see less of; who asks for nothing sees what is usual for their role."""
     wanted = None if toolsets is None else frozenset(_words(toolsets))
+    without = frozenset([*_words(excluded), *(() if has_queries else QUERYING)])
     if wanted is not None and "all" in wanted:
-        return Narrowing(None, None, frozenset(_words(excluded)), read_only)
+        return Narrowing(None, None, without, read_only)
     if wanted is not None and "core" in wanted:
         wanted = (wanted - {"core"}) | CORE
     return Narrowing(
         wanted,
         None if tools is None else frozenset(_words(tools)),
-        frozenset(_words(excluded)),
+        without,
         read_only,
         usual=wanted is None and tools is None,
     )
@@ -128,6 +133,20 @@ class Connector:
     def release(self) -> None:
         if self._lease is not None:
             self._lease.close()
+
+
+def queries_of(settings: Settings, agent: Callable[[], Awaitable[Database]]) -> Queries | None:
+    """Return what runs free-form SQL; None where there is no login for it, or no grammar to judge it by."""
+    if find_spec("postgast") is None:
+        return None
+    if settings.query_url is not None:
+        return Queries(settings.query_url.get_secret_value(), agent)
+    if not settings.is_embedded:
+        return None
+    from .embedded import Home
+
+    home = Home(settings.home)
+    return Queries(lambda: home.conninfo("crm_query"), agent)
 
 
 class Doorbell:
@@ -202,13 +221,15 @@ def main(words: Sequence[str]) -> None:
         proof = auth.by_email(given.user, given.org, agent)
     ring = settings.open_browser if settings.is_embedded and given.user else "never"
     connector = Connector(settings)
-    catalog = Catalog(narrowing(given.toolsets, given.tools, given.exclude_tools, given.read_only))
+    queries = queries_of(settings, lambda: app.db())
+    catalog = Catalog(_narrowing(given, queries))
     page = page_url(settings)
     app = App(
         connector,
         catalog,
         Client(proof),
         page,
+        queries=queries,
         sync_reads=settings.audit_reads == "sync",
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
@@ -221,6 +242,12 @@ def main(words: Sequence[str]) -> None:
 
 def _rings(given: argparse.Namespace, settings: Settings) -> bool:
     return settings.doorbell != "never" and not given.no_doorbell
+
+
+def _narrowing(given: argparse.Namespace, queries: Queries | None) -> Narrowing:
+    return narrowing(
+        given.toolsets, given.tools, given.exclude_tools, given.read_only, has_queries=queries is not None
+    )
 
 
 def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent | None) -> None:
@@ -241,7 +268,6 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         parser().error(str(problem))
     log.configure(settings.log_level)
     connector = Connector(settings, size=limits.AT_ONCE)
-    catalog = Catalog(narrowing(given.toolsets, given.tools, given.exclude_tools, given.read_only))
     page, cursors = page_url(settings), Cursors(secrets.token_bytes(32))
     rings = _rings(given, settings)
 
@@ -251,15 +277,28 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         async def connect() -> Database:
             return db
 
+        queries = queries_of(settings, connect)
+        catalog = Catalog(_narrowing(given, queries))
+
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
             return App(
-                connect, catalog, client, page, cursors=cursors, sync_reads=is_sync, rings=rings, flusher=flusher
+                connect,
+                catalog,
+                client,
+                page,
+                cursors=cursors,
+                sync_reads=is_sync,
+                rings=rings,
+                flusher=flusher,
+                queries=queries,
             )
 
         gc.freeze()
         gc.enable()
         await listening.serve(where, listener, db, app_for, agent, per_minute)
+        if queries is not None:
+            await queries.close()
 
     try:
         asyncio.run(run())
@@ -281,6 +320,8 @@ async def _serve(app: App, settings: Settings) -> None:
         await server.run(incoming, outgoing, server.create_initialization_options())
     early.cancel()
     warming.cancel()
+    if app.queries is not None:
+        await app.queries.close()
     await app.close()
 
 

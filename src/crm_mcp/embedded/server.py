@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .binaries import Binaries
 
 _POLL = 0.01
+_MEMORY = 2 << 30
+"""Bytes of address space of each of the server's processes, the shared buffers among them."""
 _LOG_LIMIT = 10_000_000
 _BOOT_SECONDS = 600
 """A crash recovery replays at most 2 GB of WAL."""
@@ -228,7 +230,7 @@ def _spawn(cluster: Cluster) -> "subprocess.Popen[bytes]":
         # Only pg_ctl can shed an administrator's rights, with which postgres.exe refuses to run.
         arguments = [cluster.binaries.program("pg_ctl"), "-D", str(cluster.pgdata), "-W", "start"]
     with _open_log(home) as log:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -239,6 +241,20 @@ def _spawn(cluster: Cluster) -> "subprocess.Popen[bytes]":
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             **cluster.account.run_as(),
         )
+    _confine(child.pid)
+    return child
+
+
+def _confine(pid: int) -> None:
+    """Bound the memory of the server's processes where the system can: a statement that wants more gets an error.
+
+    Postgres bounds sorts and hashes alone, not what an aggregate or a chain of concatenations makes.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
 def _write_settings(cluster: Cluster) -> None:
