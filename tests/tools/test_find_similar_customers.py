@@ -1,4 +1,5 @@
 import math
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from history import History, ago
 from lab import LUX
 
 from crm_mcp.crm import likeness
-from crm_mcp.crm.models import Customer, CustomerParty, Job, Lead, Organization
+from crm_mcp.crm.models import Customer, CustomerParty, Deal, Job, Lead, Organization
 
 
 async def similar(bureau, record, **asked):
@@ -101,6 +102,37 @@ async def test_customers_are_compared_by_all_that_is_known_of_the_asked(bureau):
     assert found["Firm"]["similarity"] == pytest.approx((4 + 1 - math.log10(2)) / 10, abs=0.0006)
     assert {one["attribute"]: one["contribution"] for one in found["Twin"]["factors"]}["product_mix"] == 0.2
     assert meta["n"] == 3
+
+
+async def test_how_deals_of_similar_customers_ended_is_told_from_five_on(bureau):
+    asked, near, unlike = await bureau.add(
+        Customer,
+        {"name": "A", "segment": "s"},
+        {"name": "B", "segment": "s"},
+        {"name": "C", "segment": "t", "kind": "person"},
+    )
+
+    async def close(customer, status, **more):
+        closed = {"closed_at": datetime.now(UTC) + timedelta(days=50)}
+        await bureau.add(Deal, {"name": "D", "customer_id": customer, "status": status, **closed, **more})
+
+    def signed(days):
+        return (datetime.now(UTC) + timedelta(days=days)).date()
+
+    for days in (10, 20, 40):
+        await close(near, "won", signed_on=signed(days))
+    await close(near, "lost")
+    await close(unlike, "lost")
+    _, meta = await similar(bureau, f"cust_{asked}")
+    assert meta["history"] == {"won": 3, "lost": 1, "because": "5 closed deals are needed to tell a win rate"}
+    await close(near, "lost")
+    found, meta = await similar(bureau, f"cust_{asked}")
+    assert found["B"]["deals"] == {"won": 3, "lost": 2}
+    history = meta["history"]
+    assert (history["winProbability"], history["medianDaysToClose"]) == (0.6, pytest.approx(20, abs=1))
+    assert "Of 5 closed deals of those shown, 3 were won" in history["insight"]
+    found, meta = await similar(bureau, f"cust_{unlike}")
+    assert "history" not in meta
 
 
 async def test_only_those_that_ordered_are_winners(bureau):

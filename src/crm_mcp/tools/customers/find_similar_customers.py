@@ -1,6 +1,7 @@
 """Customers like a customer, or leads like a lead: by attributes, each with what it contributes."""
 
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -18,6 +19,12 @@ BACK = 730
 """Days of orders that product mix and order volume are of."""
 STATUSES = ("new", "contacted", "qualified", "interview", "proposal", "converted")
 """How far leads come, in order; lost ones got as far as their pipelines say."""
+WAYS = f"""coalesce((select jsonb_agg(jsonb_build_array(d.status = 'won', greatest(0, coalesce(d.signed_on,
+    (d.closed_at at time zone %(zone)s)::date) - (d.created_at at time zone %(zone)s)::date)) order by d.id) from crm.deals d
+   where d.org_id = %(org)s and d.{{of}} and d.status in ('won', 'lost') and d.archived_at is null and 'deals' = any ({subjects.SEEN})), '[]')"""
+"""The closed deals of a party: whether each was won, and the days from its making to its signature."""
+ENOUGH = 5
+"""Closed deals from which a win rate and a time to close are told."""
 CUSTOMERS = f"""with base as (select c.* from crm.customers c where c.org_id = %(org)s and (c.id = %(id)s or c.archived_at is null)
    order by c.id = %(id)s desc, c.id desc limit {MOST + 1}),
  placed as (select o.customer_id, o.id, o.base_total, o.net_total, o.gross_total from crm.orders o where o.org_id = %(org)s and o.status <> 'cancelled'
@@ -33,7 +40,7 @@ CUSTOMERS = f"""with base as (select c.* from crm.customers c where c.org_id = %
    where p.org_id = %(org)s and p.archived_at is null order by p.customer_id, p.id)
  select coalesce(jsonb_agg(jsonb_build_array(c.id, c.name, exists (select from crm.orders o where o.org_id = c.org_id and o.customer_id = c.id
     and o.status <> 'cancelled'), jsonb_strip_nulls(jsonb_build_object('segment', c.segment, 'industry', f.industry, 'country', c.country,
-    'size', f.employees, 'kind', c.kind, 'product_mix', m.parts, 'order_volume', v.total))) order by c.id), '[]')
+    'size', f.employees, 'kind', c.kind, 'product_mix', m.parts, 'order_volume', v.total)), {WAYS.format(of="customer_id = c.id")}) order by c.id), '[]')
  from base c left join firm f on f.customer_id = c.id left join mix m on m.customer_id = c.id left join volume v on v.customer_id = c.id"""
 LEADS = f"""with base as (select e.* from crm.leads e where e.org_id = %(org)s and 'leads' = any ({subjects.SEEN}) and (e.id = %(id)s or e.archived_at is null)
    order by e.id = %(id)s desc, e.id desc limit {MOST + 1})
@@ -45,7 +52,7 @@ LEADS = f"""with base as (select e.* from crm.leads e where e.org_id = %(org)s a
       and (lower(s.name) = %(reached)s::text or s.kind = %(reached)s::text)),
    jsonb_strip_nulls(jsonb_build_object('kind', e.kind, 'source', e.source, 'industry', g.industry, 'size', g.employees,
     'country', coalesce(g.country, c.country), 'role', j.role, 'seniority', j.seniority, 'location', j.location, 'remote', j.is_remote,
-    'value', coalesce(j.salary_max, j.salary_min, o.amount)))) order by e.id), '[]')
+    'value', coalesce(j.salary_max, j.salary_min, o.amount))), {WAYS.format(of="lead_id = e.id")}) order by e.id), '[]')
  from base e left join crm.organizations g on g.org_id = e.org_id and g.id = e.organization_id
  left join crm.customers c on c.org_id = e.org_id and c.id = e.customer_id
  left join crm.jobs j on j.org_id = e.org_id and j.lead_id = e.id left join crm.opportunities o on o.org_id = e.org_id and o.lead_id = e.id"""
@@ -64,6 +71,7 @@ class SimilarView(View):
     record: dict[str, str]
     similarity: float
     factors: list[dict[str, Any]]
+    deals: dict[str, int] | None = Field(None, description="Its closed deals.")
 
 
 @tool(
@@ -84,9 +92,10 @@ async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answe
         raise Refusal(
             "INVALID_ARGUMENT", "reached: of customers only won, which is that they ordered.", argument="reached"
         )
-    bound: dict[str, Any] = {"id": number, "now": datetime.now(UTC)}
+    who = ctx.principal
+    bound: dict[str, Any] = {"id": number, "now": datetime.now(UTC), "role": who.role, "zone": who.timezone}
     if table == "leads":
-        bound |= {"role": ctx.principal.role, "reached": reached, "statuses": list(STATUSES)}
+        bound |= {"reached": reached, "statuses": list(STATUSES)}
     row = await ctx.one(CUSTOMERS if table == "customers" else LEADS, **bound)
     assert row is not None
     found: list[list[Any]] = row[0]
@@ -97,16 +106,45 @@ async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answe
     others = [one for one in found if one[0] != number and (reached is None or one[2])]
     compared = [(*likeness.compare(asked, one[3], weights), one) for one in others]
     compared.sort(key=lambda one: (-one[0], one[2][0]))
+    shown = [one for one in compared if one[0] > 0][: args.limit]
     told = [
         {
             "record": {"id": ids.show(table, one[0]), "name": one[1]},
             "similarity": similarity,
             "factors": [part for part in parts if part["contribution"] > 0],
+            "deals": _closed(one[4]) if one[4] else None,
         }
-        for similarity, parts, one in compared
-        if similarity > 0
-    ][: args.limit]
+        for similarity, parts, one in shown
+    ]
     by = [name for name in weights if name in asked]
-    return Answer(
-        told, Display(title=f"{len(told)} similar"), {"n": len(others), "comparedBy": by, "method": likeness.METHOD}
-    )
+    meta: dict[str, Any] = {"n": len(others), "comparedBy": by, "method": likeness.METHOD}
+    if history := _history([way for _, _, one in shown for way in one[4]]):
+        meta["history"] = history
+    return Answer(told, Display(title=f"{len(told)} similar"), meta)
+
+
+def _closed(ways: list[list[Any]]) -> dict[str, int]:
+    won = sum(bool(way[0]) for way in ways)
+    return {"won": won, "lost": len(ways) - won}
+
+
+def _history(ways: list[list[Any]]) -> dict[str, Any] | None:
+    """Return how deals of the ones shown ended; None where there are none.
+
+    Days run from a deal's making to its signature (`signed_on`), else to the day it was closed.
+    """
+    if not ways:
+        return None
+    closed, days = _closed(ways), [way[1] for way in ways if way[0]]
+    if len(ways) < ENOUGH:
+        return {**closed, "because": f"{ENOUGH} closed deals are needed to tell a win rate"}
+    share = round(closed["won"] / len(ways), 3)
+    insight = f"Of {len(ways)} closed deals of those shown, {closed['won']} were won"
+    if days:
+        insight += f"; won ones were signed after {median(days):g} days by the median"
+    return {
+        **closed,
+        "winProbability": share,
+        "medianDaysToClose": float(median(days)) if days else None,
+        "insight": f"{insight}.",
+    }
