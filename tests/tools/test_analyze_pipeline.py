@@ -306,7 +306,7 @@ def test_a_stage_loses_records_from_thirty_per_cent_of_ten_on_and_is_slow_from_f
     assert said(figures("A", stays=4))[0] == {}
     _, insights = said(figures("A", 10, 3), figures("B", 10, 4))
     assert [(one["kind"], one["stage"]) for one in insights] == [
-        ("bottleneck", "B"), ("drop_off", "A"), ("drop_off", "B"),
+        ("bottleneck", "B"), ("drop_off", "A"), ("drop_off", "B"), ("quickest", "A"),
     ]  # fmt: skip
 
 
