@@ -107,8 +107,8 @@ async def test_customers_are_compared_by_all_that_is_known_of_the_asked(bureau):
 async def test_how_deals_of_similar_customers_ended_is_told_from_five_on(bureau):
     asked, near, unlike = await bureau.add(
         Customer,
-        {"name": "A", "segment": "s"},
-        {"name": "B", "segment": "s"},
+        {"name": "A", "segment": "s", "kind": "organization"},
+        {"name": "B", "segment": "s", "kind": "organization"},
         {"name": "C", "segment": "t", "kind": "person"},
     )
 
