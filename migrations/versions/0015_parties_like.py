@@ -5,7 +5,7 @@ from pathlib import Path
 from crm_mcp.tablekit import CLIENTS, definer, run
 
 revision = "0015"
-down_revision = "0011"
+down_revision = "0012"
 
 SQL = Path(__file__).parents[1] / "sql"
 

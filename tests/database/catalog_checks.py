@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_mcp import migrate, revision
+from crm_mcp.crm.entities import ENTITIES
 from crm_mcp.crm.models import Base
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -164,13 +165,13 @@ EVERY_ROW = {"version", "created_at", "updated_at", "archived_at", "custom_field
 
 TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text))::bigint)"
 OTHER_POLICIES = {
-    ("customers", "searched"): ("r", "crm_definer", "true"),
-    ("contacts", "searched"): ("r", "crm_definer", "true"),
+    **{(kind, "searched"): ("r", "crm_definer", "true") for kind in ENTITIES},
     ("changes", "traced"): ("r", "crm_definer", "true"),
     ("organizations", "likened"): ("r", "crm_definer", "true"),
     ("individuals", "likened"): ("r", "crm_definer", "true"),
 }
-"""find_customers, parties_like, calls_on and changes_of name the org themselves: under RLS their indexes would not be used."""
+"""find_customers, find_words, parties_like, calls_on and changes_of name the org themselves: under RLS their indexes would
+not be used."""
 
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
@@ -197,6 +198,7 @@ DEFINED_BY_OWNER = {
     "name_key(text)": (*CLIENTS, "crm_definer"),
     "digits(text)": (*CLIENTS, "crm_definer"),
     "search_key(text)": (*CLIENTS, "crm_definer"),
+    "word_patterns(text)": (*CLIENTS, "crm_definer"),
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
@@ -234,6 +236,7 @@ DEFINERS = {
     "verify_audit(bigint,bytea)": ("crm_worker", "crm_approver"),
     "find_customers(text,integer)": CLIENTS,
     "parties_like(text,bigint,integer)": CLIENTS,
+    "find_words(text,text,text,bigint,boolean,integer)": CLIENTS,
     "call_ended(bigint)": CLIENTS,
     "apply_policy()": (),
     "take_challenge(bytea,text,bytea)": ("crm_approver",),
@@ -463,6 +466,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT UPDATE(used_at) UPDATE(used_xact)", ["passkey_challenge_items"], ["crm_definer"])
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies"], ["crm_definer"])
+    grant("SELECT", [*ENTITIES, "reasoning"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])

@@ -8,6 +8,7 @@ whole of it in the org's zone. Besides fields there are `has` and `lacks` (field
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -49,6 +50,9 @@ _RANGED = frozenset({Kind.NUMBER, Kind.DATE, Kind.INSTANT})
 _HELD = frozenset({Kind.TEXT, Kind.LIST})
 """Kinds that {"contains"} looks into."""
 _MADE = "{value}"
+_PARTS = re.compile(r"[a-z0-9]{3,}", re.ASCII | re.IGNORECASE)
+MOST_HELD, LONGEST_HELD = 4, 300
+"""Texts that a row must hold, and characters of each."""
 
 
 @dataclass
@@ -64,6 +68,8 @@ class Filters:
     params: dict[str, object] = field(default_factory=dict[str, object])
     people: list[str] = field(default_factory=list[str])
     """The texts that mean colleagues: the first is bound as %(person0)s, and `meant0` holds whom it means."""
+    held: list[str] = field(default_factory=list[str])
+    """Texts whose words every row that meets the conditions holds in its search_key."""
 
     @property
     def today(self) -> date:
@@ -81,6 +87,8 @@ class Filters:
             else:
                 term = found(name, self.terms, (*self.terms, *SPECIAL))
                 self.where.append(self._condition(term, condition, 0))
+                if term.search_key and (text := _held(term, condition)) and len(self.held) < MOST_HELD:
+                    self.held.append(text[:LONGEST_HELD])
         if ARCHIVED not in given:
             self.where.append("r.archived_at is null")
 
@@ -291,6 +299,22 @@ _READ: Mapping[Kind, Callable[[Filters, Term, Any], object]] = {
     Kind.FLAG: _flag,
     Kind.CHOICE: _choice,
 }
+
+
+def _held(term: Term, condition: Any) -> str:
+    """Return words that a text holds if it meets a condition; none where there is no telling.
+
+    Of a part of a text, letters and digits that stand together, for what is shorter than three is looked for at the
+    beginning of words. What lower() makes longer or what has combining marks may be spelled in two ways.
+    """
+    is_part = is_object(condition) and sorted(condition) == ["contains"]
+    text = condition["contains"] if is_part else condition
+    if not isinstance(text, str) or (term.equals is not None and term.name != "name"):
+        return ""
+    if len(text.lower()) != len(text) or any(unicodedata.combining(sign) for sign in text):
+        return ""
+    found = _PARTS.findall(text)
+    return " ".join(found) if is_part else text if found else ""
 
 
 def _empty(term: Term) -> str:

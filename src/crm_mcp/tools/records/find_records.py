@@ -8,26 +8,22 @@ from typing import Any
 from pydantic import Field
 
 from crm_mcp.context import Read
-from crm_mcp.crm import associations, custom_fields, people, seeing, subjects
+from crm_mcp.crm import associations, custom_fields, people, seeing, subjects, words
 from crm_mcp.crm.custom_fields import PREFIX, Definition
 from crm_mcp.crm.entities import ENTITIES, entity_of, lead_kind
 from crm_mcp.crm.entity import Entity, Kind
-from crm_mcp.crm.filters import SPECIAL, Filters, found, wrong
+from crm_mcp.crm.filters import ARCHIVED, SPECIAL, Filters, found, wrong
 from crm_mcp.crm.terms import COMPACT, RecordView, Term, joins, shown_sql, terms_of
+from crm_mcp.crm.words import COUNTED, Way
 from crm_mcp.errors import Refusal
 from crm_mcp.jsonvalue import is_array
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, Values, tool
 
-COUNTED = 10_000
-"""Totals are exact up to here."""
 SORTED = frozenset({Kind.TEXT, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.FLAG, Kind.CHOICE})
 MOST_FILTERS = 40
 LONGEST_PLACE = 100
 """Characters of a text that it is sorted by: they stand in the cursor."""
-WORDS = """words as (select array(select '%%' || w || '%%' from unnest(string_to_array(crm.search_key(%(query)s::text), ' ')) w
-  where w <> '') as them)"""
-SEARCHED = "(r.search_key like all ((select them from words)::text[]) and cardinality((select them from words)) > 0)"
 
 
 class FindRecords(Args):
@@ -89,6 +85,8 @@ async def find_records(ctx: Read, args: FindRecords) -> Answer[list[RecordView]]
     for text, persons in zip(asks.people, meant, strict=True):
         await people.one_of(ctx.one, text, persons)
     meta: dict[str, object] = {"entity": asks.entity.table, "total": total if total <= COUNTED else f"{COUNTED}+"}
+    if total > COUNTED and (args.query is not None or args.filters):
+        meta["hint"] = "More matched than are counted: add a filter or words."
     if not rows:
         meta["hint"] = "Nothing is so. Ask with fewer filters or words, or look at what there is without any."
     shown = Display(title=f"{meta['total']} {asks.entity.table}", subtitle=(args.query or "")[:60])
@@ -123,25 +121,43 @@ def question(
     if part is not None:
         where.append(f"r.kind = {filters.put(part, 'text')}")
     if args.query is not None:
-        where.append(SEARCHED)
+        where.append(words.HELD)
     order, behind = _sorted(args.sort, terms, filters, after)
-    condition = "\n   and ".join(where)
-    source = f"crm.{entity.table} r{joins(entity, 'r', part)}"
-    marks = range(len(filters.people))
-    tables = [WORDS] if args.query is not None else []
-    tables += [people.meant_sql(str(mark)) for mark in marks]
-    tables.append(f"""page as (select r.id, {order.sql} as place from {source}
-  where {condition}{behind} order by {order.by("r.id", order.sql)} limit %(most)s)""")
+    condition, joined = "\n   and ".join(where), joins(entity, "r", part)
+    source = f"crm.{entity.table} r{joined}"
+    tables = [people.meant_sql(str(mark)) for mark in range(len(filters.people))]
+    if args.query is None and not filters.held:
+        ways = (Way(source, condition),)
+        total = ways[0].counted
+    else:
+        tables.append(words.FOUND)
+        alone = part is None and not args.filters
+        few, many = words.ways(entity.table, joined, condition)
+        total = words.total(few, many, alone=alone)
+        ways = (words.alone(few) if alone and order.sql == "r.updated_at" else few, many)
+    page = "\n  union all ".join(
+        f"""(select r.id, {order.sql} as place from {way.source}
+  where {way.where}{behind} order by {order.by("r.id", order.sql)} limit %(most)s)"""
+        for way in ways
+    )
+    tables.append(f"page as materialized ({page})")
     sql = f"""with {", ".join(tables)}
  select (select coalesce(jsonb_agg({shown_sql(entity, terms, names)} order by {order.by("p.id", "p.place")}), '[]')
    from page p join {source} on r.org_id = %(org)s and r.id = p.id),
-  (select count(*) from (select from {source} where {condition} limit {COUNTED + 1}) x),
+  {total},
   (select coalesce(jsonb_agg(jsonb_build_array(p.place::text, p.id) order by {order.by("p.id", "p.place")}), '[]') from page p),
-  {seeing.SEEN_JSON}{"".join(f", {people.listed_sql(str(mark))}" for mark in marks)}"""
+  {seeing.SEEN_JSON}{"".join(f", {people.listed_sql(str(mark))}" for mark in range(len(filters.people)))}"""
     named = {name.split(".")[0] for name in (*_named(args.filters), *(args.fields or ()))}
     refers = {term.table for name, term in terms.items() if name in named and term.table}
     refers |= {associations.TABLES[name] for name in named - terms.keys() if name in associations.TABLES}
-    bound = {"role": who.role, "currency": who.currency, "query": args.query, "most": args.limit + 1}
+    bound = {
+        "role": who.role,
+        "currency": who.currency,
+        "query": args.query,
+        "most": args.limit + 1,
+        "kind": entity.table,
+    }
+    bound |= {"words": " ".join([args.query or "", *filters.held]), "live": ARCHIVED not in args.filters}
     return Question(
         entity, sql, {**params, **filters.params, **bound}, frozenset({entity.table} | refers), filters.people
     )
