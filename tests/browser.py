@@ -44,6 +44,38 @@ class Browser:
         return await self.post(f"/drafts/{draft}/{action}", {**await self.form(draft, action), **fields})
 
 
+class Keyed(Browser):
+    """A browser with an authenticator: what passkeys.js does, without a screen."""
+
+    def __init__(self, app, origin, key):
+        super().__init__(app, origin)
+        self.key = key
+
+    async def enrol(self, name="My phone", origin=None, **said):
+        csrf = hidden((await self.get("/passkeys")).text)["csrf"]
+        asked = await self.post("/passkeys/options", {"csrf": csrf})
+        if asked.status_code != 200:
+            return asked
+        made = self.key.create(asked.json(), origin or self.origin, **said)
+        return await self.post("/passkeys", {"csrf": csrf, "name": name, "credential": made})
+
+    async def asked(self, draft, action="approve", **fields):
+        """Return the form of a decision, and what a passkey is asked to sign for it."""
+        fields = {**await self.form(draft, action), **fields}
+        answer = await self.post(f"/drafts/{draft}/{action}/options", fields)
+        return fields, answer.json()
+
+    async def sign(self, draft, action="approve", key=None, origin=None, fields=None, **said):
+        sent, options = await self.asked(draft, action, **(fields or {}))
+        sent["credential"] = (key or self.key).get(options, origin or self.origin, **said)
+        return await self.post(f"/drafts/{draft}/{action}", sent)
+
+    async def sign_in(self, key=None, next="/", origin=None, **said):
+        options = (await self.post("/login/passkey/options", {})).json()
+        credential = (key or self.key).get(options, origin or self.origin, **said)
+        return await self.post("/login/passkey", {"credential": credential, "next": next})
+
+
 def hidden(html):
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)}
 

@@ -8,6 +8,7 @@ from . import audit, drafts, envelope, ids, policy, repeats, stage_moves
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
+from .crm.drafts import DraftView
 from .drafts import Proposal
 from .envelope import Envelope
 from .errors import CONFLICTS, Refusal, is_lost, sqlstate
@@ -68,6 +69,8 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
                     await tried.keep()
                     said = envelope.result(tool, tried.answer, _receipt(tried) | standing.meta())
                     returned: object = audit.ids_of(tried.answer.record)
+                    if isinstance(tried.answer.record, DraftView):
+                        this.draft = ids.parse("drafts", tried.answer.record.id)
                     await repeats.keep(conn, this, tool, args, said.body)
                 case Decision.HOLD:
                     await tried.undo()

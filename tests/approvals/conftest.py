@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from authenticator import Authenticator
 
-from browser import ORIGIN, Browser, hidden
+from authenticator import Authenticator
+from browser import ORIGIN, Browser, Keyed
 from crm_mcp.approvals.links import make_login_link
 from crm_mcp.approvals.web import build_page
 from stated_policy import state_policy
@@ -134,38 +134,6 @@ def rule(home):
         yield change
         conn.execute("update crm.orgs set solo = %s where id = %s", (was_solo, org))
         state_policy(conn, org, None)
-
-
-class Keyed(Browser):
-    """A browser with an authenticator: what passkeys.js does, without a screen."""
-
-    def __init__(self, app, origin, key):
-        super().__init__(app, origin)
-        self.key = key
-
-    async def enrol(self, name="My phone", origin=None, **said):
-        csrf = hidden((await self.get("/passkeys")).text)["csrf"]
-        asked = await self.post("/passkeys/options", {"csrf": csrf})
-        if asked.status_code != 200:
-            return asked
-        made = self.key.create(asked.json(), origin or self.origin, **said)
-        return await self.post("/passkeys", {"csrf": csrf, "name": name, "credential": made})
-
-    async def asked(self, draft, action="approve", **fields):
-        """Return the form of a decision, and what a passkey is asked to sign for it."""
-        fields = {**await self.form(draft, action), **fields}
-        answer = await self.post(f"/drafts/{draft}/{action}/options", fields)
-        return fields, answer.json()
-
-    async def sign(self, draft, action="approve", key=None, origin=None, fields=None, **said):
-        sent, options = await self.asked(draft, action, **(fields or {}))
-        sent["credential"] = (key or self.key).get(options, origin or self.origin, **said)
-        return await self.post(f"/drafts/{draft}/{action}", sent)
-
-    async def sign_in(self, key=None, next="/", origin=None, **said):
-        options = (await self.post("/login/passkey/options", {})).json()
-        credential = (key or self.key).get(options, origin or self.origin, **said)
-        return await self.post("/login/passkey", {"credential": credential, "next": next})
 
 
 @pytest.fixture

@@ -54,6 +54,18 @@ async def test_a_record_finds_the_calls_that_changed_it(signed_in, story):
     assert to_call.headers["location"] == f"/audit/calls/{story['asked']}"
 
 
+async def test_a_draft_finds_what_was_done_to_it_in_the_chat(signed_in, drafted, connect, owner_asks):
+    made = await drafted(comment="one")
+    revision = {"draft": made, "arguments": {"comment": "two"}, "reason": "they rang"}
+    async with connect("sam@demo.example") as client:
+        assert not (await client.call_tool("revise_draft", revision)).is_error
+        assert not (await client.call_tool("discard_draft", {"draft": made, "reason": "not wanted"})).is_error
+    ada = await signed_in("ada@demo.example")
+    found = calls((await ada.get(f"/audit?record={made}")).text)
+    tools = [owner_asks("select min(tool) from crm.audit_log where call_id = %s", int(call)) for call in found]
+    assert tools == ["discard_draft", "revise_draft", "create_order_draft"]
+
+
 async def test_one_call_is_followed_to_its_effect_and_its_undo_and_back(signed_in, story):
     ada = await signed_in("ada@demo.example")
 

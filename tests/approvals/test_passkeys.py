@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from authenticator import ES256, PRESENT, RS256, Authenticator, EdDSA, decoded
 from click.testing import CliRunner
 
+from authenticator import ES256, PRESENT, RS256, Authenticator, EdDSA, decoded
 from browser import ORIGIN, text
 from crm_mcp.approvals.web import build_page
 from crm_mcp.cli import main

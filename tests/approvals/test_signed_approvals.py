@@ -7,9 +7,9 @@ import json
 import psycopg
 import pytest
 import rfc8785
-from authenticator import ES256, PRESENT, RS256, Authenticator, EdDSA, decoded, encoded
 from click.testing import CliRunner
 
+from authenticator import ES256, PRESENT, RS256, Authenticator, EdDSA, decoded, encoded
 from browser import ORIGIN, text
 from crm_mcp.approvals.passkey import Signature
 from crm_mcp.approvals.session import digest_of

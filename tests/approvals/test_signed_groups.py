@@ -8,9 +8,9 @@ import os
 import psycopg
 import pytest
 import rfc8785
-from authenticator import PRESENT, Authenticator, decoded, encoded
 from click.testing import CliRunner
 
+from authenticator import PRESENT, Authenticator, decoded, encoded
 from browser import ORIGIN, hidden, text
 from crm_mcp.cli import main
 

@@ -55,6 +55,7 @@ class Desk:
         self.owner = psycopg.connect(home.conninfo("crm_owner"), autocommit=True)
         (self.org,) = self._one("select id from crm.orgs where slug = 'demo'")
         (self.approver,) = self._one("select id from crm.users where email = %s", APPROVER)
+        (self.seller,) = self._one("select id from crm.users where email = %s", SELLER)
         self.customers = [
             row[0]
             for row in self.owner.execute(
@@ -102,18 +103,22 @@ class Desk:
         }
 
     def drafts(self, many: int) -> list[int]:
-        return self._runner.run(self._drafts(many))
+        return self.held(SELLER, [("create_order_draft", self.order()) for _ in range(many)])
 
-    async def _drafts(self, many: int) -> list[int]:
+    def held(self, email: str, calls: list[tuple[str, dict[str, Any]]]) -> list[int]:
+        """Have a person's server make calls that are held; return the drafts."""
+        return self._runner.run(self._held(email, calls))
+
+    async def _held(self, email: str, calls: list[tuple[str, dict[str, Any]]]) -> list[int]:
         async def database() -> Database:
             return Database(self._home.conninfo("crm_agent"))
 
-        app = App(database, Catalog(), Served(auth.by_email(SELLER), None), lambda: "http://localhost:8787")
+        app = App(database, Catalog(), Served(auth.by_email(email), None), lambda: "http://localhost:8787")
         made: list[int] = []
         try:
             async with Client(build_server(app)) as client:
-                for _ in range(many):
-                    body = (await client.call_tool("create_order_draft", self.order())).structured_content
+                for tool, arguments in calls:
+                    body = (await client.call_tool(tool, arguments)).structured_content
                     assert body is not None and body["type"] == "approval_required", body
                     made.append(int(body["draft"]["id"].removeprefix("draft_")))
         finally:
@@ -145,14 +150,14 @@ class Desk:
         finally:
             await db.close()
 
-    def standing(self, draft: int) -> Standing:
+    def standing(self, draft: int, tool: str = "edit_draft") -> Standing:
         row, kept = self._one(
             """select to_jsonb(d), (select coalesce(jsonb_agg(to_jsonb(v) order by v.version), '[]') from crm.draft_versions v
                where v.org_id = d.org_id and v.draft_id = d.id) from crm.drafts d where d.org_id = %s and d.id = %s""",
             self.org,
             draft,
         )
-        return Standing(row, kept, self.audit(draft, "edit_draft"))
+        return Standing(row, kept, self.audit(draft, tool))
 
     def comments(self, draft: int) -> list[str | None]:
         """Return what the orders made under a draft have as their comment."""
@@ -186,6 +191,10 @@ class Desk:
         )
         return orders, stock
 
+    def wait_for(self, drafts: list[int]) -> None:
+        """Come back when nobody holds these drafts: Postgres has seen that whoever did is dead."""
+        self.owner.execute("select from crm.drafts where org_id = %s and id = any(%s) for update", (self.org, drafts))
+
     def locked(self, drafts: list[int]) -> list[int]:
         """Return the drafts whose row somebody still holds."""
         free = self.owner.execute(
@@ -194,11 +203,15 @@ class Desk:
         return sorted(set(drafts) - {row[0] for row in free})
 
     def audit(self, draft: int, tool: str) -> list[list[str]]:
-        """Return the phases that each call about a draft left in the audit, oldest call first."""
+        """Return the phases that each call about a draft left in the audit, oldest call first.
+
+        What comes from the chat is about a draft by its arguments, until it has ended.
+        """
         rows = self.owner.execute(
-            "select array_agg(phase order by id) from crm.audit_log where org_id = %s and draft_id = %s and tool = %s"
-            " group by call_id order by min(id)",
-            (self.org, draft, tool),
+            """select array_agg(phase order by id) from crm.audit_log where org_id = %(org)s and tool = %(tool)s and call_id in (
+                select call_id from crm.audit_log where org_id = %(org)s and (draft_id = %(draft)s or payload like %(named)s))
+               group by call_id order by min(id)""",
+            {"org": self.org, "tool": tool, "draft": draft, "named": f'%"draft": "draft_{draft}"%'},
         )
         return [row[0] for row in rows]
 
@@ -249,13 +262,21 @@ MADE_BY_AN_EDIT = frozenset({"version", "args", "effects_key", "changes", "shown
 """What of a draft an edit of its comment replaces; another column moves with none."""
 
 
-def halves(before: Standing, after: Standing, editor: int, comment: str) -> list[str]:
-    """Return what is wrong about a draft whose editor was killed: it is neither what it was nor the new one, whole."""
+def halves(
+    before: Standing, after: Standing, editor: int, comment: str, audited: list[list[str]] | None = None
+) -> list[str]:
+    """Return what is wrong about a draft whose editor was killed: it is neither what it was nor the new one, whole.
+
+    `audited` are the phases that its edits left in the audit, where they are not those of one.
+    """
     moved = {name for name, value in after.row.items() if value != before.row[name]}
+    if audited is None:
+        audited = [["begun"]] if after.row["version"] == before.row["version"] else [["begun", "ended"]]
+    audit = [] if after.edits == audited else [f"audited as {after.edits}"]
     if after.row["version"] == before.row["version"]:
         found = [f"{name} moved without a version" for name in sorted(moved)]
         found += [f"{len(after.kept)} versions kept"] if after.kept else []
-        return found + ([] if after.edits == [["begun"]] else [f"audited as {after.edits}"])
+        return found + audit
     found = [f"{name} did not move" for name in sorted(MADE_BY_AN_EDIT - moved)]
     found += [f"{name} moved" for name in sorted(moved - MADE_BY_AN_EDIT)]
     if (after.row["version"], after.row["editors"]) != (2, [editor]) or comment not in after.row["args"]:
@@ -263,4 +284,4 @@ def halves(before: Standing, after: Standing, editor: int, comment: str) -> list
     was = ("version", "args", "shown", "summary", "amount")
     if [[one[name] for name in was] for one in after.kept] != [[before.row[name] for name in was]]:
         found.append("what it was is not kept")
-    return found + ([] if after.edits == [["begun", "ended"]] else [f"audited as {after.edits}"])
+    return found + audit

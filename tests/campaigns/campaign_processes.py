@@ -11,7 +11,7 @@ from campaign_drafts import APPROVER, SELLER
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm_mcp import auth, changes, log
-from crm_mcp.approvals import deciding
+from crm_mcp.approvals import deciding, evidence
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.db import Database
 from crm_mcp.errors import Refusal, refusal_for
@@ -167,6 +167,15 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill(processes: Any, target: Callable[..., None], *args: object) -> None:
+    """Run a victim to its end, which is a kill."""
+    victim = processes.Process(target=target, args=args)
+    victim.start()
+    victim.join(PATIENCE)
+    assert victim.exitcode == -9, f"not killed: {victim.exitcode}"
+    victim.close()
+
+
 def arm(point: str) -> None:
     """Have this process kill itself when it reaches a named point of an approval, of an edit or of a write."""
     before: dict[str, Callable[[str], bool]] = {
@@ -176,6 +185,8 @@ def arm(point: str) -> None:
     }
     after: dict[str, Callable[[str], bool]] = {
         "locked": lambda sql: sql == deciding._LOCK,
+        "item used up": lambda sql: sql == evidence._TAKE_ITEM,
+        "signature kept": lambda sql: sql == evidence._SIGN_ITEM,
         "run again": lambda sql: sql == changes.READ,
         "effects recorded": lambda sql: sql == changes.READ,
         "revised": lambda sql: "crm.revise(" in sql,
@@ -266,21 +277,3 @@ async def _edit_until(point: str, conninfo: str, draft: int) -> None:
     who = await db.sign_in(auth.by_email(APPROVER))
     arm(point)
     await Executor(db).edit(who, draft, 1, {"comment": COMMENT}, "a campaign")
-
-
-def edit_by_halves_until(point: str, conninfo: str, draft: int) -> None:
-    """Keep what a draft was in a transaction of its own, and be killed before the draft is anything else."""
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute(
-            "insert into crm.draft_versions(org_id, draft_id, version, args, shown, summary, amount, edited_by, reason, call_id)"
-            " select org_id, id, version, args, shown, summary, amount, requester, 'a campaign', call_id from crm.drafts where id = %s",
-            (draft,),
-        )
-        die()
-
-
-def approve_naively_until(point: str, conninfo: str, draft: int) -> None:
-    """Approve in two transactions, and be killed between them."""
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("insert into campaign.orders(draft) values (%s)", (draft,))
-        die()

@@ -1,15 +1,9 @@
 """The process that approves, or edits, is killed at a named point; the approver tries again."""
 
 import pytest
+from campaign_bugs import approve_naively_until, edit_by_halves_until
 from campaign_drafts import Evidence, halves, problems
-from campaign_processes import (
-    COMMENT,
-    PATIENCE,
-    approve_naively_until,
-    approve_until,
-    edit_by_halves_until,
-    edit_until,
-)
+from campaign_processes import COMMENT, approve_until, edit_until, kill
 from test_approval_races import naive as naive
 
 from crm_mcp.errors import Refusal
@@ -31,14 +25,6 @@ EDITING = (
     "audited, not committed",
     "committed, not answered",
 )
-
-
-def kill(processes, target, *args) -> None:
-    victim = processes.Process(target=target, args=args)
-    victim.start()
-    victim.join(PATIENCE)
-    assert victim.exitcode == -9, f"not killed: {victim.exitcode}"
-    victim.close()
 
 
 def test_the_oracle_sees_an_approval_in_two_transactions(home, processes, desk, naive):
