@@ -64,6 +64,8 @@ class App:
     client: Client
     page_url: Callable[[], str]
     cursors: Cursors = field(default_factory=lambda: Cursors(secrets.token_bytes(32)))
+    keeps: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What tools keep for the next call; shared by the clients of one process."""
     sync_reads: bool = False
     announce: Callable[[int], None] = lambda draft: None
     """Called with a draft's number once it waits: the local home opens its page."""

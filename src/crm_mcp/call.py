@@ -117,7 +117,8 @@ async def reading(
         return await app.queries.run(this.principal, sql, params, most)
 
     queries = query if app.queries is not None else None
-    found = await handler(Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries))
+    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.keeps)
+    found = await handler(ctx)
     if standing is None:
         await ask("select 1", {})
     assert standing is not None

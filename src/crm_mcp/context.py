@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -64,6 +64,8 @@ class Read:
     cursors: Cursors
     page_url: str
     query: Queries | None = None
+    keeps: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What a tool keeps in this process for the next call, under its name; whoever keeps it bounds it."""
 
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""

@@ -268,7 +268,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         parser().error(str(problem))
     log.configure(settings.log_level)
     connector = Connector(settings, size=limits.AT_ONCE)
-    page, cursors = page_url(settings), Cursors(secrets.token_bytes(32))
+    page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
     rings = _rings(given, settings)
 
     async def run() -> None:
@@ -288,6 +288,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 client,
                 page,
                 cursors=cursors,
+                keeps=keeps,
                 sync_reads=is_sync,
                 rings=rings,
                 flusher=flusher,

@@ -9,7 +9,6 @@ from lab import LOU, LUX, ago
 from crm_mcp.crm import duplicates, searching_apart
 from crm_mcp.crm.models import Contact, Individual, Organization
 from crm_mcp.crm.searching_apart import Apart, SearchFailed
-from crm_mcp.cursor import Cursors
 
 
 def rows(*some):
@@ -212,7 +211,7 @@ class Asked:
 
     def __init__(self, persons):
         self.principal = SimpleNamespace(org=1)
-        self.cursors = Cursors(b"key")
+        self.keeps = {}
         self.begun = asyncio.Event()
         self._persons = persons
 

@@ -7,10 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from ..context import Read
-from ..cursor import Cursors
 from ..matching.matcher import LIKELY
 from .duplicate_search import Duplicates, Group, Search
 from .searching_apart import Apart
@@ -76,10 +74,6 @@ class Kept:
         return known[2] if known is not None and is_fresh else None
 
 
-_kept: "WeakKeyDictionary[Cursors, Kept]" = WeakKeyDictionary()
-"""By what seals a served process's cursors."""
-
-
 async def find(ctx: Read, table: str, least: float = LIKELY) -> Duplicates:
     """Return what may stand twice in one table of the principal's org, telling the client how far it is.
 
@@ -87,7 +81,7 @@ async def find(ctx: Read, table: str, least: float = LIKELY) -> Duplicates:
     """
     row = await ctx.one(f"select concat_ws(' ', {', '.join(_state(one) for one in _READ[table])})")
     assert row is not None
-    kept = _kept.setdefault(ctx.cursors, Kept())
+    kept: Kept = ctx.keeps.setdefault("duplicates", Kept())
     return await kept.get((ctx.principal.org, table, least), row[0], lambda: _search(ctx, table, least))
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from .. import ids
 from ..context import Read
 from ..crm import duplicates
-from ..crm.duplicates import Group
+from ..crm.duplicate_search import Group
 from . import completing
 from .prompt import Brief, PromptArgs, prompt
 from .saying import DRAFTS
@@ -90,13 +90,13 @@ def _proposing(entity: str) -> tuple[str, ...]:
 
 
 def _told(entity: str, group: Group) -> dict[str, Any]:
-    why = [f"{one.field}: {one.left} / {one.right} ({one.what})" for one in duplicates.why(group.best)]
+    told = duplicates.told(group)
     return {
-        "records": [duplicates.shown(entity, row) for row in group.records],
-        "survivor": ids.show(entity, group.records[0]["id"]),
-        "score": round(group.best.score, 3),
+        "records": [{**one, "id": ids.show(entity, one["id"])} for one in told["records"]],
+        "survivor": ids.show(entity, group.ids[0]),
+        "score": round(group.score, 3),
         "sure": group.sure,
-        "why": why,
+        "why": [f"{field}: {left} / {right} ({what})" for field, left, right, what, _ in told["why"]],
     }
 
 
