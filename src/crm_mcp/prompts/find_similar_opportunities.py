@@ -9,9 +9,9 @@ from pydantic import Field
 
 from ..context import Read
 from ..crm import subjects
+from ..crm.comparables import LEADS, STATUSES
 from ..errors import Refusal
 from ..ids import show
-from ..tools.customers.find_similar_customers import LEADS, STATUSES
 from . import completing, naming
 from .prompt import Brief, Named, PromptArgs, prompt
 from .saying import DRAFTS, WEB
@@ -50,6 +50,7 @@ async def find_similar_opportunities(ctx: Read, args: FindSimilarOpportunities, 
         LEADS,
         id=lead or 0,
         role=ctx.principal.role,
+        zone=ctx.principal.timezone,
         reached=reached,
         statuses=list(STATUSES),
     )
