@@ -16,7 +16,7 @@ from crm_mcp.crm.models import Base
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
-from crm_mcp.importing import values
+from crm_mcp.importing import foreign, values
 from crm_mcp.importing.undo import undo
 from crm_mcp.importing.values import How
 from crm_mcp.importing.whole import Whole, bring_over, plans
@@ -321,5 +321,5 @@ def test_dates_are_read_as_other_systems_write_them(cell: str, dates: str, read:
 def test_an_id_of_salesforce_of_15_characters_is_the_same_as_its_18() -> None:
     how = How(ZoneInfo("UTC"))
 
-    assert values.long_id("001D000000IqhSL", how) == values.long_id("001D000000IqhSLIAZ", how)
-    assert values.long_id("001D000000IqhSl", how) != values.long_id("001D000000IqhSL", how)
+    assert foreign.long_id("001D000000IqhSL", how) == foreign.long_id("001D000000IqhSLIAZ", how)
+    assert foreign.long_id("001D000000IqhSl", how) != foreign.long_id("001D000000IqhSL", how)

@@ -147,6 +147,8 @@ def _aside(report: Report) -> None:
             told = ", ".join(f"{who} ({rows})" for who, rows in named[:_TOLD])
             more = f" and {len(named) - _TOLD} more" if len(named) > _TOLD else ""
             click.echo(f"{words}: {told}{more}")
+    for way in report.ways:
+        click.echo(f"In the pipeline {way}")
     if report.beside:
         click.echo("Made of names alone: " + ", ".join(f"{rows} {table}" for table, rows in report.beside.items()))
 

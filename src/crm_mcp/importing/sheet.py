@@ -18,8 +18,8 @@ from .plan import Plan, Shape
 from .values import How, Wrong, day, moment, order_of
 
 DELIMITERS = (",", ";", "\t")
-LOSSY = frozenset({"status", "priority", "type"})
-"""Fields that keep less of a cell than it says: a stage becomes open, won or lost."""
+LOSSY = frozenset({"status", "priority", "type", "stage", "pipeline"})
+"""Fields that keep less of a cell than it says: a status becomes open, won or lost, a stage what a pipeline has."""
 _STEP = 1000
 """Rows between two reports of progress."""
 

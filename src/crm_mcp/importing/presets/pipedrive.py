@@ -4,11 +4,11 @@ Headers are "Deal - Title" and the like; links go by name, and by id where the l
 deals may hold columns of its organizations and people as well: they are read from files of their own.
 """
 
-from .. import values
+from .. import foreign, values
 from ..preset import From, Preset, Reading, at
 
-_MANY = values.first_of(values.text(320), ",;")
-_STATE = values.said({"open": "open", "won": "won", "lost": "lost", "deleted": "lost"}, "open")
+_MANY = foreign.first_of(values.text(320), ",;")
+_STATE = foreign.said({"open": "open", "won": "won", "lost": "lost", "deleted": "lost"}, "open")
 
 
 def _id(of: str) -> From:
@@ -62,7 +62,7 @@ PRESET = Preset(
                 "last_name": at("Person - Last name"),
                 "title": at("Person - Job title", "Person - Title"),
                 "email": at("Person - Email - Work", "Person - Email (Work)", "Person - Email", "Person - Email - Home", "Person - Email - Other", read=_MANY),
-                "phone": at("Person - Phone - Work", "Person - Phone (Work)", "Person - Phone", "Person - Phone - Mobile", "Person - Phone - Home", read=values.first_of(values.text(60), ",;")),
+                "phone": at("Person - Phone - Work", "Person - Phone (Work)", "Person - Phone", "Person - Phone - Mobile", "Person - Phone - Home", read=foreign.first_of(values.text(60), ",;")),
                 "linkedin_url": at("Person - LinkedIn", "Person - LinkedIn profile"),
                 **_organization("Person"),
             },
@@ -74,7 +74,7 @@ PRESET = Preset(
                 "external_id": _id("Lead"),
                 "name": at("Lead - Title"),
                 "source": at("Lead - Source", "Lead - Source channel"),
-                "status": at("Lead - Status", "Lead - Archive status", read=values.said({"archived": "lost"}, "new")),
+                "status": at("Lead - Status", "Lead - Archive status", read=foreign.said({"archived": "lost"}, "new")),
                 "amount": at("Lead - Value"),
                 "currency": at("Lead - Currency of Value"),
                 "expected_close_on": at("Lead - Expected close date"),
@@ -90,6 +90,9 @@ PRESET = Preset(
                 "external_id": _id("Deal"),
                 "name": at("Deal - Title"),
                 "status": at("Deal - Status", read=_STATE),
+                "stage": at("Deal - Stage", "Deal - Stage (pipeline)"),
+                "pipeline": at("Deal - Pipeline"),
+                "stage_entered_at": at("Deal - Last stage change"),
                 "amount": at("Deal - Value"),
                 "currency": at("Deal - Currency of Value", "Deal - Currency"),
                 "probability": at("Deal - Probability", read=values.percent),
@@ -108,8 +111,8 @@ PRESET = Preset(
             {
                 "external_id": _id("Activity"),
                 "title": at("Activity - Subject"),
-                "description": at("Activity - Note", "Activity - Public description", read=values.prose(10_000)),
-                "status": at("Activity - Done", read=values.said({"done": "done", "yes": "done", "true": "done", "1": "done"}, "open")),
+                "description": at("Activity - Note", "Activity - Public description", read=foreign.prose(10_000)),
+                "status": at("Activity - Done", read=foreign.said({"done": "done", "yes": "done", "true": "done", "1": "done"}, "open")),
                 "due_on": at("Activity - Due date"),
                 "completed_at": at("Activity - Marked as done time"),
                 "assignee": at("Activity - Assigned to user", "Activity - Owner"),
@@ -125,7 +128,7 @@ PRESET = Preset(
             (("Note - Content",),),
             {
                 "external_id": at("Note - ID", "Note - Pipedrive system ID"),
-                "body": at("Note - Content", read=values.prose(10_000)),
+                "body": at("Note - Content", read=foreign.prose(10_000)),
                 "deal": at("Note - Deal ID", "Deal - ID"),
                 "deal_name": at("Note - Deal", "Deal - Title", "Deal"),
                 "lead_name": at("Note - Lead", "Lead"),
@@ -133,5 +136,23 @@ PRESET = Preset(
                 **_contact("Note"),
             },
         ),
+        Reading(
+            "documents",
+            (("File - Name",), ("File - File name",), ("Document - Name",)),
+            {
+                "external_id": at("File - ID", "File - Pipedrive System ID", "Document - ID"),
+                "title": at("File - Name", "File - File name", "Document - Name"),
+                "description": at("File - Description", "Document - Description", read=foreign.prose(10_000)),
+                "url": at("File - URL", "File - Link", "File - Download URL", "Document - URL"),
+                "media_type": at("File - Type", "File - File type", "Document - Type", read=foreign.media),
+                "owner_name": at("File - Owner", "File - User", "File - Uploaded by", "Document - Owner"),
+                "deal": at("File - Deal ID", "Deal - ID"),
+                "deal_name": at("File - Deal", "Deal - Title", "Deal"),
+                "lead_name": at("File - Lead", "Lead"),
+                **_organization("File"),
+                **_contact("File"),
+            },
+        ),
     ),
+    stages=("Qualified", "Contact Made", "Demo Scheduled", "Proposal Made", "Negotiations Started"),
 )  # fmt: skip
