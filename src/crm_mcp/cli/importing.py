@@ -164,7 +164,7 @@ def _show(whole: "Whole") -> None:
         for rejected in report.rejected[:5]:
             click.echo(f"  line {rejected.line}: {rejected.reason}")
         _aside(report)
-    if whole.twins:
+    if whole.twins_by:
         click.echo(f"Likely duplicates ({whole.twins_by}): {len(whole.twins)}")
         for twin in whole.twins[:_TOLD]:
             click.echo(f"  {twin.new} is like {twin.other}: {twin.score:.2f}, {twin.why}")

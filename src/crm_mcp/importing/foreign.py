@@ -28,8 +28,12 @@ def said(table: Mapping[str, str], otherwise: str | None = None) -> Reader:
 def first_of(read: Reader, signs: str = ";") -> Reader:
     """Return a reader of the first of several values in a cell."""
 
+    several = re.compile(f"[{re.escape(signs)}]")
+
     def first(cell: str, how: How) -> Any:
-        return read(next((part for part in re.split(f"[{re.escape(signs)}]", cell) if part.strip()), ""), how)
+        if not several.search(cell):
+            return read(cell, how)
+        return read(next((part for part in several.split(cell) if part.strip()), ""), how)
 
     return first
 

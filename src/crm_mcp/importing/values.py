@@ -25,6 +25,8 @@ _ELSEWHERE = re.compile(
 )
 _SERIAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
 _SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/[0-9]{2,4}(?:\D.*)?", re.DOTALL)
+_NUMBER = {sign: re.compile(rf"[+-]?[0-9]+(?:{re.escape(sign)}[0-9]+)?") for sign in ".,"}
+_AROUND = re.compile(r"[\s\u00a0\u202f']|^[^\d+.,-]+|[^\d]+$")
 _TRUE, _FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
 
 
@@ -66,7 +68,10 @@ def text(longest: int) -> Reader:
 
 def key(cell: str, _: How) -> str | None:
     """Read an id of the other system, without spaces around it."""
-    return text(200)(cell.strip(), _)
+    return _ID(cell.strip(), _)
+
+
+_ID = text(200)
 
 
 def choice(*allowed: str, **same: str) -> Reader:
@@ -85,7 +90,7 @@ def number(cell: str, how: How) -> Decimal | None:
     plain = bare(cell, how.decimal) if how.loose else cell.strip()
     if not plain:
         return None
-    if not re.fullmatch(rf"[+-]?[0-9]+(?:{re.escape(how.decimal)}[0-9]+)?", plain):
+    if not _NUMBER[how.decimal].fullmatch(plain):
         other = "" if how.decimal == "," else ", or say that the decimal sign is a comma"
         raise Wrong(f"is {shown(cell)}, not a number such as 1234{how.decimal}56 (no thousands signs{other})")
     return Decimal(plain.replace(how.decimal, "."))
@@ -249,8 +254,11 @@ def rate(cell: str, how: How) -> Decimal | None:
 
 def domain(cell: str, how: How) -> str | None:
     """Read a web domain, or that of an address: lower case, without www."""
-    host = re.sub(r"^[a-z]+://", "", cell.strip().lower()).partition("/")[0].removeprefix("www.")
-    return text(253)(host, how)
+    host = _SCHEME.sub("", cell.strip().lower()).partition("/")[0].removeprefix("www.")
+    return _HOST(host, how)
+
+
+_SCHEME, _HOST = re.compile(r"^[a-z]+://"), text(253)
 
 
 def kept(value: Decimal) -> Decimal:
@@ -260,7 +268,7 @@ def kept(value: Decimal) -> Decimal:
 
 def bare(cell: str, decimal: str) -> str:
     """Return an amount without currency and thousands signs: € 1.234,50, USD 1,234.50 and 1 234.5 are 1234.5."""
-    plain = re.sub(r"[\s\u00a0\u202f']|^[^\d+.,-]+|[^\d]+$", "", cell)
+    plain = cell if cell.isdecimal() else _AROUND.sub("", cell)
     dots, commas = plain.count("."), plain.count(",")
     if dots and commas:
         sign = "." if plain.rindex(".") > plain.rindex(",") else ","
