@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..crm.models import Contact, Customer, Deal, Lead, Organization
 from .kept import Known
 from .links import Link, Links
+from .places import place
 from .rates import Rates, stated
 from .records import Records, judge
 from .rows import Row
 from .sheet import Entry, Sheet
-from .stages import DEALS, place, ways
 from .values import MOST
+from .ways import DEALS, ways
 from .work import Job
 
 

@@ -9,11 +9,12 @@ from ..crm import models
 from ..crm.models import Customer, Individual, Lead, Organization, Record
 from .kept import Known, Past, Upsert, good, past
 from .links import Link, Links
+from .places import Worth, place
 from .rates import stated
 from .records import Records, judge
 from .rows import Row
 from .sheet import Entry, Sheet
-from .stages import LEADS, Worth, place, ways
+from .ways import LEADS, ways
 from .work import Job
 
 _PARTS: dict[str, tuple[type[models.LeadPart], tuple[str, ...]]] = {

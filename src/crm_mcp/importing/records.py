@@ -12,9 +12,9 @@ from ..crm.models import Customer, Deal, Individual, Lead, Organization, Project
 from .finding import People, people
 from .kept import Known, Upsert, good, past, refuse_twins
 from .links import Link, Links, link
+from .places import Places
 from .rows import Row
 from .sheet import Entry, Sheet
-from .stages import Places
 from .work import Counts, Job
 
 _BLANK: dict[type[Record], Row] = {Deal: {"status": "open"}, Lead: {"status": "new"}, Project: {"status": "planned"}}
