@@ -19,6 +19,8 @@ def test_a_folder_is_planned_brought_over_and_taken_back(crm, firm, owner_asks, 
     )
     assert "Nobody in this org, so without owner: Sabine Öztürk (1)" in planned.output
     assert "Not read of companies.csv: Create Date, Last Activity Date, Annual Revenue" in planned.output
+    assert "Likely duplicates (compared in all they say): " in planned.output
+    assert "In the pipeline Sales Pipeline, a new pipeline: Contract Sent, Closed Won (won)" in planned.output
     assert (tmp_path / "rows.csv").read_text("utf-8-sig").splitlines()[1] == (
         "companies.csv,2,created,organizations,Müller Maschinenbau GmbH"
     )

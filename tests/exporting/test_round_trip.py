@@ -32,6 +32,7 @@ KINDS = (
     "tasks",
     "notes",
     "activities",
+    "documents",
 )
 ASIDE = ("created_at", "updated_at", "created_by_email", "line_id", "external_id_of_old")
 FORMULAS = ("=1+1", "'=1", "''@x", "+49 30", "-", "＝1", "\t=1", "\r\n=1", " =1", 'a"b,c;d\ne')
@@ -39,7 +40,7 @@ FORMULAS = ("=1+1", "'=1", "''@x", "+49 30", "-", "＝1", "\t=1", "\r\n=1", " =1
 
 TEXTS = (
     "customers", "organizations", "individuals", "contacts", "leads", "deals", "projects", "products", "orders",
-    "invoices", "issues", "tasks", "notes", "activities",
+    "invoices", "issues", "tasks", "notes", "activities", "documents",
 )  # fmt: skip
 """Kinds whose texts are as long as any of the words."""
 
@@ -135,6 +136,14 @@ def filled(texts: dict[str, list[str]]) -> dict[str, str]:
         "activities": written(
             "id,kind,subject,date,product_id,body",
             *([f"a{at}", "call", w, "2024-01-07", f"g{at}", w] for at, w in enumerate(texts["activities"])),
+        ),
+        "documents": written(
+            "id,title,description,url,media_type,deal_id,customer_id",
+            *(
+                [f"w{at}", w, w, f"https://files.example/{at}", "application/pdf", *((f"d{at}", None) if at % 2 else (None, f"c{at}"))]
+                for at, w in enumerate(texts["documents"])
+            ),
+            ["w", "About nothing", None, None, None, None, None],
         ),
     }  # fmt: skip
 

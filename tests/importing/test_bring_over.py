@@ -16,7 +16,7 @@ from crm_mcp.crm.models import Base
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
-from crm_mcp.importing import values
+from crm_mcp.importing import foreign, twins, values
 from crm_mcp.importing.undo import undo
 from crm_mcp.importing.values import How
 from crm_mcp.importing.whole import Whole, bring_over, plans
@@ -269,6 +269,40 @@ async def test_columns_are_kept_as_own_fields_when_asked(desk: Desk) -> None:
     )
 
 
+async def test_the_plan_says_that_among_many_records_only_what_is_spelled_alike_is_found(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twins, "MOST", 3)
+
+    whole = await bring(desk, FIXTURES / "hubspot", wanted=None)
+
+    assert whole.twins_by == (
+        "only those of the same address, or the same name and domain: there are more than 3 records"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Deal - ID,Deal - Titel,Deal - Wert,Deal - Status,Deal - Phase,Deal - Organisation,Deal - Verlustgrund\n"
+        "1,Räder,12.50,Verloren,Angebot,Nord,Preis\n",
+        "Negócio - ID,Negócio - Título,Negócio - Valor,Negócio - Status,Negócio - Etapa,Negócio - Organização,"
+        "Negócio - Motivo da perda\n1,Räder,12.50,Perdido,Proposta,Nord,Preis\n",
+        "Affaire - ID,Affaire - Titre,Affaire - Valeur,Affaire - Statut,Affaire - Étape,Affaire - Organisation,"
+        "Affaire - Raison de la perte\n1,Räder,12.50,Perdu,Offre,Nord,Preis\n",
+    ],
+)
+async def test_pipedrive_is_known_in_other_languages(desk: Desk, text: str) -> None:
+    whole = await bring(desk, desk.write("deals.csv", text))
+
+    assert rejected(whole) == []
+    assert desk.ask(
+        """select d.name, d.amount::text, d.status, d.lost_reason, o.name from crm.deals d join crm.organizations o
+        on o.org_id = d.org_id and o.id = d.organization_id where d.org_id = %s"""
+    ) == [("Räder", "12.5000", "lost", "Preis", "Nord")]
+    assert desk.ask("select external_id from crm.external_refs where org_id = %s and entity = 'deals'") == [("1",)]
+
+
 async def test_dates_that_may_be_read_two_ways_are_asked_for(desk: Desk) -> None:
     path = desk.write("o.csv", '"Opportunity Name","Stage","Close Date"\nA,New,7/4/2026\n')
 
@@ -321,5 +355,5 @@ def test_dates_are_read_as_other_systems_write_them(cell: str, dates: str, read:
 def test_an_id_of_salesforce_of_15_characters_is_the_same_as_its_18() -> None:
     how = How(ZoneInfo("UTC"))
 
-    assert values.long_id("001D000000IqhSL", how) == values.long_id("001D000000IqhSLIAZ", how)
-    assert values.long_id("001D000000IqhSl", how) != values.long_id("001D000000IqhSL", how)
+    assert foreign.long_id("001D000000IqhSL", how) == foreign.long_id("001D000000IqhSLIAZ", how)
+    assert foreign.long_id("001D000000IqhSl", how) != foreign.long_id("001D000000IqhSL", how)

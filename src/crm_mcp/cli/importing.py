@@ -147,6 +147,8 @@ def _aside(report: Report) -> None:
             told = ", ".join(f"{who} ({rows})" for who, rows in named[:_TOLD])
             more = f" and {len(named) - _TOLD} more" if len(named) > _TOLD else ""
             click.echo(f"{words}: {told}{more}")
+    for way in report.ways:
+        click.echo(f"In the pipeline {way}")
     if report.beside:
         click.echo("Made of names alone: " + ", ".join(f"{rows} {table}" for table, rows in report.beside.items()))
 
@@ -162,7 +164,7 @@ def _show(whole: "Whole") -> None:
         for rejected in report.rejected[:5]:
             click.echo(f"  line {rejected.line}: {rejected.reason}")
         _aside(report)
-    if whole.twins:
+    if whole.twins_by:
         click.echo(f"Likely duplicates ({whole.twins_by}): {len(whole.twins)}")
         for twin in whole.twins[:_TOLD]:
             click.echo(f"  {twin.new} is like {twin.other}: {twin.score:.2f}, {twin.why}")

@@ -219,14 +219,14 @@ async def _link(conn: AsyncConnection, job: Job, bills: list[Document]) -> None:
         "order by order_id, position desc",
         (job.who.org, orders),
     )
-    below: dict[tuple[int, int], list[int]] = {}
+    below: dict[int, dict[int, list[int]]] = {}
     rows: list[Any] = list(found)
     for order, product, number in rows:
-        below.setdefault((order, product), []).append(number)
+        below.setdefault(order, {}).setdefault(product, []).append(number)
     for one in bills:
-        left = {key: list(numbers) for key, numbers in below.items() if key[0] == one.row.get("order_id")}
+        left = {product: list(numbers) for product, numbers in below.get(one.row.get("order_id") or 0, {}).items()}
         for row in one.rows:
-            waiting = left.get((one.row.get("order_id", 0) or 0, row["product_id"] or 0))
+            waiting = left.get(row["product_id"] or 0)
             row["order_line_id"] = waiting.pop() if waiting else None
 
 

@@ -22,7 +22,7 @@ from .field import (
 )
 from .money_fields import ALLOCATIONS, EXCHANGE_RATES, INVOICE_LINES, INVOICES, PAYMENTS, TAX_RATES
 from .plan import Kind
-from .work_fields import ACTIVITIES, ISSUES, NOTES, TASKS
+from .work_fields import ACTIVITIES, DOCUMENTS, ISSUES, NOTES, TASKS
 
 EMAIL, PHONE = values.text(320), values.text(60)
 CUSTOMERS = (
@@ -103,6 +103,11 @@ INDIVIDUALS = (
     Field("description", LONG),
     Field("owner", values.text(320), OWNER),
 )
+_STAGE = (
+    Field("stage", values.text(100), named=False),
+    Field("pipeline", values.text(100), named=False),
+    Field("stage_entered_at", values.moment, named=False),
+)
 DEALS = (
     must("external_id", values.key, f"{DEAL} id"),
     must("name", NAME, "deal_name title"),
@@ -124,6 +129,7 @@ DEALS = (
     Field("contact_name", NAME),
     Field("lead", values.key, LEAD),
     Field("owner", values.text(320), OWNER),
+    *_STAGE,
 )
 _LEAD_STATUSES = values.choice("new", "contacted", "qualified", "interview", "proposal", "converted", "lost")
 LEADS = (
@@ -170,6 +176,7 @@ LEADS = (
     Field("person_title", values.text(200), named=False),
     Field("person_email", EMAIL, named=False),
     Field("person_phone", PHONE, named=False),
+    *_STAGE,
 )
 PROJECTS = (
     must("external_id", values.key, "project_id id"),
@@ -247,6 +254,7 @@ FIELDS: dict[Kind, tuple[Field, ...]] = {
     "tasks": TASKS,
     "notes": NOTES,
     "activities": ACTIVITIES,
+    "documents": DOCUMENTS,
     "tax_rates": TAX_RATES,
     "exchange_rates": EXCHANGE_RATES,
 }

@@ -25,6 +25,7 @@ Kind = Literal[
     "tasks",
     "notes",
     "activities",
+    "documents",
     "tax_rates",
     "exchange_rates",
 ]
@@ -88,7 +89,8 @@ class Report:
     Counts are of records of the plan's kind; `rows` counts all records made, by table. `mapped` tells for each
     file which header each field was read from, `ignored` which headers were not read. `strangers` are people whom
     records name and who are nobody in this org, `unfound` what records name that is not there, each with how many
-    rows do; `beside` counts records made of names alone. `becomes` tells for each row what becomes of it.
+    rows do; `beside` counts records made of names alone, `ways` tells of the
+    pipelines that records are placed in. `becomes` tells for each row what becomes of it.
     """
 
     kind: Kind
@@ -105,6 +107,7 @@ class Report:
     strangers: dict[str, int] = field(default_factory=dict[str, int])
     unfound: dict[str, int] = field(default_factory=dict[str, int])
     beside: dict[str, int] = field(default_factory=dict[str, int])
+    ways: list[str] = field(default_factory=list[str])
     draft: int | None = None
     """The import's id, by which it is undone; None where nothing was written."""
     becomes: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])

@@ -56,12 +56,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Another system: how it is called, its files; `prefixes` of ids tell a table apart where they do."""
+    """Another system: how it is called, its files; `prefixes` of ids tell a table apart where they do.
+
+    `stages` are those that its pipelines begin with, in their order.
+    """
 
     name: str
     title: str
     readings: tuple[Reading, ...]
     prefixes: Mapping[str, str] = field(default_factory=dict[str, Any])
+    stages: tuple[str, ...] = ()
 
     def reading(self, header: Sequence[str]) -> Reading | None:
         """Return the file that a header is one of; a list of deals may hold columns of companies, not the reverse."""

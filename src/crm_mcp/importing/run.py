@@ -13,7 +13,7 @@ from .. import ids
 from ..db import Database
 from ..errors import Refusal
 from ..principal import Principal, Role
-from . import bills, desk, goods, parties, receipts, records, sales, tariffs
+from . import about, bills, deals, goods, issues, leads, parties, receipts, records, sales, tariffs
 from .batch import batch
 from .field import Field
 from .fields import BELOW, FIELDS, together
@@ -28,17 +28,18 @@ _JUDGES: Mapping[Kind, Callable[..., Awaitable[Work]]] = {
     "organizations": records.organizations,
     "individuals": records.individuals,
     "contacts": parties.contacts,
-    "leads": records.leads,
-    "deals": records.deals,
+    "leads": leads.leads,
+    "deals": deals.deals,
     "projects": records.projects,
     "products": goods.products,
     "orders": sales.orders,
     "invoices": bills.invoices,
     "payments": receipts.payments,
-    "issues": desk.issues,
-    "tasks": desk.tasks,
-    "notes": desk.notes,
-    "activities": desk.activities,
+    "issues": issues.issues,
+    "tasks": about.tasks,
+    "notes": about.notes,
+    "activities": about.activities,
+    "documents": about.documents,
     "tax_rates": tariffs.tax_rates,
     "exchange_rates": tariffs.exchange_rates,
 }
@@ -195,6 +196,7 @@ def report(job: Job, sheets: list[Sheet], work: Work, *, dry_run: bool, draft: i
     told = Report(plan.kind, dry_run, len(records), counts.created, counts.updated, counts.unchanged)
     told.rows = {table: made for table, made in counts.rows.items() if made}
     told.strangers, told.unfound, told.beside = job.told.strangers, job.told.unfound, job.told.beside
+    told.ways = job.told.ways
     told.draft = draft
     for sheet in sheets:
         told.mapped[sheet.file], told.ignored[sheet.file] = sheet.mapped(), sheet.ignored()

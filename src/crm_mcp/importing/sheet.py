@@ -18,8 +18,8 @@ from .plan import Plan, Shape
 from .values import How, Wrong, day, moment, order_of
 
 DELIMITERS = (",", ";", "\t")
-LOSSY = frozenset({"status", "priority", "type"})
-"""Fields that keep less of a cell than it says: a stage becomes open, won or lost."""
+LOSSY = frozenset({"status", "priority", "type", "stage", "pipeline"})
+"""Fields that keep less of a cell than it says: a status becomes open, won or lost, a stage what a pipeline has."""
 _STEP = 1000
 """Rows between two reports of progress."""
 
@@ -210,17 +210,19 @@ def _rows(file: Path, rows: Any) -> Generator[tuple[int, list[str]]]:
 
 
 def _entry(line: int, cells: list[str], width: int, present: list[tuple[Field, int, str]], how: How) -> Entry:
-    entry = Entry(line, tuple(cells), {})
+    given: dict[str, Any] = {}
+    entry = Entry(line, tuple(cells), given)
     if len(cells) != width:
         entry.wrong.append(f"has {len(cells)} values where the header has {width}")
     for one, at, name in present:
         if at >= len(cells):
             continue
+        cell = cells[at]
         try:
-            if "\0" in cells[at]:
+            if "\0" in cell:
                 raise Wrong("holds a NUL character")
-            entry.values[one.name] = one.read(rearm(cells[at]), how)
-            if one.filled and entry.values[one.name] is None:
+            value = given[one.name] = one.read(rearm(cell) if cell[:1] == "'" else cell, how)
+            if value is None and one.filled:
                 raise Wrong("is empty")
         except Wrong as problem:
             entry.wrong.append(f"{name} {problem}")

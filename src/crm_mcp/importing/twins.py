@@ -47,7 +47,9 @@ async def twins(
         rows += [{**row, "table": table} for row in found.mappings()]
     seen = [row for row in rows if row["name"]]
     told: list[Twin] = []
-    by = "compared in all they say" if len(seen) <= MOST else "of the same address, or the same name and domain"
+    by = "compared in all they say"
+    if len(seen) > MOST:
+        by = f"only those of the same address, or the same name and domain: there are more than {MOST:,} records"
     for kind in ("organization", "individual"):
         mine = {f"{row['table']} {row['id']}": row for row in seen if row["kind"] == kind}
         if not any(_at(row) in made for row in mine.values()):

@@ -1,11 +1,10 @@
 """Cells of a file as values: each reader says in words what is wrong with a cell it does not take."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from html import unescape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +25,8 @@ _ELSEWHERE = re.compile(
 )
 _SERIAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
 _SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/[0-9]{2,4}(?:\D.*)?", re.DOTALL)
+_NUMBER = {sign: re.compile(rf"[+-]?[0-9]+(?:{re.escape(sign)}[0-9]+)?") for sign in ".,"}
+_AROUND = re.compile(r"[\s\u00a0\u202f']|^[^\d+.,-]+|[^\d]+$")
 _TRUE, _FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
 
 
@@ -67,7 +68,10 @@ def text(longest: int) -> Reader:
 
 def key(cell: str, _: How) -> str | None:
     """Read an id of the other system, without spaces around it."""
-    return text(200)(cell.strip(), _)
+    return _ID(cell.strip(), _)
+
+
+_ID = text(200)
 
 
 def choice(*allowed: str, **same: str) -> Reader:
@@ -86,7 +90,7 @@ def number(cell: str, how: How) -> Decimal | None:
     plain = bare(cell, how.decimal) if how.loose else cell.strip()
     if not plain:
         return None
-    if not re.fullmatch(rf"[+-]?[0-9]+(?:{re.escape(how.decimal)}[0-9]+)?", plain):
+    if not _NUMBER[how.decimal].fullmatch(plain):
         other = "" if how.decimal == "," else ", or say that the decimal sign is a comma"
         raise Wrong(f"is {shown(cell)}, not a number such as 1234{how.decimal}56 (no thousands signs{other})")
     return Decimal(plain.replace(how.decimal, "."))
@@ -113,16 +117,17 @@ def listed(cell: str, _: How) -> Jsonb:
 
 def percent(cell: str, how: How) -> Decimal | None:
     """Read a percentage from 0 to 100, at most three decimals."""
-    return _share(cell, number(cell, how))
+    return share(cell, number(cell, how))
 
 
 def discount(cell: str, how: How) -> Decimal | None:
     """Read a discount as a percentage: 0.15 is 15 where the file holds fractions."""
     found = number(cell, how)
-    return _share(cell, found * HUNDRED if found is not None and how.fractions else found)
+    return share(cell, found * HUNDRED if found is not None and how.fractions else found)
 
 
-def _share(cell: str, found: Decimal | None) -> Decimal | None:
+def share(cell: str, found: Decimal | None) -> Decimal | None:
+    """See that a percentage is one, with three decimals at most."""
     if found is None:
         return None
     if not 0 <= found <= HUNDRED:
@@ -249,8 +254,11 @@ def rate(cell: str, how: How) -> Decimal | None:
 
 def domain(cell: str, how: How) -> str | None:
     """Read a web domain, or that of an address: lower case, without www."""
-    host = re.sub(r"^[a-z]+://", "", cell.strip().lower()).partition("/")[0].removeprefix("www.")
-    return text(253)(host, how)
+    host = _SCHEME.sub("", cell.strip().lower()).partition("/")[0].removeprefix("www.")
+    return _HOST(host, how)
+
+
+_SCHEME, _HOST = re.compile(r"^[a-z]+://"), text(253)
 
 
 def kept(value: Decimal) -> Decimal:
@@ -260,7 +268,7 @@ def kept(value: Decimal) -> Decimal:
 
 def bare(cell: str, decimal: str) -> str:
     """Return an amount without currency and thousands signs: € 1.234,50, USD 1,234.50 and 1 234.5 are 1234.5."""
-    plain = re.sub(r"[\s\u00a0\u202f']|^[^\d+.,-]+|[^\d]+$", "", cell)
+    plain = cell if cell.isdecimal() else _AROUND.sub("", cell)
     dots, commas = plain.count("."), plain.count(",")
     if dots and commas:
         sign = "." if plain.rindex(".") > plain.rindex(",") else ","
@@ -288,60 +296,3 @@ def order_of(cells: Iterable[str]) -> str | None:
     if orders is None:
         return None
     return next(iter(orders)) if len(orders) == 1 else ""
-
-
-def said(table: Mapping[str, str], otherwise: str | None = None) -> Reader:
-    """Return a reader of another system's words as ours; a word that is in no table means `otherwise`."""
-    known = {word.casefold(): ours for word, ours in table.items()}
-
-    def read(cell: str, _: How) -> str | None:
-        word = cell.strip()
-        return known.get(word.casefold(), otherwise) if word else None
-
-    return read
-
-
-def first_of(read: Reader, signs: str = ";") -> Reader:
-    """Return a reader of the first of several values in a cell."""
-
-    def first(cell: str, how: How) -> Any:
-        return read(next((part for part in re.split(f"[{re.escape(signs)}]", cell) if part.strip()), ""), how)
-
-    return first
-
-
-def likelihood(cell: str, how: How) -> Decimal | None:
-    """Read a probability: 0 to 1 where it has decimals or is at most 1, else per cent, with its sign or without."""
-    found = number(cell.strip().removesuffix("%"), how)
-    if found is not None and "%" not in cell and found <= 1:
-        found *= HUNDRED
-    return None if found is None else _share(str(found), found.quantize(Decimal("0.01"), ROUND_HALF_UP))
-
-
-def prose(longest: int) -> Reader:
-    """Return a reader of texts that may be HTML, as its words and lines."""
-    plain = text(longest)
-
-    def read(cell: str, how: How) -> str | None:
-        if _MARKUP.search(cell):
-            lined = re.sub(r"(?i)<br\s*/?>|</(?:p|div|li|h[1-6]|tr)>", "\n", cell)
-            cell = unescape(re.sub(r"</?[A-Za-z][^<>]*>", "", lined)).replace("\u00a0", " ").strip()
-        return plain(cell, how)
-
-    return read
-
-
-_MARKUP = re.compile(r"(?i)</?(?:p|br|div|span|b|i|u|strong|em|ul|ol|li|a|h[1-6])(?:\s[^<>]*)?/?>")
-_SUFFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-
-
-def long_id(cell: str, how: How) -> str | None:
-    """Read an id of Salesforce: its 15 characters, which differ by case, as the 18 that do not need to."""
-    plain = key(cell, how)
-    if plain is None or not re.fullmatch("[A-Za-z0-9]{15}", plain):
-        return plain
-    parts = (plain[at : at + 5] for at in (0, 5, 10))
-    return plain + "".join(
-        _SUFFIXES[sum(1 << at for at, letter in enumerate(part) if letter.isascii() and letter.isupper())]
-        for part in parts
-    )

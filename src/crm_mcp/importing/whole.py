@@ -126,7 +126,7 @@ async def bring_over(
                 await work.write(session, lambda rows: None)
                 told = report(job, sheets, work, dry_run=wanted is None)
                 main = _main(work, plan.kind)
-                told.becomes = _becomes(sheets[0], main)
+                told.becomes = _becomes(sheets[0], main, work.beside if isinstance(work, Records) else set())
                 if main is not None:
                     table = main.model.__tablename__
                     where = {one.values.get("external_id"): one.line for one in sheets[0].entries}
@@ -204,7 +204,7 @@ def _main(work: Work, kind: Kind) -> Upsert | None:
             return None
 
 
-def _becomes(sheet: Sheet, main: Upsert | None) -> list[tuple[int, str, str]]:
+def _becomes(sheet: Sheet, main: Upsert | None, beside: set[str]) -> list[tuple[int, str, str]]:
     """Return what becomes of each row: its line, what happens, what it is called."""
     told: list[tuple[int, str, str]] = []
     for entry in sheet.entries:
@@ -215,7 +215,7 @@ def _becomes(sheet: Sheet, main: Upsert | None) -> list[tuple[int, str, str]]:
             else "created"
             if main is None or key in main.fresh
             else "updated"
-            if key in main.changed
+            if key in main.changed or key in beside
             else "unchanged"
         )
         called = given.get("name") or given.get("title") or given.get("body") or given.get("subject") or key or ""

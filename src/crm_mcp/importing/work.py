@@ -19,6 +19,8 @@ class Told:
     strangers: Counter[str] = field(default_factory=Counter[str])
     unfound: Counter[str] = field(default_factory=Counter[str])
     beside: Counter[str] = field(default_factory=Counter[str])
+    ways: list[str] = field(default_factory=list[str])
+    """Pipelines that records are placed in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The fields of issues, tasks, notes and activities, and the headers that other systems give them."""
+"""The fields of issues, tasks, notes, activities and documents, and the headers that other systems give them."""
 
 from . import values
 from .field import (
@@ -120,4 +120,16 @@ ACTIVITIES = (
     Field("minutes", values.between(0, 100_000), "minutes duration_minutes duration"),
     *ABOUT,
     Field("contact", values.key, CONTACT),
+)
+DOCUMENTS = (
+    must("external_id", values.key, "document_id document_no id"),
+    must("title", SHORT, "title document_name file_name filename name"),
+    Field("description", LONG, "description details"),
+    Field("url", values.text(2000), "url link"),
+    Field("media_type", values.text(200), "media_type mime_type content_type"),
+    Field("file", values.key, "file_id", named=False),
+    *ABOUT,
+    Field("contact", values.key, CONTACT),
+    Field("owner_name", SHORT, named=False),
+    Field("is_latest", values.flag, named=False),
 )

@@ -4,12 +4,12 @@ Headers are the labels of its default properties; ids are "Record ID", associati
 like, several with semicolons between them.
 """
 
-from .. import values
+from .. import foreign, values
 from ..preset import Preset, Reading, at
 
 _ID = at("Record ID", "Record ID - Contact", "Company ID", "Contact ID", "Deal ID", "Ticket ID")
-_KEY = values.first_of(values.key)
-_WORD = values.first_of(values.text(400))
+_KEY = foreign.first_of(values.key)
+_WORD = foreign.first_of(values.text(400))
 _COMPANY = {
     "organization": at(
         "Associated Company IDs (Primary)", "Primary Associated Company ID", "Associated Company IDs",
@@ -36,7 +36,7 @@ _PLACE = {
     "postal_code": at("Postal Code"),
     "country": at("Country/Region"),
 }
-_PRIORITY = values.said(
+_PRIORITY = foreign.said(
     {"low": "low", "medium": "normal", "high": "high", "urgent": "urgent", "none": "normal"}, "normal"
 )
 PRESET = Preset(
@@ -68,7 +68,7 @@ PRESET = Preset(
                 "external_id": _ID,
                 "first_name": at("First Name"),
                 "last_name": at("Last Name"),
-                "email": at("Email", read=values.first_of(values.text(320))),
+                "email": at("Email", read=foreign.first_of(values.text(320))),
                 "phone": at("Phone Number", "Mobile Phone Number"),
                 "title": at("Job Title"),
                 "linkedin_url": at("LinkedIn URL", "LinkedIn"),
@@ -84,7 +84,7 @@ PRESET = Preset(
                 "name": at("Lead Name"),
                 "status": at(
                     "Lead Stage", "Lead Pipeline Stage", "Lead Status",
-                    read=values.said(
+                    read=foreign.said(
                         {
                             "new": "new", "attempting": "contacted", "connected": "contacted", "open": "new",
                             "in progress": "contacted", "attempted to contact": "contacted", "qualified": "qualified",
@@ -93,6 +93,9 @@ PRESET = Preset(
                         "new",
                     ),
                 ),
+                "stage": at("Lead Stage", "Lead Pipeline Stage", "Lead Status"),
+                "pipeline": at("Lead Pipeline", "Pipeline"),
+                "stage_entered_at": at("Date entered current stage"),
                 "source": at("Original Traffic Source", "Lead Source"),
                 "owner": at("Lead owner", "Contact owner"),
                 "lost_reason": at("Lead Disqualification Reason", "Disqualification Reason"),
@@ -108,11 +111,14 @@ PRESET = Preset(
                 "name": at("Deal Name"),
                 "status": at(
                     "Deal Stage",
-                    read=values.said({"closed won": "won", "closedwon": "won", "won": "won", "closed lost": "lost", "closedlost": "lost", "lost": "lost"}, "open"),
+                    read=foreign.said({"closed won": "won", "closedwon": "won", "won": "won", "closed lost": "lost", "closedlost": "lost", "lost": "lost"}, "open"),
                 ),
+                "stage": at("Deal Stage"),
+                "pipeline": at("Pipeline", "Deal Pipeline"),
+                "stage_entered_at": at("Date entered current stage"),
                 "amount": at("Amount"),
                 "currency": at("Currency", "Deal Currency Code"),
-                "probability": at("Deal probability", read=values.likelihood),
+                "probability": at("Deal probability", read=foreign.likelihood),
                 "expected_close_on": at("Close Date"),
                 "closed_at": at("Close Date"),
                 "lost_reason": at("Closed Lost Reason"),
@@ -129,10 +135,10 @@ PRESET = Preset(
             {
                 "external_id": _ID,
                 "title": at("Ticket name"),
-                "description": at("Ticket description", read=values.prose(10_000)),
+                "description": at("Ticket description", read=foreign.prose(10_000)),
                 "status": at(
                     "Ticket status",
-                    read=values.said({"new": "open", "waiting on contact": "waiting", "waiting on us": "open", "closed": "closed"}, "open"),
+                    read=foreign.said({"new": "open", "waiting on contact": "waiting", "waiting on us": "open", "closed": "closed"}, "open"),
                 ),
                 "priority": at("Priority", read=_PRIORITY),
                 "opened_at": at("Create Date"),
@@ -149,10 +155,10 @@ PRESET = Preset(
             {
                 "external_id": _ID,
                 "title": at("Task Title"),
-                "description": at("Task Notes", "Notes", read=values.prose(10_000)),
+                "description": at("Task Notes", "Notes", read=foreign.prose(10_000)),
                 "status": at(
                     "Task Status",
-                    read=values.said({"completed": "done", "deferred": "open", "not started": "open"}, "open"),
+                    read=foreign.said({"completed": "done", "deferred": "open", "not started": "open"}, "open"),
                 ),
                 "priority": at("Task Priority", "Priority", read=_PRIORITY),
                 "due_on": at("Due Date"),
@@ -166,10 +172,27 @@ PRESET = Preset(
             (("Note body",), ("Body preview", "Activity date")),
             {
                 "external_id": _ID,
-                "body": at("Note body", "Body preview", read=values.prose(10_000)),
+                "body": at("Note body", "Body preview", read=foreign.prose(10_000)),
+                **_COMPANY, **_CONTACT, **_DEAL, **_TICKET,
+            },
+        ),
+        Reading(
+            "documents",
+            (("File ID", "File name"), ("File name", "File URL"), ("Attachment name",), ("Attachment URL",), ("Document name", "Document owner")),
+            {
+                "external_id": at("File ID", "Attachment ID", "Record ID", "Document ID", read=values.key),
+                "title": at("File name", "Attachment name", "Document name", "Name", "Title"),
+                "description": at("Description", "Alt text"),
+                "url": at("File URL", "Attachment URL", "URL", "Link", "Document URL"),
+                "media_type": at("Media type", "MIME type", "Extension", "File extension", "File type", "Type", read=foreign.media),
+                "owner_name": at("Owner", "Uploaded by", "Created by", "Document owner"),
                 **_COMPANY, **_CONTACT, **_DEAL, **_TICKET,
             },
         ),
     ),
+    stages=(
+        "New", "Attempting", "Connected", "Qualified",
+        "Appointment Scheduled", "Qualified To Buy", "Presentation Scheduled", "Decision Maker Bought-In", "Contract Sent",
+    ),
 )  # fmt: skip
-"""Columns that a lead's and a deal's own pipeline gives (dates and times in stages) are not read."""
+"""Of the columns about time in stages, the one of the current stage is read."""

@@ -3,11 +3,11 @@
 Ids are 15 characters that differ by case, or the same as 18 that do not; a report has either.
 """
 
-from .. import values
+from .. import foreign, values
 from ..preset import From, Preset, Reading, at
 
-_KEY = values.long_id
-_CLOSED = values.said({"closed won": "won", "closed lost": "lost", "won": "won", "lost": "lost"}, "open")
+_KEY = foreign.long_id
+_CLOSED = foreign.said({"closed won": "won", "closed lost": "lost", "won": "won", "lost": "lost"}, "open")
 _ACCOUNT = {
     "organization": at("Account ID", "AccountId", "Account ID (18)", read=_KEY),
     "organization_name": at("Account Name", "Company / Account"),
@@ -16,7 +16,7 @@ _CONTACT = {
     "contact": at("Contact ID", "ContactId", read=_KEY),
     "contact_name": at("Contact Name", "Primary Contact"),
 }
-_PRIORITY = values.said(
+_PRIORITY = foreign.said(
     {"low": "low", "normal": "normal", "medium": "normal", "high": "high", "critical": "urgent"}, "normal"
 )
 
@@ -79,7 +79,7 @@ PRESET = Preset(
                 "organization_name": at("Company / Account", "Company"),
                 "status": at(
                     "Lead Status", "Status",
-                    read=values.said(
+                    read=foreign.said(
                         {
                             "open - not contacted": "new", "new": "new", "working - contacted": "contacted",
                             "contacted": "contacted", "working": "contacted", "nurturing": "contacted",
@@ -89,6 +89,7 @@ PRESET = Preset(
                         "new",
                     ),
                 ),
+                "stage": at("Lead Status", "Status"),
                 "source": at("Lead Source", "LeadSource"),
                 "description": at("Description"),
                 "converted_at": at("Converted Date", "ConvertedDate"),
@@ -102,6 +103,8 @@ PRESET = Preset(
                 "external_id": at("Opportunity ID", "Id", read=_KEY),
                 "name": at("Opportunity Name", "Name"),
                 "status": at("Stage", "StageName", read=_CLOSED),
+                "stage": at("Stage", "StageName"),
+                "stage_entered_at": at("Last Stage Change Date", "LastStageChangeDate"),
                 "amount": at("Amount"),
                 "currency": at("Amount Currency", "CurrencyIsoCode", "Opportunity Currency"),
                 "probability": at("Probability (%)", "Probability", read=values.percent),
@@ -124,11 +127,11 @@ PRESET = Preset(
                 "description": at("Description"),
                 "status": at(
                     "Status",
-                    read=values.said({"new": "open", "working": "open", "escalated": "open", "on hold": "waiting", "waiting on customer": "waiting", "closed": "closed"}, "open"),
+                    read=foreign.said({"new": "open", "working": "open", "escalated": "open", "on hold": "waiting", "waiting on customer": "waiting", "closed": "closed"}, "open"),
                 ),
                 "priority": at("Priority", read=_PRIORITY),
                 "type": at(
-                    "Type", "Case Type", read=values.said({"question": "question", "problem": "problem", "feature request": "request", "complaint": "complaint"}, "problem")
+                    "Type", "Case Type", read=foreign.said({"question": "question", "problem": "problem", "feature request": "request", "complaint": "complaint"}, "problem")
                 ),
                 "opened_at": at("Date/Time Opened", "Opened Date", "CreatedDate"),
                 "closed_at": at("Date/Time Closed", "Closed Date", "ClosedDate"),
@@ -145,7 +148,7 @@ PRESET = Preset(
                 "title": at("Subject"),
                 "description": at("Full Comments", "Comments", "Description"),
                 "status": at(
-                    "Task/Event Status", "Status", read=values.said({"completed": "done", "deferred": "cancelled"}, "open")
+                    "Task/Event Status", "Status", read=foreign.said({"completed": "done", "deferred": "cancelled"}, "open")
                 ),
                 "priority": at("Priority", read=_PRIORITY),
                 "due_on": at("Due Date", "Date", "ActivityDate"),
@@ -166,12 +169,34 @@ PRESET = Preset(
             (("Title", "Body", "ParentId"), ("Note", "Parent ID"), ("Body", "Parent ID")),
             {
                 "external_id": at("Note ID", "Id", read=_KEY),
-                "body": at("Body", "Note", read=values.prose(10_000)),
+                "body": at("Body", "Note", read=foreign.prose(10_000)),
                 "about": at("ParentId", "Parent ID", read=_KEY),
                 **_ACCOUNT,
                 **_CONTACT,
             },
         ),
+        Reading(
+            "documents",
+            (("ParentId", "Name", "ContentType"), ("Title", "ContentDocumentId"), ("Title", "PathOnClient"), ("File Name", "Parent ID"), ("Title", "File Extension")),
+            {
+                "external_id": at("Attachment ID", "Id", "File ID", "Version ID", read=_KEY),
+                "title": at("Title", "Name", "File Name"),
+                "description": at("Description"),
+                "url": at("ContentUrl", "Content URL", "URL"),
+                "media_type": at("ContentType", "Content Type", "FileExtension", "File Extension", "FileType", "File Type", read=foreign.media),
+                "owner_name": at("Owner.Name", "Owner.Email", "Owner", "Created By"),
+                "is_latest": at("IsLatest", "Is Latest"),
+                "about": at("ParentId", "Parent ID", "FirstPublishLocationId", "LinkedEntityId", "First Publish Location ID", read=_KEY),
+                **_ACCOUNT,
+                **_CONTACT,
+                "deal": at("Opportunity ID", read=_KEY),
+            },
+        ),
     ),
     {"001": "organization", "003": "contact", "006": "deal", "00Q": "lead", "500": "issue"},
+    (
+        "Open - Not Contacted", "Working - Contacted",
+        "Prospecting", "Qualification", "Needs Analysis", "Value Proposition", "Id. Decision Makers", "Perception Analysis",
+        "Proposal/Price Quote", "Negotiation/Review",
+    ),
 )  # fmt: skip
