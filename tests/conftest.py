@@ -20,6 +20,7 @@ from crm_mcp.catalog import Catalog, Narrowing
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
+from crm_mcp.queries import Queries
 from crm_mcp.server import build_server
 from homes import TEMPLATES, discard_templates, load_demo, migrated, template, temporary_folder, temporary_home
 
@@ -133,6 +134,46 @@ async def database_of(
         await db.close()
 
 
+class KeptQueries(Queries):
+    """Connections of free-form SQL that are kept for the next test, as `Kept` keeps others."""
+
+    async def close(self) -> None:
+        """Stay open."""
+
+    async def end(self) -> None:
+        await super().close()
+
+
+@pytest.fixture(scope="session")
+async def kept_queries() -> AsyncGenerator[dict[str, KeptQueries]]:
+    kept: dict[str, KeptQueries] = {}
+    yield kept
+    for queries in kept.values():
+        await queries.end()
+
+
+@pytest.fixture
+async def queries_of(
+    kept_queries: dict[str, KeptQueries], database_of: Callable[[str], Database], request: pytest.FixtureRequest
+) -> AsyncGenerator[Callable[[Home], Queries]]:
+    """Return what runs free-form SQL in a home; one of its own for a test that runs loops of its own."""
+    own: list[Queries] = []
+
+    def queries(home: Home) -> Queries:
+        async def database() -> Database:
+            return database_of(home.conninfo("crm_agent"))
+
+        conninfo = home.conninfo("crm_query")
+        if inspect.iscoroutinefunction(request.function):
+            return kept_queries.setdefault(conninfo, KeptQueries(conninfo, database))
+        own.append(Queries(conninfo, database))
+        return own[-1]
+
+    yield queries
+    for one in own:
+        await one.close()
+
+
 @pytest.fixture
 def approver(home: Home, database_of: Callable[[str], Database]) -> Database:
     return database_of(home.conninfo("crm_approver"))
@@ -157,7 +198,7 @@ Connect = Callable[..., Any]
 
 
 @pytest.fixture
-def connect(home: Home, database_of: Callable[[str], Database]) -> Connect:
+def connect(home: Home, database_of: Callable[[str], Database], queries_of: Callable[[Home], Queries]) -> Connect:
     """Connect an in-memory client that is served as a person, through the application's own login.
 
     `speaks` is what the client can do besides: its extensions, how it answers an elicitation.
@@ -176,7 +217,14 @@ def connect(home: Home, database_of: Callable[[str], Database]) -> Connect:
             return database_of(home.conninfo("crm_agent"))
 
         whom = Served(auth.by_email(email, None, agent))
-        app = App(database, Catalog(Narrowing(**narrowed)), whom, lambda: "http://localhost:8787", sync_reads=True)
+        app = App(
+            database,
+            Catalog(Narrowing(**narrowed)),
+            whom,
+            lambda: "http://localhost:8787",
+            sync_reads=True,
+            queries=queries_of(home),
+        )
         try:
             async with Client(build_server(app), mode=mode, **(speaks or {})) as connected:
                 connected.app = app  # type: ignore[attr-defined]

@@ -88,6 +88,7 @@ def upgrade(owner: str) -> None:
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
+        conn.rollback()  # with nothing to apply, alembic leaves the transaction open in which it looked
         with conn.begin():
             views.make(cast("psycopg.Connection[Any]", conn.connection.driver_connection))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
+import query_checks as queries
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Integer, LargeBinary, Numeric, String
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -252,6 +253,10 @@ DEFINERS = {
     "require_signature()": (),
     "show_signatures(bigint,integer)": ("crm_approver",),
     "lost_signatures()": ("crm_approver",),
+    "mint_query(integer,bigint)": ("crm_agent",),
+    "query_bound()": (),
+    "query_org()": ("crm_query",),
+    "query_user()": ("crm_query",),
 }
 SIGN_IN = {
     "sign_in_as(text,text,text)": (),
@@ -465,7 +470,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT", ["passkey_challenge_items"], ["crm_signin"])
     grant("SELECT UPDATE(used_at) UPDATE(used_xact)", ["passkey_challenge_items"], ["crm_definer"])
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
-    grant("SELECT", ["changes", "policies"], ["crm_definer"])
+    grant("SELECT", ["changes", "policies", "users"], ["crm_definer"])
     grant("SELECT", [*ENTITIES, "reasoning"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
@@ -544,8 +549,9 @@ def foreign_owners(conn: Connection) -> list[str]:
 
 
 def unconfined_tables(conn: Connection) -> list[str]:
-    """org_id first in the key, RLS enabled and forced, the one policy."""
+    """org_id first in the key, RLS enabled and forced, the one policy; and for free-form SQL one that narrows it."""
     problems = []
+    registered = queries.registry(conn)
     for table in sorted(tables(conn) - GLOBAL.keys()):
         row = conn.execute(
             "select relrowsecurity, relforcerowsecurity, (select a.attname from pg_index i join pg_attribute a"
@@ -572,6 +578,8 @@ def unconfined_tables(conn: Connection) -> list[str]:
         }
         if policies.pop("tenant", None) != ("*", "-", TENANT, None, True):
             problems.append(f"{table} lacks the policy of tenants as it should be")
+        if table in registered and policies.pop("query", None) != queries.POLICY:
+            problems.append(f"{table} lacks the policy of queries as it should be")
         for name, policy in policies.items():
             known = OTHER_POLICIES.get((table, name))
             if known is None or policy != (*known, None, True):
@@ -650,7 +658,10 @@ def unregistered_tables(conn: Connection) -> list[str]:
     }
     live = business(conn)
     problems = [f"{table} is not in the registry" for table in sorted(live - registry.keys())]
-    problems += [f"{table} is in the registry and not there" for table in sorted(registry.keys() - live)]
+    problems += [
+        f"{table} is in the registry and not there"
+        for table in sorted(registry.keys() - live - queries.WITHOUT_TABLE)
+    ]
     prefixes: dict[str, str] = {}
     for table in sorted(live & registry.keys()):
         description, hint, roles = registry[table]
@@ -711,7 +722,7 @@ def keys_across_orgs(conn: Connection) -> list[str]:
 
 
 def unexpected_grants(conn: Connection) -> list[str]:
-    """The grants on tables and columns equal the golden table; the owner's own rights are left out."""
+    """The grants on tables and columns equal the golden table, those of crm_query what its views show; the owner's are left out."""
     found: dict[tuple[str, str], set[str]] = {}
     granted = conn.execute(
         "select c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type || case when x.is_grantable then ' grantable' else '' end"
@@ -724,8 +735,9 @@ def unexpected_grants(conn: Connection) -> list[str]:
     for table, who, privilege in granted:
         found.setdefault((table, who), set()).add(privilege)
     problems = []
-    for table, who in sorted(found.keys() | TABLE_GRANTS.keys()):
-        has, should = found.get((table, who), set()), TABLE_GRANTS.get((table, who), set())
+    golden = TABLE_GRANTS | queries.granted(conn)
+    for table, who in sorted(found.keys() | golden.keys()):
+        has, should = found.get((table, who), set()), golden.get((table, who), set())
         problems += [f"{who} has {privilege} on {table}" for privilege in sorted(has - should)]
         problems += [f"{who} lacks {privilege} on {table}" for privilege in sorted(should - has)]
     return problems
@@ -992,6 +1004,8 @@ CHECKS: tuple[Check, ...] = (
     unsafe_functions,
     unqualified_names,
     queue_open_to_others,
+    queries.unsafe_query_schemas,
+    queries.unsafe_query_views,
     unsafe_roles,
     models_that_differ,
     revisions_that_differ,

@@ -67,6 +67,7 @@ def login(attacked: Callable[[str], str], idle: dict[str, list[Login]]) -> Gener
         while kept and not _lives(kept[-1]):
             kept.pop()  # the database was restarted or copied anew meanwhile
         one = kept.pop() if kept else Login(attacked(role))
+        one.ask("set default_transaction_read_only = off")  # crm_query's own setting, which is the first to fall
         opened.append((role, one))
         return one
 

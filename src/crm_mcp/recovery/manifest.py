@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from .. import __version__
 
-_SCHEMAS = """select nspname from pg_namespace where nspowner = 'crm_owner'::regrole and nspname !~ '^pg_' and nspname <> 'public'
+_SCHEMAS = """select nspname from pg_namespace where nspowner = 'crm_owner'::regrole and nspname !~ '^(pg|query)_' and nspname <> 'public'
  order by nspname"""
+"""The schemas query_… hold views alone, which every upgrade makes anew."""
 _TABLES = """select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind = 'r' and n.nspname = any(%s) order by 1, 2"""
 _AUDIT = """select o.id, o.slug, coalesce(a.seq, 0), coalesce(encode(a.hash, 'hex'), ''),
