@@ -2,12 +2,12 @@
 
 from crm_mcp.tablekit import run
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
-    run(iter(["update crm.schema_state set revision = '0018'"]))
+    run(iter(["update crm.schema_state set revision = '0019'"]))
 
 
 def downgrade() -> None:
