@@ -60,7 +60,12 @@ CALLS = (
     "pg_get_functiondef('crm.sign(text)'::regprocedure)",
 )
 STATEMENTS = (
-    *("select * from {schema}.customers", "table crm.customers", "table only crm.customers", "select * from customers"),
+    *(
+        "select * from {schema}.customers",
+        "table crm.customers",
+        "table only crm.customers",
+        "select * from customers",
+    ),
     "select * from crm.customers where org_id = {other}",
     "select * from customers where org_id <> 0",
     "select * from pg_stat_activity",

@@ -35,7 +35,16 @@ from homes import load_demo, temporary_home
 ADA = "ada@demo.example"
 CANARY = "zqxk"
 """What every text of the second org begins with, and no text of the first holds."""
-UNTOUCHED = {"orgs", "alembic_version", "schema_state", "signing_key", "reasoning", "memberships", "free_writes", "database_setting"}
+UNTOUCHED = {
+    "orgs",
+    "alembic_version",
+    "schema_state",
+    "signing_key",
+    "reasoning",
+    "memberships",
+    "free_writes",
+    "database_setting",
+}
 WRITTEN_BY_CALLS = {"audit_log"}
 
 
@@ -53,7 +62,9 @@ def home(loaded: Home | None) -> Generator[Home]:
 def plant(root: psycopg.Connection) -> None:
     """Copy the first org's rows into the second and mark every text there that may be marked."""
     root.execute("set session_replication_role = replica")
-    mine, other = (root.execute("select id from crm.orgs where slug = %s", (s,)).fetchone()[0] for s in ("demo", "other"))
+    mine, other = (
+        root.execute("select id from crm.orgs where slug = %s", (s,)).fetchone()[0] for s in ("demo", "other")
+    )
     for table, columns in tables(root).items():
         if "org_id" not in columns or table in UNTOUCHED | WRITTEN_BY_CALLS:
             continue
@@ -61,9 +72,9 @@ def plant(root: psycopg.Connection) -> None:
         names = sql.SQL(", ").join(map(sql.Identifier, rest))
         try:
             root.execute(
-                sql.SQL("insert into {} (org_id, {}) overriding system value select {}, {} from {} where org_id = {} on conflict do nothing").format(
-                    name, names, other, names, name, mine
-                )
+                sql.SQL(
+                    "insert into {} (org_id, {}) overriding system value select {}, {} from {} where org_id = {} on conflict do nothing"
+                ).format(name, names, other, names, name, mine)
             )
         except psycopg.Error:
             pass  # a table that keeps itself from being copied
@@ -131,7 +142,14 @@ async def attacking(home: Home, email: str = ADA) -> AsyncGenerator[Scene]:
         return db
 
     run = Queries(home.conninfo("crm_query"), database)
-    app = App(database, Catalog(Narrowing()), Served(auth.by_email(email)), lambda: "http://localhost:8787", sync_reads=True, queries=run)
+    app = App(
+        database,
+        Catalog(Narrowing()),
+        Served(auth.by_email(email)),
+        lambda: "http://localhost:8787",
+        sync_reads=True,
+        queries=run,
+    )
     try:
         async with Client(build_server(app)) as client:
             who = await db.sign_in(auth.by_email(email))
@@ -247,14 +265,20 @@ async def test_attacks_through_the_tool_find_nothing_and_leave_nothing(scene, un
 
     await _clean(scene, attack)
     assert len(answers) > 1100 and leaks(answers) == []
-    print(f"{len(answers)} attacks through the tool, {sum('error' not in told for _, told in answers)} of them answered")
+    print(
+        f"{len(answers)} attacks through the tool, {sum('error' not in told for _, told in answers)} of them answered"
+    )
 
 
 async def test_lines_of_others_through_the_tool_find_nothing(scene, untouched, payloads, is_long, short):
     answers = []
     for number, line in enumerate(payloads):
         at = zlib.crc32(line.encode())
-        asked = [line, corpus.spliced(line, "crm", at)] if is_long else [(line, corpus.spliced(line, "crm", at))[number % 2]]
+        asked = (
+            [line, corpus.spliced(line, "crm", at)]
+            if is_long
+            else [(line, corpus.spliced(line, "crm", at))[number % 2]]
+        )
         for statement in [*asked, *(corpus.spliced(line, "crm", n) for n in range(6 if is_long else 0))]:
             answers.append((statement, await scene.ask(statement)))
         if is_long or number % 4 == 0:
@@ -334,13 +358,25 @@ async def test_the_campaign_sees_a_planted_leak_and_one_layer_is_enough(scene, r
 async def test_a_token_is_no_use_on_another_connection_or_for_another_org(scene, home):
     """With the login's own password, past everything but Postgres."""
     db = await scene.queries._agent()
-    with psycopg.connect(home.conninfo("crm_query"), autocommit=True) as own, psycopg.connect(home.conninfo("crm_query"), autocommit=True) as second:
+    with (
+        psycopg.connect(home.conninfo("crm_query"), autocommit=True) as own,
+        psycopg.connect(home.conninfo("crm_query"), autocommit=True) as second,
+    ):
         token = await queries._token(db, scene.who, own.info.backend_pid)
         parts = token.split(".")
         elsewhere = ".".join([parts[0], str(scene.other), *parts[2:]])
-        for conn, given, org in ((own, elsewhere, scene.other), (second, token, scene.who.org), (own, "", scene.other), (own, "query.1", 1), (own, token, scene.other)):
+        for conn, given, org in (
+            (own, elsewhere, scene.other),
+            (second, token, scene.who.org),
+            (own, "", scene.other),
+            (own, "query.1", 1),
+            (own, token, scene.other),
+        ):
             with conn.transaction(force_rollback=True):
-                conn.execute("select set_config('crm.org_id', %s, true), set_config('crm.query_token', %s, true)", (str(org), given))
+                conn.execute(
+                    "select set_config('crm.org_id', %s, true), set_config('crm.query_token', %s, true)",
+                    (str(org), given),
+                )
                 try:
                     rows = conn.execute("select name from query_admin.customers").fetchall()
                 except psycopg.Error as refused:
@@ -400,7 +436,9 @@ SLOW = "select count(*) from customers a, customers b, customers c, customers d,
 
 
 async def test_two_run_at_once_and_the_others_wait_their_turn(scene, short):
-    told = await asyncio.gather(*[scene.ask(SLOW) for _ in range(3)], *[scene.ask("select 1 as one") for _ in range(4)])
+    told = await asyncio.gather(
+        *[scene.ask(SLOW) for _ in range(3)], *[scene.ask("select 1 as one") for _ in range(4)]
+    )
     assert [one.get("error") for one in told[:3]] == ["QUERY_TOO_SLOW"] * 3
     assert [one["result"]["rows"] for one in told[3:]] == [[[1]]] * 4
 
@@ -408,21 +446,27 @@ async def test_two_run_at_once_and_the_others_wait_their_turn(scene, short):
 async def _running(root: psycopg.Connection) -> Sequence[int]:
     deadline = time.monotonic() + 20
     while True:
-        found = root.execute("select pid from pg_stat_activity where usename = 'crm_query' and state = 'active'").fetchall()
+        found = root.execute(
+            "select pid from pg_stat_activity where usename = 'crm_query' and state = 'active'"
+        ).fetchall()
         if found or time.monotonic() > deadline:
             return [pid for (pid,) in found]
         await asyncio.sleep(0.02)
 
 
 async def test_a_cancelled_call_frees_its_connection(scene, root):
-    task = asyncio.create_task(scene.queries.run(scene.who, SLOW.replace("customers", "query_admin.customers"), (), 10))
+    task = asyncio.create_task(
+        scene.queries.run(scene.who, SLOW.replace("customers", "query_admin.customers"), (), 10)
+    )
     assert await _running(root)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await scene.past("select 1") == [[1]]
     deadline = time.monotonic() + 10
-    while root.execute("select count(*) from pg_stat_activity where usename = 'crm_query' and state = 'active'").fetchone() != (0,):
+    while root.execute(
+        "select count(*) from pg_stat_activity where usename = 'crm_query' and state = 'active'"
+    ).fetchone() != (0,):
         assert time.monotonic() < deadline, "it runs on"
         await asyncio.sleep(0.05)
 
@@ -433,7 +477,9 @@ async def test_a_statement_that_lifts_its_own_timeout_is_stopped_at_the_deadline
     lifts = "select set_config('statement_timeout', '0', true), case when g > 60 then (select count(*) from query_admin.customers a, query_admin.customers b, query_admin.customers c, query_admin.customers d where a.id + b.id + c.id + d.id <> g) end from generate_series(1, 200) g"
     assert await scene.past(lifts) == "QueryCanceled"
     deadline = time.monotonic() + 10
-    while root.execute("select count(*) from pg_stat_activity where usename = 'crm_query' and state = 'active'").fetchone() != (0,):
+    while root.execute(
+        "select count(*) from pg_stat_activity where usename = 'crm_query' and state = 'active'"
+    ).fetchone() != (0,):
         assert time.monotonic() < deadline, "it runs on"
         await asyncio.sleep(0.05)
 

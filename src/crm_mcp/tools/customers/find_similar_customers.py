@@ -56,6 +56,8 @@ async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answe
     bound: dict[str, Any] = {"id": number, "now": datetime.now(UTC), "role": who.role, "zone": who.timezone}
     if table == "leads":
         bound |= {"reached": reached, "statuses": list(STATUSES)}
+    else:
+        bound["won"] = reached is not None
     row = await ctx.one(CUSTOMERS if table == "customers" else LEADS, **bound)
     assert row is not None
     found: list[list[Any]] = row[0]
