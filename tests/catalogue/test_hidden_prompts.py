@@ -91,7 +91,7 @@ def test_a_prompt_declares_tools_and_reports_that_there_are(name):
         assert field.description
 
 
-@pytest.mark.parametrize("narrowed", NARROWINGS, ids=str)
+@pytest.mark.parametrize("narrowed", NARROWINGS)
 def test_a_prompt_is_listed_where_its_tools_are_and_nowhere_else(narrowed):
     seen = set()
     for who in principals():
