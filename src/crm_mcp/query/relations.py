@@ -59,10 +59,12 @@ def relations_of(rows: Iterable[Mapping[str, Any]]) -> Relations:
     )
 
 
-REGISTERED = """select coalesce(jsonb_agg(jsonb_build_object('type', r.type, 'name', r.table_name, 'schema', n.nspname,
-  'view', c.relname, 'aliases', r.aliases, 'columns', (select jsonb_agg(a.attname order by a.attnum) from pg_attribute a
-   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))), '[]')
+VISIBLE = """select r.type, r.table_name as name, r.description, r.aliases, r.schema_hint, n.nspname, c.relname, c.oid,
+  (select jsonb_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
  from crm.reasoning r join pg_namespace n on n.nspname = 'query_' || %(role)s::text
  join pg_class c on c.relnamespace = n.oid and c.relname = r.table_name and c.relkind = 'v'
  where r.type = 'crm' and %(role)s::text = any (r.roles)"""
-"""The tables that a role may query, as SQL that needs %(role)s."""
+"""The rows of tables that a role may query, as SQL that needs %(role)s."""
+REGISTERED = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'name', v.name, 'schema', v.nspname, 'view', v.relname,
+  'aliases', v.aliases, 'columns', v.columns)), '[]') from ({VISIBLE}) v"""
+"""The same as `relations_of` takes them."""
