@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 ID = re.compile(r"\b([a-z]+)_…")
 """An id argument says what it takes: cust_…"""
+IN_PIPELINES = frozenset({"deal", "lead", "cont", "ind", "cust"})
 ANY = "Any id"
 """How an argument says that it takes the id of any record that can be written about."""
 EXAMPLES: Mapping[str, Any] = {
@@ -45,6 +46,8 @@ EXAMPLES: Mapping[str, Any] = {
     "reached": "won",
     "period": "this quarter",
     "min_score": 0.6,
+    "table": "customers",
+    "search": "order",
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(
@@ -70,7 +73,21 @@ LEFT_OUT = frozenset(
         "on_account",
     ]
 ) | frozenset(
-    {"due", "due_on", "due_from", "due_to", "happened_at", "overdue", "resolution", "skip", "entity", "choices"}
+    {
+        "pipeline",
+        "stage",
+        "from_stage",
+        "due",
+        "due_on",
+        "due_from",
+        "due_to",
+        "happened_at",
+        "overdue",
+        "resolution",
+        "skip",
+        "entity",
+        "choices",
+    }
 )
 """Arguments that narrow, so that broad arguments do without them."""
 EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
@@ -168,10 +185,15 @@ def id_arguments(schema: dict[str, Any]) -> list[IdArgument]:
     """Return where a tool takes an id, and of which kind."""
     texts = positions(schema, "string")
     return [
-        IdArgument(path, prefix, ANY in part["description"], frozenset(ID.findall(part["description"])))
+        IdArgument(path, prefix, ANY in part["description"], _kinds(part["description"]))
         for path, part in texts
         for prefix in ID.findall(part.get("description", ""))
     ]
+
+
+def _kinds(description: str) -> frozenset[str]:
+    """Return the kinds whose ids will do; a list that goes on (cont_… …) is of all that may stand in a pipeline."""
+    return frozenset(ID.findall(description)) | (IN_PIPELINES if "_… …" in description else frozenset())
 
 
 def put(arguments: Any, path: Path, value: object) -> Any:

@@ -132,7 +132,12 @@ async def test_nothing_of_the_neighbour_shows_in_any_tool(connect, world, email,
         for tool in (await client.list_tools()).tools:
             asked = valid(tool.input_schema, world.ours)
             variants = [asked]
-            if "query" in tool.input_schema["properties"]:
+            if tool.name == "execute_crm_query":
+                tables = (await client.call_tool("get_schema", {})).structured_content["schema"]["tables"]
+                variants = [
+                    {"query": f"select * from {one['table']}", "reasoning": "a test", "limit": 1000} for one in tables
+                ]
+            elif "query" in tool.input_schema["properties"]:
                 variants += [{**asked, "query": query} for query in SEARCHES]
             for argument in id_arguments(tool.input_schema):
                 theirs = world.theirs[argument.prefix]

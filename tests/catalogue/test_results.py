@@ -47,6 +47,13 @@ async def test_a_result_is_what_its_schema_says_in_structure_and_in_text(connect
                 asked["change"] = note.structured_content["_meta"]["change"]
             if tool.name == "suggest_next_action":
                 asked = {"record": ours["deal"]}
+            if tool.name == "add_to_pipeline":
+                asked["records"] = [ours["cust"]]
+            if tool.name == "execute_crm_query":
+                asked = {
+                    "query": "select id, name, created_at from customers order by id",
+                    "reasoning": "a test asks",
+                }
             if tool.name == "revise_draft":
                 asked["arguments"] = {"comment": f"revised by {email} in {mode}"}
             if "report" in asked:

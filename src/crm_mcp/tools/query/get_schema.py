@@ -37,7 +37,7 @@ KNOWN = {
 
 
 class GetSchema(Args):
-    table: Text | None = Field(None, max_length=80)
+    table: Text | None = Field(None, max_length=80, description="Its name or alias.")
     search: Text | None = Field(None, max_length=80, description="Part of a table's name or description.")
 
 
