@@ -10,13 +10,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from mcp import Client
+from mcp import Client, ClientSession
 
 from crm_mcp import auth, log
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
 from crm_mcp.approvals.executor import Executor
-from crm_mcp.catalog import Catalog, Narrowing
+from crm_mcp.catalog import Catalog, Narrowing, rows
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
@@ -74,6 +74,25 @@ def _schemas_are_checked_once() -> Generator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonschema.Draft202012Validator, "check_schema", checked)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients_know_what_results_look_like() -> Generator[None]:
+    """Hold results to the snapshot's schemas: else each new client lists all tools after its first call, at 20 ms."""
+    declared = {name: row["wire"]["outputSchema"] for name, row in rows().items()}
+    validate, validators = ClientSession.validate_tool_result, dict[str, Any]()
+
+    async def validated(session: Any, name: str, result: Any) -> None:
+        if name in declared and name not in session._tool_output_schemas:
+            session._tool_output_schemas[name] = declared[name]
+            if name not in validators:
+                validators[name] = session._output_schema_validator(name, declared[name])
+            session._tool_output_validators[name] = validators[name]
+        await validate(session, name, result)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientSession, "validate_tool_result", validated)
         yield
 
 
