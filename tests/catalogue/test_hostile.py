@@ -222,13 +222,16 @@ def books(home: Any) -> Books:
     return Books(home)
 
 
+RESULTS = {name: jsonschema.Draft202012Validator(wire["outputSchema"]) for name, wire in WIRE.items()}
+
+
 def judge(name: str, arguments: Any, told: dict[str, Any]) -> None:
     """Hold one answer to what every answer must be."""
     if "code" in told:
         assert told["code"] == -32602, told
         shown = told["message"]
     elif "items" in told["body"]:
-        jsonschema.validate(told["body"], WIRE[name]["outputSchema"], jsonschema.Draft202012Validator)
+        RESULTS[name].validate(told["body"])
         for item in told["body"]["items"]:
             if item["type"] == "error":
                 judge(name, arguments, {"error": True, "body": {key: item[key] for key in ("error", "context")}})
@@ -242,7 +245,7 @@ def judge(name: str, arguments: Any, told: dict[str, Any]) -> None:
         shown = json.dumps(body)
         assert len(shown) < 6_000, "an error repeats little of what was sent"
     else:
-        jsonschema.validate(told["body"], WIRE[name]["outputSchema"], jsonschema.Draft202012Validator)
+        RESULTS[name].validate(told["body"])
         return
     sent = " ".join(map(str, [*leaves(arguments), *names(arguments)]))
     assert INSIDE.search(sent) or not INSIDE.search(shown), shown
