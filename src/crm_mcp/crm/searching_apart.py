@@ -103,5 +103,5 @@ def main(incoming: IO[bytes], outgoing: IO[bytes], least: float) -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()  # records hold no cycles, and looking for some among millions of texts takes a fifth of the time
+    gc.disable()  # records hold no cycles to be looked for among millions of texts
     main(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]))
