@@ -32,19 +32,19 @@ TODAY = date(2024, 2, 29)
         ("2026-W01 / 2026-02-03", "2025-12-29", "2026-02-03"),
     ],
 )
-def test_a_period_in_words_is_the_days_it_says(said, since, until):
+def test_a_period_in_words_is_the_days_it_says(said: str, since: str, until: str) -> None:
     days = Period("all", "When.").days({"period": said}, TODAY)
     assert days == (date.fromisoformat(since), date.fromisoformat(until))
 
 
-def test_all_time_is_open_at_both_ends():
+def test_all_time_is_open_at_both_ends() -> None:
     assert Period("90_days", "When.").days({"period": "all time"}, TODAY) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("said", "near"), [("last quater", "last quarter"), ("Q5 2026", "Q3 2026"), ("yer to date", "year to date")]
 )
-def test_a_period_that_is_none_is_answered_with_the_nearest_form(said, near):
+def test_a_period_that_is_none_is_answered_with_the_nearest_form(said: str, near: str) -> None:
     with pytest.raises(Refusal) as told:
         Period("all", "When.").days({"period": said}, TODAY)
     assert f"Did you mean {near!r}?" in told.value.hint
@@ -65,11 +65,11 @@ def test_a_period_that_is_none_is_answered_with_the_nearest_form(said, near):
         "a/b",
     ],
 )
-def test_what_is_no_period_is_refused(said):
+def test_what_is_no_period_is_refused(said: object) -> None:
     with pytest.raises(Refusal):
         Period("all", "When.").days({"period": said}, TODAY)
 
 
-def test_a_period_in_words_and_a_month_are_two_ways():
+def test_a_period_in_words_and_a_month_are_two_ways() -> None:
     with pytest.raises(Refusal):
         Period("all", "When.").days({"period": "last month", "month": "2024-01"}, TODAY)

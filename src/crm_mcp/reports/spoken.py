@@ -90,6 +90,10 @@ def _quarter(year: int, quarter: int) -> Span:
     return _month(year, quarter * 3 - 2)[0], _month(year, quarter * 3)[1]
 
 
+def _quarter_of(quarter: int, year: int) -> Span:
+    return _quarter(year, quarter)
+
+
 def _year(year: int) -> Span:
     return date(year, 1, 1), date(year, 12, 31)
 
@@ -105,7 +109,7 @@ _WRITTEN: tuple[tuple[re.Pattern[str], Callable[..., Span]], ...] = tuple(
         (r"(\d{4})-(\d\d)-(\d\d)", _day),
         (r"(\d{4})-(\d\d)", _month),
         (r"(\d{4})-?q([1-4])", _quarter),
-        (r"q([1-4])[ -](\d{4})", lambda quarter, year: _quarter(year, quarter)),
+        (r"q([1-4])[ -](\d{4})", _quarter_of),
         (r"(\d{4})-?w(\d\d)", _week),
         (r"(\d{4})", _year),
     )
