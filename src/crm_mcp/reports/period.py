@@ -8,16 +8,18 @@ from datetime import date, timedelta
 from typing import Any
 
 from ..errors import Refusal
+from . import spoken
 
-NAMES = ("month", "year", "days", "from", "to")
+NAMES = ("period", "month", "year", "days", "from", "to")
 MEANING = {
+    "period": "In words or ISO: last quarter, year to date, last 90 days, Q3 2026, 2026-W31, 2026-01/2026-03.",
     "month": "YYYY-MM",
     "year": "A calendar year.",
     "days": "That many days back from today, today included; 0: all time.",
     "from": "First day, YYYY-MM-DD.",
     "to": "Last day, YYYY-MM-DD, included.",
 }
-"""How a period is named: by one of month, year, days, or by from and to. Days are the org's."""
+"""How a period is named: by one of period, month, year, days, or by from and to. Days are the org's."""
 Days = tuple[date | None, date | None]
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
@@ -40,7 +42,7 @@ class Period:
             return self._by_default(today)
         ways = {"from" if name == "to" else name for name in named}
         if len(ways) > 1:
-            raise _refusal(named[1], "Name the period one way: month, year, days, or from and to.")
+            raise _refusal(named[1], "Name the period one way: period, month, year, days, or from and to.")
         try:
             since, until = _read(named[0], given, today)
         except (ValueError, TypeError, OverflowError):
@@ -65,6 +67,8 @@ class Period:
 def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
     value = given[name]
     match name:
+        case "period":
+            return _said(value, today)
         case "month":
             if not isinstance(value, str) or (found := _MONTH.fullmatch(value)) is None:
                 raise ValueError
@@ -77,6 +81,14 @@ def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
             return (today - timedelta(days=days - 1), today) if days else (None, None)
         case _:
             return _day(given, "from"), _day(given, "to")
+
+
+def _said(value: Any, today: date) -> Days:
+    if isinstance(value, str) and (found := spoken.days(value, today)) is not None:
+        return found
+    near = spoken.nearest(value) if isinstance(value, str) else None
+    hint = f"period: {MEANING['period']}" + (f" Did you mean {near!r}?" if near else "")
+    raise _refusal("period", hint)
 
 
 def _day(given: Mapping[str, Any], name: str) -> date | None:

@@ -47,7 +47,7 @@ async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
         if ctx.principal.role in report.roles
     ]
     told = {
-        "period": "The default; parameters name another one by month, year, days, or from and to.",
+        "period": "The default; parameters name another one by period, month, year, days, or from and to.",
         **period.MEANING,
     }
     return Answer(rows, Display(title=f"{len(rows)} reports"), {"periods": told})

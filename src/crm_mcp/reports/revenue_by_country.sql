@@ -1,0 +1,27 @@
+-- title: Revenue by country
+-- description: Net revenue of orders by the country of their customers today, the largest first.
+-- roles: admin, sales, finance
+-- period: 365_days | When orders were placed.
+-- column: country text | Country of the customer as recorded; (not stated) where there is none.
+-- column: customers integer total | Customers that ordered.
+-- column: orders integer total | Orders that are not cancelled.
+-- column: revenue money total | Net of discount and without tax.
+-- column: unconverted integer total | Foreign orders without a rate.
+-- ids: orders
+-- chart: bar country revenue
+-- note: A foreign order counts by the rate stored with it; one without a rate counts as 0 and is in unconverted.
+-- note: The country is that of today, not of the day of the order.
+select coalesce(nullif(btrim(c.country), ''), '(not stated)') as country, count(distinct o.customer_id)::int as customers,
+  count(*)::int as orders,
+  coalesce(sum(case when o.currency = %(currency)s then o.net_total
+           when o.gross_total > 0 then o.net_total * o.base_total / o.gross_total else 0 end), 0) as revenue,
+  (count(*) filter (where o.base_total is null))::int as unconverted,
+  (array_agg(o.id order by o.id desc))[1:20] as ids, count(*)::int as id_count
+from crm.orders o
+join crm.customers c on c.org_id = %(org)s and c.id = o.customer_id
+where o.org_id = %(org)s and o.status <> 'cancelled'
+  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
+  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+group by 1
+order by revenue desc, 1
+limit 500
