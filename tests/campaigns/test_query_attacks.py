@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -20,7 +21,6 @@ import query_corpus as corpus
 from mcp import Client
 from psycopg import sql
 
-from conftest import SHARED
 from crm_mcp import auth, queries
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
@@ -32,6 +32,7 @@ from crm_mcp.queries import Queries
 from crm_mcp.server import build_server
 from homes import load_demo, temporary_home
 
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 ADA = "ada@demo.example"
 CANARY = "zqxk"
 """What every text of the second org begins with, and no text of the first holds."""
