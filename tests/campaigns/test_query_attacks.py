@@ -5,6 +5,7 @@ the connections. What Postgres says decides nothing.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -71,14 +72,12 @@ def plant(root: psycopg.Connection) -> None:
             continue
         name, rest = sql.Identifier("crm", table), [one for one in columns if one != "org_id"]
         names = sql.SQL(", ").join(map(sql.Identifier, rest))
-        try:
+        with contextlib.suppress(psycopg.Error):  # a table that keeps itself from being copied
             root.execute(
                 sql.SQL(
                     "insert into {} (org_id, {}) overriding system value select {}, {} from {} where org_id = {} on conflict do nothing"
                 ).format(name, names, other, names, name, mine)
             )
-        except psycopg.Error:
-            pass  # a table that keeps itself from being copied
         for column, kind in columns.items():
             if kind == "text":
                 try:
@@ -392,11 +391,11 @@ async def test_a_token_is_no_use_on_another_connection_or_for_another_org(scene,
                     "select set_config('crm.org_id', %s, true), set_config('crm.query_token', %s, true)",
                     (str(org), given),
                 )
-                try:
+                rows: list[Any] = []
+                with contextlib.suppress(
+                    psycopg.errors.InvalidAuthorizationSpecification, psycopg.errors.InvalidTextRepresentation
+                ):
                     rows = conn.execute("select name from query_admin.customers").fetchall()
-                except psycopg.Error as refused:
-                    rows = []
-                    assert refused.sqlstate in ("28000", "22P02"), refused
                 assert rows == []
 
 

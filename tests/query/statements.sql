@@ -188,7 +188,7 @@ select o.number, i.title from orders o join issues i on i.id = o.issue_id
 select coalesce(nullif(btrim(cancel_reason), ''), 'no reason') as reason, count(*) from orders where cancelled_at is not null group by 1
 
 -- Do the lines of each order sum up to it?
-select o.number, o.net_total, sum(l.net_amount) as lines from orders o join order_lines l on l.order_id = o.id group by o.id, o.number, o.net_total having abs(o.net_total - sum(l.net_amount)) > 0.01 * count(*) + o.net_total * o.discount_percent / 100
+select o.number, o.net_total, sum(l.net_amount) as lines from orders o join order_lines l on l.order_id = o.id group by o.id, o.number, o.net_total, o.discount_percent having abs(o.net_total - sum(l.net_amount)) > 0.01 * count(*) + o.net_total * o.discount_percent / 100
 
 -- How many lines does an order have?
 select lines, count(*) as orders from (select order_id, count(*) as lines from order_lines group by 1) x group by 1 order by 1

@@ -15,7 +15,7 @@ FINANCE = re.compile(
 )
 """What finance does not see."""
 DRIVER = ("psycopg", "does not exist", "syntax error", "permission denied", "LINE 1", "HINT:", "relation \"", "must appear in the GROUP BY",
-          "cannot be matched", "invalid input syntax", "ERROR:", "CONTEXT:", "query_admin", "query_finance", "crm_query", "unterminated")  # fmt: skip
+          "cannot be matched", "invalid input syntax", "ERROR:", "CONTEXT:", "unterminated")  # fmt: skip
 """What PostgreSQL, its driver or the views would say, and a refusal never does."""
 
 
@@ -87,7 +87,7 @@ REFUSED = [
     ("select format('%1000s', 1)", "SQL_REFUSED"),
     ("select * from generate_series(1, 100000000)", "SQL_REFUSED"),
     ("select * from generate_series(now(), now() + interval '10 years', interval '1 second')", "SQL_REFUSED"),
-    ("select * from customer", "UNKNOWN_TABLE"),
+    ("select * from custumer", "UNKNOWN_TABLE"),
     ("select * from pg_class", "UNKNOWN_TABLE"),
     ("select * from pg_catalog.pg_class", "UNKNOWN_TABLE"),
     ("select * from information_schema.tables", "UNKNOWN_TABLE"),
