@@ -144,7 +144,9 @@ async def database_of(
 
     def database(conninfo: str) -> Database:
         if inspect.iscoroutinefunction(request.function):
-            return kept_databases.setdefault(conninfo, Kept(conninfo, size=8))
+            if conninfo not in kept_databases:
+                kept_databases[conninfo] = Kept(conninfo, size=8)
+            return kept_databases[conninfo]
         own.append(Database(conninfo))
         return own[-1]
 
