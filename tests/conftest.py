@@ -181,8 +181,12 @@ async def queries_of(
     own: list[Queries] = []
 
     def queries(home: Home) -> Queries:
+        made: list[Database] = []
+
         async def database() -> Database:
-            return database_of(home.conninfo("crm_agent"))
+            if not made:
+                made.append(database_of(home.conninfo("crm_agent")))
+            return made[0]
 
         conninfo = home.conninfo("crm_query")
         if inspect.iscoroutinefunction(request.function):
