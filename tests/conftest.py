@@ -144,7 +144,9 @@ async def database_of(
 
     def database(conninfo: str) -> Database:
         if inspect.iscoroutinefunction(request.function):
-            return kept_databases.setdefault(conninfo, Kept(conninfo, size=8))
+            if conninfo not in kept_databases:
+                kept_databases[conninfo] = Kept(conninfo, size=8)
+            return kept_databases[conninfo]
         own.append(Database(conninfo))
         return own[-1]
 
@@ -179,8 +181,12 @@ async def queries_of(
     own: list[Queries] = []
 
     def queries(home: Home) -> Queries:
+        made: list[Database] = []
+
         async def database() -> Database:
-            return database_of(home.conninfo("crm_agent"))
+            if not made:
+                made.append(database_of(home.conninfo("crm_agent")))
+            return made[0]
 
         conninfo = home.conninfo("crm_query")
         if inspect.iscoroutinefunction(request.function):

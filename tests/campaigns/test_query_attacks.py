@@ -5,6 +5,7 @@ the connections. What Postgres says decides nothing.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -20,7 +22,6 @@ import query_corpus as corpus
 from mcp import Client
 from psycopg import sql
 
-from conftest import SHARED
 from crm_mcp import auth, queries
 from crm_mcp.app import App
 from crm_mcp.app import Client as Served
@@ -32,6 +33,7 @@ from crm_mcp.queries import Queries
 from crm_mcp.server import build_server
 from homes import load_demo, temporary_home
 
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 ADA = "ada@demo.example"
 CANARY = "zqxk"
 """What every text of the second org begins with, and no text of the first holds."""
@@ -70,14 +72,12 @@ def plant(root: psycopg.Connection) -> None:
             continue
         name, rest = sql.Identifier("crm", table), [one for one in columns if one != "org_id"]
         names = sql.SQL(", ").join(map(sql.Identifier, rest))
-        try:
+        with contextlib.suppress(psycopg.Error):  # a table that keeps itself from being copied
             root.execute(
                 sql.SQL(
                     "insert into {} (org_id, {}) overriding system value select {}, {} from {} where org_id = {} on conflict do nothing"
                 ).format(name, names, other, names, name, mine)
             )
-        except psycopg.Error:
-            pass  # a table that keeps itself from being copied
         for column, kind in columns.items():
             if kind == "text":
                 try:
@@ -168,8 +168,20 @@ async def attacking(home: Home, email: str = ADA) -> AsyncGenerator[Scene]:
 
 @pytest.fixture
 async def scene(home: Home) -> AsyncGenerator[Scene]:
-    async with attacking(home) as made:
-        yield made
+    """The client lives in a task of its own: what opens it must close it."""
+    made: asyncio.Future[Scene] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    async def live() -> None:
+        async with attacking(home) as scene:
+            made.set_result(scene)
+            await over.wait()
+
+    task = asyncio.create_task(live())
+    await asyncio.wait([task, made], return_when=asyncio.FIRST_COMPLETED)
+    yield await made if made.done() else await task  # type: ignore[misc]
+    over.set()
+    await task
 
 
 def checksums(root: psycopg.Connection) -> dict[str, tuple[int, int]]:
@@ -181,14 +193,14 @@ def checksums(root: psycopg.Connection) -> dict[str, tuple[int, int]]:
     return {table: one for table, one in found.items() if table not in WRITTEN_BY_CALLS}
 
 
-async def left_behind(run: Queries) -> list[object]:
+async def left_behind(run: Queries) -> list[list[Any]]:
     """Return what the pooled connections hold: settings, cursors, statements, locks, temporary objects, who they are."""
     pool = await run._connections()
-    seen: list[object] = []
+    seen: list[list[Any]] = []
     for _ in range(queries.AT_ONCE):
         async with pool.connection() as conn:
             for asked in (
-                "select name, setting from pg_settings where name not in ('application_name') order by 1",
+                "select name, setting from pg_settings where name !~ '[.]' and name <> 'application_name' order by 1",
                 "select name, statement from pg_prepared_statements",
                 "select name from pg_cursors where name <> ''",
                 "select current_user, session_user, pg_my_temp_schema(), coalesce(current_setting('crm.query_token', true), '')",
@@ -240,7 +252,9 @@ def untouched(root: psycopg.Connection) -> Generator[None]:
 async def _clean(scene: Scene, attack: Callable[[], Any]) -> None:
     before = await left_behind(scene.queries)
     await attack()
-    assert await left_behind(scene.queries) == before
+    after = await left_behind(scene.queries)
+    assert [row for held, was in zip(after, before, strict=True) for row in held if row not in was] == []
+    assert after == before
 
 
 @pytest.fixture
@@ -377,11 +391,11 @@ async def test_a_token_is_no_use_on_another_connection_or_for_another_org(scene,
                     "select set_config('crm.org_id', %s, true), set_config('crm.query_token', %s, true)",
                     (str(org), given),
                 )
-                try:
+                rows: list[Any] = []
+                with contextlib.suppress(
+                    psycopg.errors.InvalidAuthorizationSpecification, psycopg.errors.InvalidTextRepresentation
+                ):
                     rows = conn.execute("select name from query_admin.customers").fetchall()
-                except psycopg.Error as refused:
-                    rows = []
-                    assert refused.sqlstate in ("28000", "22P02"), refused
                 assert rows == []
 
 
@@ -485,17 +499,18 @@ async def test_a_statement_that_lifts_its_own_timeout_is_stopped_at_the_deadline
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-async def test_after_its_backend_was_killed_a_query_is_answered_clearly_and_the_next_one_works(scene, root, home):
-    task = asyncio.create_task(scene.ask(SLOW))
-    (pid, *_) = await _running(root)
-    os.kill(pid, signal.SIGKILL)
-    told = await task
-    assert told.get("error") in {"DATABASE_UNAVAILABLE", "QUERY_TOO_SLOW"}, told
-    deadline = time.monotonic() + 30
-    while True:
-        told = await scene.ask("select 1 as one")
-        if "error" not in told:
-            break
-        assert told["error"] == "DATABASE_UNAVAILABLE" and time.monotonic() < deadline, told
-        await asyncio.sleep(0.1)
-    assert told["result"]["rows"] == [[1]]
+async def test_after_its_backend_was_killed_a_query_is_answered_clearly_and_the_next_one_works(loaded):
+    """Postgres ends every backend then and recovers, so this home is one of its own."""
+    with temporary_home(loaded) as own:
+        async with attacking(own) as scene:
+            task = asyncio.create_task(scene.ask(SLOW))
+            with psycopg.connect(own.conninfo("postgres"), autocommit=True) as root:
+                (pid, *_) = await _running(root)
+                os.kill(pid, signal.SIGKILL)
+            told = await task
+            assert told.get("error") in {"DATABASE_UNAVAILABLE", "QUERY_TOO_SLOW"}, told
+            deadline = time.monotonic() + 30
+            while "error" in (told := await scene.ask("select 1 as one")):
+                assert told["error"] == "DATABASE_UNAVAILABLE" and time.monotonic() < deadline, told
+                await asyncio.sleep(0.1)
+            assert told["result"]["rows"] == [[1]]
