@@ -91,4 +91,7 @@ def _where(problem: psycopg.Error, judged: Judged) -> dict[str, object]:
         at = int(problem.diag.statement_position or "") - 1
     except ValueError:
         return {}
-    return {"near": judged.sql[max(0, at) : at + 60]} if 0 <= at < len(judged.sql) else {}
+    near = judged.sql[max(0, at) : at + 60]
+    for schema in {relation.schema for relation in judged.relations}:
+        near = near.replace(f"{schema}.", "")  # how the statement was written, not how it ran
+    return {"near": near} if 0 <= at < len(judged.sql) else {}
