@@ -307,10 +307,10 @@ async def test_whoever_has_nothing_to_do_with_pipelines_does_not_find_them(offic
     await office["sue"].finds_no(
         "create_pipeline", "add_to_pipeline", "move_to_stage", "identify_at_risk_deals", "analyze_pipeline"
     )
-    # the sales agent moves, adds and writes; it makes no pipelines and judges none
-    await office["sam/sales"].finds_no(
-        "create_pipeline", "update_pipeline", "analyze_pipeline", "identify_at_risk_deals", "undo_change"
-    )
+    # the sales agent moves, adds, writes and knows what is at risk; it makes no pipelines and judges none
+    await office["sam/sales"].finds_no("create_pipeline", "update_pipeline", "analyze_pipeline", "undo_change")
+    told = await office["sam/sales"].asks("identify_at_risk_deals", limit=5)
+    assert told["_meta"]["totalAtRisk"] >= len(told["atRisk"]) > 0
     # the analytics agent judges, and changes nothing
     await office["sam/analytics"].finds_no("move_to_stage", "add_to_pipeline", "send_email_draft", "create_pipeline")
 

@@ -122,7 +122,7 @@ async def test_a_stay_that_few_outlasted_says_how_many(history):
     await history.deals(*[[("Lead", 90), ("Lost", 50)]] * 20)
     (deal,) = await history.deals([("Lead", 50), ("Demo", 40)])
     close = (await history.ask("predict_outcome", record=deal))["prediction"]["expectedClose"]
-    assert close == {"n": 1, "because": "1 won deal took longer from this stage on, 5 needed"}
+    assert close == {"n": 1, "because": "1 of those won took longer from this stage on, 5 needed"}
 
 
 async def test_a_closed_deal_has_nothing_to_predict(history):

@@ -9,7 +9,6 @@ from pydantic import Field
 from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.crm import funnel, odds, subjects
-from crm_mcp.crm.counting import counted
 from crm_mcp.crm.criteria import IN_PIPELINES
 from crm_mcp.crm.odds import Group
 from crm_mcp.errors import Refusal
@@ -242,7 +241,7 @@ def _close(ctx: Read, now: datetime, elapsed: Any, took: dict[str, Any]) -> dict
         return {"because": "it is in no pipeline"}
     if took["n"] < ENOUGH_WON:
         return {
-            "because": f"{counted(took['n'], 'won one')} took longer from this stage on, {ENOUGH_WON} needed",
+            "because": f"{took['n']} of those won took longer from this stage on, {ENOUGH_WON} needed",
             "n": took["n"],
         }
     ahead = timedelta(days=float(took["median"]) - float(elapsed))
