@@ -59,6 +59,9 @@ _KEEPERS: Mapping[Kind, frozenset[Role]] = {
 }
 """Who writes records of a kind, where not everybody who may approve does."""
 ALONE = "select pg_advisory_xact_lock(hashtextextended('crm.import.' || %s, 0))"
+BY_INDEX = "set local enable_seqscan = off"
+"""Postgres checks references by a plan that it keeps, made of a table as it was: one that was empty would be read whole for
+each row that comes."""
 Progress = Callable[[int, int], None]
 
 

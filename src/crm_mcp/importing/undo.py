@@ -12,7 +12,7 @@ from ..db import Database
 from ..errors import Refusal
 from ..principal import Principal, Role
 from .batch import batch
-from .run import ALONE
+from .run import ALONE, BY_INDEX
 
 _STAMPS = frozenset({"org_id", "id", "version", "created_at", "created_by", "updated_at", "updated_by", "via_agent"})
 _TOLD = 5
@@ -53,6 +53,7 @@ async def undo(db: Database, who: Principal, draft: int) -> Mapping[str, int]:
         conn = await session.connection()
         await conn.exec_driver_sql(ALONE, (str(who.org),))
         await conn.exec_driver_sql("set local statement_timeout = 0")
+        await conn.exec_driver_sql(BY_INDEX)
         about = {"org": who.org, "draft": draft}
         await _known(conn, who, about)
         touched = await _touched(conn, about)

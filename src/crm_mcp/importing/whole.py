@@ -24,7 +24,7 @@ from .preset import Preset
 from .presets import hubspot, pipedrive, salesforce
 from .records import Records
 from .rows import add
-from .run import ALONE, check, digest, judge, read_files, report
+from .run import ALONE, BY_INDEX, check, digest, judge, read_files, report
 from .sheet import Sheet, header_of, own_fields
 from .twins import Twin, twins
 from .work import Job, Work
@@ -117,6 +117,7 @@ async def bring_over(
             # somebody looks at what was written before it is kept
             await conn.exec_driver_sql("set local idle_in_transaction_session_timeout = '10min'")
             await conn.exec_driver_sql("set local statement_timeout = 0")
+            await conn.exec_driver_sql(BY_INDEX)
             lines: dict[tuple[str, int], str] = {}
             for plan, sheets in zip(plans, read, strict=True):
                 if plan.keep:
