@@ -18,8 +18,8 @@ CHECKED = """select c.relname, a.attname, pg_get_constraintdef(k.oid) from pg_co
  where k.contype = 'c' and c.relnamespace = 'crm'::regnamespace and cardinality(k.conkey) = 1
  and r.schema_hint -> 'columns' ? a.attname and pg_get_constraintdef(k.oid) like '%= ANY (ARRAY[%'"""
 """The columns of registered tables that hold one of a list; people are members."""
-VIEWED = """select table_name, array_agg(column_name::text) from information_schema.columns
- where table_schema = 'query_admin' group by 1"""
+VIEWED = """select c.relname, array_agg(a.attname::text) from pg_class c join pg_attribute a on a.attrelid = c.oid
+ where c.relnamespace = 'query_admin'::regnamespace and a.attnum > 0 and not a.attisdropped group by 1"""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         },
         "kind": {
             "call": "by telephone",
-            "meeting": "at a table or on a screen",
+            "meeting": "together, or on a screen",
             "email": "by e-mail",
             "visit": "at the customer's",
             "other": "in another way",
@@ -46,7 +46,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "status": {
             "open": "being worked on",
             "waiting": "for the customer; counts as open",
-            "resolved": "answered, can be opened again",
+            "resolved": "solved; can be opened again",
             "closed": "ended",
         },
         "type": {
@@ -87,7 +87,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "queued": "waits to be sent",
             "sending": "the server has it or is being given it",
             "sent": "the server took it",
-            "failed": "the server refused it, or could not be reached",
+            "failed": "it did not go; last_error says why",
             "unsent": "no mail server is configured",
         },
     },
@@ -154,7 +154,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "receipt": "goods came in",
             "order": "goods left for an order",
             "return": "goods came back",
-            "correction": "counted anew",
+            "correction": "set right, as after a count or an undo",
         },
     },
     "tasks": {

@@ -75,10 +75,14 @@ async def _table(ctx: Read, type: str, table: str) -> Any:
 
 def _shown(told: dict[str, Any], role: str, seen: list[str], masked: list[str]) -> dict[str, Any]:
     """Return a table as the registry describes it, with its hints and without the columns that are masked for the role."""
-    hidden = {column for column, roles in told.pop("masked", {}).items() if role in roles}
+    masks: dict[str, list[str]] = told.pop("masked", {})
+    hidden = {column for column, roles in masks.items() if role in roles}
     for part in ("columns", "relationships"):
-        told[part] = {column: said for column, said in told.get(part, {}).items() if column not in hidden}
-    return told | (hints.shown(told["table"], ["id", *told["columns"]], seen, masked) if told["type"] == "crm" else {})
+        every: dict[str, str] = told.get(part, {})
+        told[part] = {column: said for column, said in every.items() if column not in hidden}
+    return told | (
+        hints.shown(told["table"], ["id", *told["columns"]], seen, masked) if told["type"] == "crm" else {}
+    )
 
 
 async def _policy(ctx: Read) -> Any:
