@@ -12,11 +12,13 @@ from ..crm import drafts
 from ..crm.custom_fields import LISTED
 from ..crm.rules import rules
 from ..errors import Refusal
+from ..query import hints
 
 SCHEMA = """select coalesce(jsonb_agg(jsonb_build_object('type', type, 'table', table_name, 'description', description,
   'aliases', aliases) order by type, table_name), '[]') from crm.reasoning where %(role)s = any(roles)"""
 TABLE = f"""select jsonb_build_object('type', type, 'table', table_name, 'description', description, 'aliases', aliases)
-  || schema_hint || jsonb_strip_nulls(jsonb_build_object('customFields', nullif({LISTED.format(table="table_name")}, '[]'))) from crm.reasoning where type = %(type)s and %(role)s = any(roles)
+  || schema_hint || jsonb_strip_nulls(jsonb_build_object('customFields', nullif({LISTED.format(table="table_name")}, '[]'))),
+  {hints.SEEN}, {hints.MASKED} from crm.reasoning where type = %(type)s and %(role)s = any(roles)
   and (table_name = %(table)s or %(table)s = any(aliases)) order by table_name = %(table)s desc limit 1"""
 NAMES = """select coalesce(jsonb_agg(jsonb_build_array(type, table_name) order by type, table_name), '[]')
   from crm.reasoning where %(role)s = any(roles)"""
@@ -67,7 +69,20 @@ async def _table(ctx: Read, type: str, table: str) -> Any:
         raise Refusal(
             "RESOURCE_NOT_FOUND", "crm://schema lists the tables.", uri=f"crm://schema/{type}/{table}"[:200]
         )
-    return row[0]
+    told, seen, masked = row
+    return _shown(told, ctx.principal.role, seen, masked)
+
+
+def _shown(told: dict[str, Any], role: str, seen: list[str], masked: list[str]) -> dict[str, Any]:
+    """Return a table as the registry describes it, with its hints and without the columns that are masked for the role."""
+    masks: dict[str, list[str]] = told.pop("masked", {})
+    hidden = {column for column, roles in masks.items() if role in roles}
+    for part in ("columns", "relationships"):
+        every: dict[str, str] = told.get(part, {})
+        told[part] = {column: said for column, said in every.items() if column not in hidden}
+    return told | (
+        hints.shown(told["table"], ["id", *told["columns"]], seen, masked) if told["type"] == "crm" else {}
+    )
 
 
 async def _policy(ctx: Read) -> Any:

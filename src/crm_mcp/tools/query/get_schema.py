@@ -10,6 +10,7 @@ from crm_mcp.context import Read
 from crm_mcp.crm.custom_fields import LISTED
 from crm_mcp.errors import Refusal
 from crm_mcp.principal import Agent, Role
+from crm_mcp.query import hints
 from crm_mcp.query.relations import VISIBLE
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
 
@@ -19,7 +20,9 @@ ONE = f"""select jsonb_build_object('table', v.name, 'description', v.descriptio
    'columns', (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
       'meaning', coalesce(v.schema_hint -> 'columns' ->> a.attname, %(known)s::jsonb ->> a.attname)) order by a.attnum)
      from pg_attribute a where a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped),
-   'relationships', (select jsonb_object_agg(k.key, k.value || '.id') from jsonb_each_text(v.schema_hint -> 'relationships') k),
+   'relationships', (select jsonb_object_agg(k.key, k.value || '.id') from jsonb_each_text(v.schema_hint -> 'relationships') k
+     where v.columns ? k.key),
+   'masked', {hints.MASKED},
    'customFields', nullif({LISTED.format(table="v.name")}, '[]'))
  from ({VISIBLE}) v where v.name = %(table)s"""
 KNOWN = {
@@ -57,7 +60,7 @@ class SchemaView(View):
     agents={Agent.ANALYTICS},
 )
 async def get_schema(ctx: Read, args: GetSchema) -> Answer[SchemaView]:
-    """Describe the tables of execute_crm_query; with a table its columns. Use when writing a query."""
+    """Describe the tables of execute_crm_query; with a table its columns, values and examples. Use when writing a query."""
     row = await ctx.one(TABLES, role=ctx.principal.role)
     every: list[dict[str, Any]] = row[0] if row else []
     if args.table is None:
@@ -68,12 +71,24 @@ async def get_schema(ctx: Read, args: GetSchema) -> Answer[SchemaView]:
     name = _meant(args.table, every)
     found = await ctx.one(ONE, role=ctx.principal.role, table=name, known=json.dumps(KNOWN))
     assert found is not None
-    table: dict[str, Any] = found[0]
+    table = _hinted(found[0], [one["table"] for one in every])
     return Answer(SchemaView(table=table), Display(title=f"crm.{name}", subtitle=f"{len(table['columns'])} columns"))
 
 
 def _line(one: dict[str, Any]) -> dict[str, Any]:
-    return {"table": one["table"], "description": one["description"]}
+    group = hints.group_of(one["table"])
+    return {"table": one["table"], "description": one["description"]} | ({"group": group} if group else {})
+
+
+def _hinted(table: dict[str, Any], seen: list[str]) -> dict[str, Any]:
+    """Return a table with its hints, the values of a column beside its meaning."""
+    columns: list[dict[str, Any]] = table["columns"]
+    hint = hints.shown(table["table"], [column["name"] for column in columns], seen, table.pop("masked"))
+    values = hint.pop("values", {})
+    for column in columns:
+        if column["name"] in values:
+            column["values"] = values[column["name"]]
+    return table | hint
 
 
 def _meant(text: str, every: list[dict[str, Any]]) -> str:

@@ -1,0 +1,158 @@
+"""Hints say what stands in the live catalog, and to each role only what it sees."""
+
+import json
+import re
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from crm_mcp.principal import Role
+from crm_mcp.query import examples, hints, values
+from crm_mcp.tools.query.get_schema import ONE
+
+FINANCE = "fin@demo.example"
+CHECKED = """select c.relname, a.attname, pg_get_constraintdef(k.oid) from pg_constraint k join pg_class c on c.oid = k.conrelid
+ join pg_attribute a on a.attrelid = c.oid and a.attnum = k.conkey[1]
+ join crm.reasoning r on r.type = 'crm' and r.table_name = case c.relname when 'memberships' then 'people' else c.relname end
+ where k.contype = 'c' and c.relnamespace = 'crm'::regnamespace and cardinality(k.conkey) = 1
+ and r.schema_hint -> 'columns' ? a.attname and pg_get_constraintdef(k.oid) like '%= ANY (ARRAY[%'"""
+"""The columns of registered tables that hold one of a list; people are members."""
+VIEWED = """select c.relname, array_agg(a.attname::text) from pg_class c join pg_attribute a on a.attrelid = c.oid
+ where c.relnamespace = 'query_admin'::regnamespace and a.attnum > 0 and not a.attisdropped group by 1"""
+
+
+@pytest.fixture
+def owner(home):
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        yield conn
+        conn.rollback()
+
+
+@pytest.fixture
+def viewed(owner):
+    """Return table → the columns of its view."""
+    return dict(owner.execute(VIEWED).fetchall())
+
+
+@pytest.fixture
+def seen(owner):
+    """Return role → the tables that it sees."""
+    found = dict.fromkeys([role.value for role in Role], ())
+    for role in found:
+        found[role] = owner.execute(f"select {hints.SEEN}", {"role": role}).fetchone()[0]
+    return found
+
+
+def test_every_value_that_a_column_may_hold_is_explained_and_no_other(owner, viewed, seen):
+    there = {}
+    for table, column, check in owner.execute(CHECKED).fetchall():
+        listed = re.search(r"= ANY \(ARRAY\[(.*?)\]", check)
+        there["people" if table == "memberships" else table, column] = set(re.findall(r"'([^']*)'::", listed[1]))
+    told = {
+        (table, column): set(meant)
+        for table in hints.HINTS
+        for column, meant in hints.shown(table, viewed[table], seen["admin"], ()).get("values", {}).items()
+    }
+    assert len(there) >= 25
+    assert told == there
+    assert values.VALUES.keys() <= hints.HINTS.keys()
+    assert all(
+        meaning for columns in values.VALUES.values() for meant in columns.values() for meaning in meant.values()
+    )
+
+
+def test_every_table_is_in_a_group_and_its_hints_name_columns_that_it_has(viewed):
+    assert hints.HINTS.keys() == viewed.keys()
+    assert {hint.group for hint in hints.HINTS.values()} == {"crm", "finance", "analytics"}
+    for table, hint in hints.HINTS.items():
+        assert hint.key and {*hint.key, *hint.searchable} <= set(viewed[table]), table
+        assert bool(hint.subjects) == ("subject_type" in viewed[table]), table
+
+
+def test_an_example_names_only_tables_that_all_see_who_may_query_its_table(viewed, seen):
+    assert examples.EXAMPLES.keys() <= hints.HINTS.keys()
+    for table, asked in examples.EXAMPLES.items():
+        assert 1 <= len(asked) <= 2
+        for role in ("admin", "finance"):
+            if table in seen[role]:
+                assert len(hints.shown(table, viewed[table], seen[role], ())["examples"]) == len(asked), (table, role)
+
+
+@pytest.mark.parametrize(("email", "role"), [("ada@demo.example", "admin"), (FINANCE, "finance")])
+async def test_every_example_that_a_role_is_told_runs_for_it(connect, seen, email, role):
+    ran = 0
+    async with connect(email, toolsets=frozenset({"query"})) as client:
+        for table in seen[role]:
+            told = (await client.call_tool("get_schema", {"table": table})).structured_content["schema"]["table"]
+            for one in told.get("examples", []):
+                given = {"query": one["query"], "reasoning": one["question"]}
+                answer = (await client.call_tool("execute_crm_query", given)).structured_content
+                assert "error" not in answer, (one, answer)
+                assert answer["result"]["columns"]
+                ran += 1
+    assert ran == sum(len(examples.EXAMPLES.get(table, ())) for table in seen[role]) > 10
+
+
+def test_values_and_examples_do_not_name_what_a_role_does_not_see():
+    columns, seen = ["subject_type", "subject_id", "kind"], ["activities", "customers"]
+    told = hints.shown("activities", columns, seen, ())
+    assert set(told["values"]["subject_type"]) == {"customers"}
+    assert len(told["examples"]) == 1 and "deals" not in told["examples"][0]["query"]
+    assert "examples" not in hints.shown("activities", columns, seen, ["happened_at"])
+    assert "keyFields" not in told and "searchable" not in told
+
+
+async def test_the_tool_tells_values_beside_their_column_and_the_group_with_each_table(connect):
+    async with connect("ada@demo.example", toolsets=frozenset({"query"})) as client:
+        tables = (await client.call_tool("get_schema", {})).structured_content["schema"]["tables"]
+        orders = (await client.call_tool("get_schema", {"table": "orders"})).structured_content["schema"]["table"]
+    assert {one["table"]: one["group"] for one in tables} == {name: hint.group for name, hint in hints.HINTS.items()}
+    status = next(one for one in orders["columns"] if one["name"] == "status")
+    assert status["values"]["cancelled"] == "does not count as revenue"
+    assert (orders["group"], orders["keyFields"]) == ("crm", ["number"])
+    assert "masked" not in orders and "values" not in orders
+
+
+@contextmanager
+def masked(home, table, columns):
+    """Mask columns of a table for roles while it lasts."""
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
+        conn.execute(
+            "update crm.reasoning set schema_hint = schema_hint || jsonb_build_object('masked', %s::jsonb) "
+            "where type = 'crm' and table_name = %s",
+            (json.dumps(columns), table),
+        )
+        try:
+            yield
+        finally:
+            conn.execute(
+                "update crm.reasoning set schema_hint = schema_hint - 'masked' where type = 'crm' and table_name = %s",
+                (table,),
+            )
+
+
+async def _resource(connect, email, table):
+    async with connect(email) as client:
+        return json.loads((await client.read_resource(f"crm://schema/crm/{table}")).contents[0].text)
+
+
+async def test_a_masked_column_is_not_in_the_resource_of_its_role(connect, home):
+    before = await _resource(connect, FINANCE, "orders")
+    assert {"status", "salesperson", "quote_id"} <= before["columns"].keys()
+    assert before["values"]["status"]["shipped"] and before["examples"] and before["relationships"]["quote_id"]
+    with masked(home, "orders", {"status": ["finance"], "salesperson": ["finance"], "quote_id": ["finance"]}):
+        told = await _resource(connect, FINANCE, "orders")
+        customers = await _resource(connect, FINANCE, "customers")
+        sales = await _resource(connect, "sam@demo.example", "orders")
+    assert not re.search(r'"masked"|\bstatus\b|salesperson|quote_id', json.dumps(told))
+    assert not re.search(r"\bstatus\b", json.dumps(customers))
+    assert {"status", "salesperson", "quote_id"} <= sales["columns"].keys() and "masked" not in sales
+    assert await _resource(connect, FINANCE, "orders") == before
+
+
+def test_a_relationship_of_a_masked_column_is_not_in_the_schema(owner):
+    owner.execute("drop view query_finance.orders cascade")
+    owner.execute("create view query_finance.orders as select id, customer_id from crm.orders")
+    row = owner.execute(ONE, {"role": "finance", "table": "orders", "known": "{}", "org": 1}).fetchone()
+    assert row[0]["relationships"] == {"customer_id": "customers.id"}
