@@ -11,11 +11,12 @@ create macro within(day) as cast(day as date) between getvariable('since') and g
 create macro fine(amount) as cast(cast(amount as decimal(19, 4)) * 10000 as hugeint);
 create macro share(part, whole) as fine(part) * 10000000000 * fine(whole[1]) // nullif(fine(whole[2]), 0);
 create macro worth(net, currency, base, gross) as
-  case when currency = 'EUR' then fine(net) * 10000000000 else share(net, [base, gross]) end;
+  case when currency = 'EUR' then fine(net) * 10000000000 when gross = 0 then fine(base) * 0 else share(net, [base, gross]) end;
 create macro rate(part, whole) as
   case when whole > 0 then cast((2000 * part + whole) // (2 * whole) as decimal(12, 0)) * 0.1 end;
 create macro middle(all_of) as (all_of[(len(all_of) + 1) // 2] + all_of[len(all_of) // 2 + 1]) // 2;
 create macro stated(words) as ifnull(nullif(trim(words), ''), '(not stated)');
+create macro number(is_so) as count(*) filter (is_so);
 create macro month(day) as strftime(day, '%Y-%m');
 create macro days(since, until) as (until - since) // {DAY};
 create view sold as select *, worth(net_total, currency, base_total, gross_total) as value from orders
@@ -38,13 +39,13 @@ create view steps as
     + ifnull((select sum(gross_total) from live_notes n where n.invoice_id = i.id), 0)
     + ifnull((select sum(amount) from live_allocations a where a.invoice_id = i.id), 0) from live_invoices i;
 """
-SOLD = "count(*) as orders, sum(ifnull(value, 0)) as revenue, count_if(base_total is null) as unconverted"
+SOLD = "count(*) as orders, sum(ifnull(value, 0)) as revenue, number(base_total is null) as unconverted"
 MEANING = {
     "average_order_value": """select month(placed_at) as month, count(*) as orders, sum(value) as revenue,
         sum(value) // count(*) as mean, middle(list_sort(list(value))) as median from sold where value is not null group by 1""",
     "credit_notes_by_month": """select month(issued_on) as month, currency, count(*) as notes, sum(net_total) as net,
         sum(tax_total) as tax, sum(gross_total) as gross, ifnull(sum(base_total), 0) as gross_base,
-        count_if(base_total is null) as unconverted from credit_notes where archived_at is null and within(issued_on) group by 1, 2""",
+        number(base_total is null) as unconverted from credit_notes where archived_at is null and within(issued_on) group by 1, 2""",
     "customers_without_contact": """select 'cust_' || id as id, name as customer,
         (select name from users u where u.id = c.owner_id) as owner,
         (select max(happened_at)::date from activities a where a.customer_id = c.id and a.archived_at is null) as last_contact,
@@ -52,8 +53,8 @@ MEANING = {
           getvariable('now')) as silent,
         ifnull((select sum(base_total) from orders o where o.customer_id = c.id and o.status != 'cancelled'), 0) as value
         from customers c where archived_at is null and ifnull(silent, 90) >= 90 order by value desc, c.id limit 500""",
-    "data_quality": """select gap[1] as missing, count_if(ifnull(trim(gap[2]), '') = '') as customers,
-        rate(count_if(ifnull(trim(gap[2]), '') = ''), count(*)) as rate
+    "data_quality": """select gap[1] as missing, number(ifnull(trim(gap[2]), '') = '') as customers,
+        rate(number(ifnull(trim(gap[2]), '') = ''), count(*)) as rate
         from (select unnest([['e-mail', email], ['phone', phone], ['owner', owner_id::text], ['country', country],
           ['segment', segment]]) as gap from customers where archived_at is null) group by 1""",
     "discount_given": """select stated(salesperson) as person, currency, count(distinct o.id) as orders,
@@ -61,16 +62,16 @@ MEANING = {
         rate(fine(sum(unit_price * quantity - net_amount)), fine(sum(unit_price * quantity))) as rate
         from sold o, order_lines l where l.order_id = o.id group by 1, 2""",
     "invoice_collection_days": """select month(paid) as month, count(*) as invoices, sum(paid - issued_on) // count(*) as mean_days,
-        max(paid - issued_on) as longest, count_if(paid > due_on) as late
+        max(paid - issued_on) as longest, number(paid > due_on) as late
         from (select i.id, issued_on, due_on, max(settled_on) as paid from live_invoices i, live_allocations a
           where a.invoice_id = i.id and open_total <= 0 group by all) where within(paid) group by 1""",
     "issue_resolution_times": """select priority, count(*) as issues,
         middle(list_sort(list(responded_at_us - opened_at_us) filter (responded_at is not null))) // 60000000 as median_answer,
         middle(list_sort(list(resolved_at_us - opened_at_us - waited_seconds * 1000000))) // 60000000 as median_resolution
         from issues where archived_at is null and within(resolved_at) group by 1""",
-    "issues_sla": """select priority, count(*) as issues, count_if(first <= respond_by) as answer_kept,
-        count_if(ifnull(first, now) > respond_by) as answer_breached, rate(answer_kept, answer_kept + answer_breached) as answer_rate,
-        count_if(last <= resolve_by) as kept, count_if(coalesce(last, waiting_since_us, now) > resolve_by) as breached,
+    "issues_sla": """select priority, count(*) as issues, number(first <= respond_by) as answer_kept,
+        number(ifnull(first, now) > respond_by) as answer_breached, rate(answer_kept, answer_kept + answer_breached) as answer_rate,
+        number(last <= resolve_by) as kept, number(coalesce(last, waiting_since_us, now) > resolve_by) as breached,
         count(resolve_by) - kept - breached as running, rate(kept, kept + breached) as rate
         from (select * replace (respond_by_us as respond_by, resolve_by_us as resolve_by), getvariable('now') as now,
           ifnull(responded_at_us, resolved_at_us) as first, ifnull(resolved_at_us, closed_at_us) as last
@@ -92,19 +93,19 @@ MEANING = {
     "new_customers_by_month": """select month(first) as month, count(*) as customers from (select min(placed_at) as first
         from orders where status != 'cancelled' group by customer_id) where within(first) group by 1""",
     "open_issues_by_age": """select case when age <= 1 then '0-1' when age <= 7 then '2-7' when age <= 30 then '8-30' else 'over 30' end as age,
-        count(*) as issues, count_if(priority = 'urgent') as urgent, count_if(priority = 'high') as high,
-        count_if(status = 'waiting') as waiting, count_if(assignee_id is null) as unassigned,
-        count_if(status = 'open' and resolve_by_us < getvariable('now')) as late
+        count(*) as issues, number(priority = 'urgent') as urgent, number(priority = 'high') as high,
+        number(status = 'waiting') as waiting, number(assignee_id is null) as unassigned,
+        number(status = 'open' and resolve_by_us < getvariable('now')) as late
         from (select *, days(opened_at_us, getvariable('now')) as age from issues
           where archived_at is null and status in ('open', 'waiting')) i group by 1""",
     "order_pipeline": f"""select status, count(*) as orders,
         sum(ifnull(worth(net_total, currency, base_total, gross_total), 0)) as value,
         if(status in ('confirmed', 'shipped'), sum(getvariable('now') - placed_at_us) // (count(*) * {DAY}), null) as mean_age,
         if(status in ('confirmed', 'shipped'), days(min(placed_at_us), getvariable('now')), null) as oldest_age,
-        count_if(base_total is null) as unconverted from orders where within(placed_at) group by 1""",
+        number(base_total is null) as unconverted from orders where within(placed_at) group by 1""",
     "payments_received": """select currency, method, count(*) as payments, sum(amount) as received, sum(allocated_total) as allocated,
         sum(amount) - sum(allocated_total) as on_account, ifnull(sum(base_amount), 0) as received_base,
-        count_if(base_amount is null) as unconverted from live_payments where within(received_on) group by 1, 2""",
+        number(base_amount is null) as unconverted from live_payments where within(received_on) group by 1, 2""",
     "quote_to_order_days": f"""select month(placed_at) as month, count(*) as orders,
         sum(placed_at_us - quoted_at_us) // (count(*) * {DAY}) as mean_days, max(placed_at_us - quoted_at_us) // {DAY} as longest
         from sold o, quotes q where q.id = o.quote_id group by 1""",
@@ -113,7 +114,7 @@ MEANING = {
           if(status = 'declined', trim(lost_reason[:100]), null) as reason,
           worth(net_total, currency, base_total, gross_total) as value from quotes where archived_at is null and within(quoted_at)),
         over as (select count(*) as number, sum(ifnull(value, 0)) as worth from all_of where outcome != 'open')
-        select outcome, reason, count(*) as quotes, sum(ifnull(value, 0)) as value, count_if(value is null) as unconverted,
+        select outcome, reason, count(*) as quotes, sum(ifnull(value, 0)) as value, number(value is null) as unconverted,
           if(outcome = 'open', null, rate(count(*), any_value(over.number))) as rate,
           if(outcome = 'open', null, rate(sum(ifnull(value, 0)), any_value(over.worth))) as value_rate
         from all_of a, over group by 1, 2""",
@@ -126,13 +127,13 @@ MEANING = {
         ifnull(sum(share(open_total, [base_total, gross_total])) filter (late > 0), 0) as overdue_base, greatest(max(late), 0) as oldest
         from (select *, getvariable('today') - due_on as late from live_invoices where open_total > 0) i, customers c
         where c.id = i.customer_id group by 1, 2, 3""",
-    "repeat_purchase_rate": """select stated(segment) as segment, count(*) as customers, count_if(orders > 1) as repeated,
-        rate(count_if(orders > 1), count(*)) as rate
+    "repeat_purchase_rate": """select stated(segment) as segment, count(*) as customers, number(orders > 1) as repeated,
+        rate(number(orders > 1), count(*)) as rate
         from (select customer_id, count(*) as orders from sold group by 1), customers c where c.id = customer_id group by 1""",
     "revenue_by_country": f"""select stated(country) as country, count(distinct customer_id) as customers, {SOLD}
         from sold, customers c where c.id = customer_id group by 1""",
     "revenue_by_month": f"select month(placed_at) as month, {SOLD} from sold group by 1",
-    "revenue_by_person": f"""select stated(salesperson) as person, {SOLD}, sum(ifnull(value, 0)) // count(*) as mean_order
+    "revenue_by_person": f"""select stated(salesperson) as person, {SOLD}, ifnull(sum(value) // count(value), 0) as mean_order
         from sold group by 1""",
     "revenue_by_product": """with made as (select l.product_id, sum(quantity) as units,
             sum(ifnull(worth(net_amount, currency, base_total, gross_total), 0)) as revenue,
@@ -146,14 +147,14 @@ MEANING = {
         reorder_level, reorder_level - in_stock + reserved as missing from stock where not discontinued and missing > 0""",
     "stock_on_hand": f"""select 'prod_' || id as id, sku, name as product, in_stock, reserved, in_stock - reserved as available, currency,
         in_stock * fine(unit_price) * {UNITS // 10**4} as value from stock where in_stock != 0 or reserved != 0""",
-    "tasks_due": """select ifnull(name, '(nobody)') as person, count(*) as open, count_if(left_days < 0) as overdue,
-        count_if(left_days = 0) as today, count_if(left_days between 1 and 7) as soon, count_if(left_days > 7) as later,
-        count_if(due_on is null) as no_date, count_if(priority = 'urgent') as urgent
+    "tasks_due": """select ifnull(name, '(nobody)') as person, count(*) as open, number(left_days < 0) as overdue,
+        number(left_days = 0) as today, number(left_days between 1 and 7) as soon, number(left_days > 7) as later,
+        number(due_on is null) as no_date, number(priority = 'urgent') as urgent
         from (select *, due_on - getvariable('today') as left_days from tasks where status = 'open' and archived_at is null) t
         left join users u on u.id = t.assignee_id group by t.assignee_id, name""",
     "top_customers": f"""select 'cust_' || c.id as id, name as customer, {SOLD}, max(placed_at)::date as last_order
         from sold, customers c where c.id = customer_id group by c.id, name order by revenue desc, c.id limit 100""",
-    "win_rate_by_person": """select stated(salesperson) as person, count_if(status = 'accepted') as won,
-        count_if(status = 'declined') as lost, rate(won, count(*)) as rate from quotes
+    "win_rate_by_person": """select stated(salesperson) as person, number(status = 'accepted') as won,
+        number(status = 'declined') as lost, rate(won, count(*)) as rate from quotes
         where archived_at is null and status in ('accepted', 'declined') and within(decided_at) group by 1""",
 }
