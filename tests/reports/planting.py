@@ -94,6 +94,8 @@ async def plant(approver: Database) -> None:
             {"placed_at": moments[4], "status": "completed", "customer_id": archived},
             {"placed_at": moments[2], "status": "completed", "quote_id": quoted[1]},
             {"placed_at": moments[4], "status": "cancelled", "quote_id": quoted[1]},
+            {"placed_at": moments[5], "status": "completed", "quote_id": quoted[2]},
+            {"placed_at": moments[6], "status": "completed", "quote_id": quoted[3]},
         ]
         placed = await put(
             models.Order,
@@ -239,7 +241,10 @@ async def plant(approver: Database) -> None:
                     "resolve_by": at,
                     "waited_seconds": 0,
                 }
-                for at in moments
+                for at in (
+                    *moments,
+                    *(datetime.now(UTC) - timedelta(days=days, hours=1) for days in (1, 2, 7, 8, 30, 31)),
+                )
             ),
         )
         await put(
