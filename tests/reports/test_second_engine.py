@@ -1,131 +1,184 @@
 """Figures of reports beside DuckDB's over the same rows of the demo: each meaning written anew, equal to the cent."""
 
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
+import json
+from collections.abc import Callable, Generator
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any, LiteralString, cast
+from zoneinfo import ZoneInfo
 
 import duckdb
 import psycopg
 import pytest
+from meanings import MACROS, MEANING, UNITS
+from planting import FIRST, LAST, plant
 
-TABLES = {
-    "orders": "id, customer_id, quote_id, status, currency, salesperson, net_total, gross_total, base_total, "
-    "(placed_at at time zone g.timezone) as placed, extract(epoch from placed_at)::bigint as second",
-    "order_lines": "order_id, quantity, unit_price, net_amount",
-    "customers": "id, country, segment, email, phone, owner_id, t.archived_at is not null as archived",
-    "quotes": "id, salesperson, status, (decided_at at time zone g.timezone) as decided, "
-    "extract(epoch from quoted_at)::bigint as second, t.archived_at is not null as archived",
-    "credit_notes": "currency, net_total, tax_total, gross_total, base_total, issued_on, t.archived_at is not null as archived",
-    "invoices": "id, issued_on, due_on, open_total, t.archived_at is not null as archived",
-    "payments": "id, received_on, t.archived_at is not null as archived",
-    "payment_allocations": "invoice_id, payment_id, t.archived_at is not null as archived",
-    "issues": "priority, waited_seconds, extract(epoch from opened_at)::double precision as opened, "
-    "extract(epoch from responded_at)::double precision as answered, "
-    "extract(epoch from resolved_at)::double precision as solved, t.archived_at is not null as archived",
-}
-SOLD = """(select *, coalesce(cast(net_total as double) * case when currency = 'EUR' then 1 else base_total / nullif(gross_total, 0) end, 0)
-    as worth from orders where status != 'cancelled')"""
-MEANING = {
-    "revenue_by_country": f"""select ifnull(nullif(trim(country), ''), '(not stated)'), count(*), sum(worth)
-        from {SOLD} s, customers c where c.id = s.customer_id group by all""",
-    "revenue_by_segment": f"""select ifnull(nullif(trim(segment), ''), '(not stated)'), count(*), sum(worth)
-        from {SOLD} s, customers c where c.id = s.customer_id group by all""",
-    "average_order_value": f"""select strftime(placed, '%Y-%m'), count(*), sum(worth), sum(worth) / count(*), median(worth)
-        from {SOLD} s where currency = 'EUR' or base_total is not null group by all""",
-    "new_customers_by_month": """select strftime(placed, '%Y-%m'), count(*) from orders o where status != 'cancelled'
-        and not exists (from orders b where b.customer_id = o.customer_id and b.status != 'cancelled'
-          and (b.second, b.id) < (o.second, o.id)) group by all""",
-    "repeat_purchase_rate": """select ifnull(nullif(trim(segment), ''), '(not stated)'), count(distinct o.customer_id),
-        count(distinct o.customer_id) filter (exists (from orders b where b.customer_id = o.customer_id and b.id != o.id
-          and b.status != 'cancelled'))
-        from orders o, customers c where c.id = o.customer_id and o.status != 'cancelled' group by all""",
-    "discount_given": """select ifnull(nullif(trim(salesperson), ''), '(not stated)'), currency, count(distinct id),
-        sum(unit_price * quantity), sum(unit_price * quantity) - sum(net_amount)
-        from orders, order_lines where order_id = id and status != 'cancelled' group by all""",
-    "win_rate_by_person": """select ifnull(nullif(trim(salesperson), ''), '(not stated)'), count_if(status = 'accepted'),
-        count_if(status = 'declined') from quotes where not archived and decided is not null
-        and status in ('accepted', 'declined') group by all""",
-    "quote_to_order_days": """select strftime(placed, '%Y-%m'), count(*), floor(avg(o.second - q.second) / 86400)
-        from orders o, quotes q where q.id = o.quote_id and o.status != 'cancelled' group by all""",
-    "credit_notes_by_month": """select strftime(issued_on, '%Y-%m'), currency, count(*), sum(net_total), sum(tax_total),
-        sum(gross_total), ifnull(sum(base_total), 0) from credit_notes where not archived group by all""",
-    "invoice_collection_days": """with last as (select i.id, any_value(i.issued_on) as made, any_value(i.due_on) as due, max(p.received_on) as paid
-          from invoices i, payments p, payment_allocations a where a.invoice_id = i.id and a.payment_id = p.id and i.open_total <= 0
-          and not (i.archived or p.archived or a.archived) group by i.id)
-        select strftime(greatest(paid, made), '%Y-%m'), count(*), floor(avg(greatest(paid - made, 0))),
-          max(greatest(paid - made, 0)), count_if(greatest(paid, made) > due) from last group by all""",
-    "issue_resolution_times": """select priority, count(*), floor(median(answered - opened) / 60),
-        floor(median(solved - opened - waited_seconds) / 60) from issues where not archived and solved is not null group by all""",
-    "data_quality": """with live as (from customers where not archived),
-        gaps as (select unnest(['e-mail', 'phone', 'owner', 'country', 'segment']) as gap)
-        select gap, (select count_if(case gap when 'e-mail' then ifnull(trim(email), '') = '' when 'phone' then ifnull(trim(phone), '') = ''
-          when 'owner' then owner_id is null when 'country' then ifnull(trim(country), '') = '' else ifnull(trim(segment), '') = '' end) from live)
-        from gaps""",
-}
-SHOWN = {
-    "revenue_by_country": ("country", "orders", "revenue"),
-    "revenue_by_segment": ("segment", "orders", "revenue"),
-    "average_order_value": ("month", "orders", "revenue", "mean", "median"),
-    "new_customers_by_month": ("month", "customers"),
-    "repeat_purchase_rate": ("segment", "customers", "repeated"),
-    "discount_given": ("person", "currency", "orders", "listed", "discount"),
-    "win_rate_by_person": ("person", "won", "lost"),
-    "quote_to_order_days": ("month", "orders", "mean_days"),
-    "credit_notes_by_month": ("month", "currency", "notes", "net", "tax", "gross", "gross_base"),
-    "invoice_collection_days": ("month", "invoices", "mean_days", "longest", "late"),
-    "issue_resolution_times": ("priority", "issues", "median_answer", "median_resolution"),
-    "data_quality": ("missing", "customers"),
-}
+from crm_mcp.embedded import Home
+from crm_mcp.money import rounded
+from crm_mcp.reports import definition
+from homes import load_demo, temporary_home
+
+TABLES = [
+    "activities",
+    "credit_notes",
+    "customers",
+    "invoices",
+    "issues",
+    "order_lines",
+    "orders",
+    "payment_allocations",
+    "payments",
+    "products",
+    "quotes",
+    "stock_movements",
+    "stock_reservations",
+    "tasks",
+]
+KINDS = {16: "boolean", 20: "bigint", 21: "integer", 23: "integer", 25: "text", 1082: "date", 1184: "timestamp"}
+KINDS[1700] = "decimal(19, 4)"
+PERIODS = ({"days": 0}, {"from": FIRST.isoformat(), "to": LAST.isoformat()})
+MOST = {"revenue_by_product": 100, "top_customers": 100, "customers_without_contact": 500}
 
 
 @pytest.fixture(scope="module")
-def second(home: Any) -> duckdb.DuckDBPyConnection:
-    """Bring the demo's rows over by plain SELECTs."""
+def home(loaded: Home | None) -> Generator[Home]:
+    """Return a home of the demo for these tests alone, as they plant rows."""
+    with temporary_home(loaded) as made:
+        if loaded is None:
+            load_demo(made)
+        yield made
+
+
+@pytest.fixture
+async def second(home: Any, approver: Any, kept_engine: dict[str, Any], tmp_path: Path) -> duckdb.DuckDBPyConnection:
+    """Bring the rows over by plain SELECTs, once; moments are put on the org's clock here and not by Postgres."""
+    if not kept_engine:
+        await plant(approver)
+        kept_engine["duckdb"] = _exported(home, tmp_path)
+    return kept_engine["duckdb"]
+
+
+@pytest.fixture(scope="module")
+def kept_engine() -> dict[str, Any]:
+    return {}
+
+
+def _exported(home: Any, folder: Path) -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect()
     with psycopg.connect(home.conninfo("crm_owner")) as conn:
-        for table, columns in TABLES.items():
-            asked = f"select {columns} from crm.{table} t, crm.orgs g where g.slug = 'demo' and t.org_id = g.id"
-            asked = asked.replace("select id,", "select t.id,")
-            cursor = conn.execute(asked.encode())
-            named = {
-                23: "integer",
-                20: "bigint",
-                1700: "decimal(18, 4)",
-                1082: "date",
-                1114: "timestamp",
-                16: "boolean",
-                701: "double",
-            }
-            described = cursor.description or []
-            kinds = [f'"{column.name}" {named.get(column.type_code, "text")}' for column in described]
-            engine.execute(f"create table {table} ({', '.join(kinds)})")
-            if rows := cursor.fetchall():
-                engine.executemany(f"insert into {table} values ({', '.join('?' * len(kinds))})", rows)
+        org, zone = conn.execute("select id, timezone from crm.orgs where slug = 'demo'").fetchone() or (0, "")
+        for table in TABLES:
+            asked = cast("LiteralString", f"select * from crm.{table} where org_id = %s")
+            _bring(engine, table, conn.execute(asked, (org,)), ZoneInfo(zone), folder)
+        _bring(engine, "users", conn.execute("select id, name from crm.users"), ZoneInfo(zone), folder)
+    engine.execute(f"set variable zone = '{zone}'")
+    engine.execute(MACROS)
     return engine
+
+
+def _bring(engine: Any, table: str, cursor: Any, zone: ZoneInfo, folder: Path) -> None:
+    kinds = [(at, column.name, KINDS.get(column.type_code)) for at, column in enumerate(cursor.description)]
+    columns = {name: kind for _, name, kind in kinds if kind}
+    columns |= {f"{name}_us": "bigint" for _, name, kind in kinds if kind == "timestamp"}
+    file = folder / f"{table}.json"
+    with file.open("w", encoding="utf-8") as out:
+        for values in cursor:
+            row: dict[str, Any] = {}
+            for at, name, kind in kinds:
+                if kind == "timestamp" and values[at] is not None:
+                    row[name] = values[at].astimezone(zone).replace(tzinfo=None).isoformat(sep=" ")
+                    row[f"{name}_us"] = _microseconds(values[at])
+                elif kind:
+                    row[name] = values[at]
+            out.write(json.dumps(row, default=str) + "\n")
+    told = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
+    engine.execute(
+        f"create table {table} as from read_json('{file}', format = 'newline_delimited', columns = {{{told}}})"
+    )
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def test_every_report_has_a_meaning() -> None:
+    assert sorted(MEANING) == sorted(definition.every())
 
 
 @pytest.mark.parametrize("name", sorted(MEANING))
 async def test_a_second_engine_finds_the_same_figures(connect: Callable[..., Any], second: Any, name: str) -> None:
-    expected = second.execute(MEANING[name]).fetchall()
-    rows: list[dict[str, Any]] = []
+    report = definition.every()[name]
+    most = {"most": MOST[name]} if name in MOST else {}
     async with connect("ada@demo.example") as client:
-        while True:
-            asked = {"report": name, "parameters": {} if name == "data_quality" else {"days": 0}, "skip": len(rows)}
-            told = (await client.call_tool("run_report", asked)).structured_content
-            rows += told["report"]["rows"]
-            if len(rows) >= told["_meta"]["rows"]:
-                break
-    found = {_key(row, SHOWN[name]): [row[column] for column in SHOWN[name]] for row in rows}
-    assert len(found) == len(expected) == len(rows) > 0
-    for one in expected:
-        key = tuple(value for value in one if isinstance(value, str))
-        for value, shown in zip(one, found[key], strict=True):
-            if isinstance(value, str) or value is None:
-                assert shown == value
-            else:
-                assert abs(Decimal(str(shown)) - Decimal(str(value))) <= Decimal("0.0051"), (key, one, found[key])
+        answers = [await _run(client, name, {**period, **most}) for period in (PERIODS if report.period else ({},))]
+    for told in answers:
+        found = sorted(tuple(str(row.get(column.name)) for column in report.columns) for row in told["rows"])
+        now = datetime.fromisoformat(told["asOf"])
+        wanted = _expected(second, report, told, now)
+        if wanted != (found, told["totals"]):
+            # the report's moment is within the second that it shows
+            wanted = _expected(second, report, told, now + timedelta(seconds=1))
+        assert found and (found, told["totals"]) == wanted
 
 
-def _key(row: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
-    words = ("country", "segment", "month", "person", "currency", "priority", "missing")
-    return tuple(row[column] for column in columns if column in words)
+async def _run(client: Any, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    while True:
+        asked = {"report": name, "parameters": parameters, "skip": len(rows)}
+        told = (await client.call_tool("run_report", asked)).structured_content
+        rows += told["report"]["rows"]
+        if len(rows) >= told["_meta"]["rows"]:
+            return {**told["report"], "rows": rows}
+
+
+def _expected(engine: Any, report: Any, told: dict[str, Any], now: datetime) -> tuple[Any, Any]:
+    asked = told["parameters"]
+    (zone,) = engine.execute("select getvariable('zone')").fetchone()
+    variables = {
+        "since": date.fromisoformat(asked.get("from") or "0001-01-01"),
+        "until": date.fromisoformat(asked.get("to") or "9999-12-31"),
+        "today": now.astimezone(ZoneInfo(zone)).date(),
+        "now": _microseconds(now),
+    }
+    for name, value in variables.items():
+        engine.execute(f"set variable {name} = {value}" if name == "now" else f"set variable {name} = date '{value}'")
+    found = engine.execute(MEANING[report.name])
+    names = [column[0] for column in found.description]
+    assert sorted(names) == sorted(column.name for column in report.columns)
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return sorted(tuple(_shown(column, row) for column in report.columns) for row in rows), _totals(report, rows)
+
+
+def _exact(value: Any) -> Decimal:
+    return Decimal(value) / UNITS if isinstance(value, int) else Decimal(value or 0)
+
+
+def _shown(column: Any, row: dict[str, Any]) -> str:
+    value = row[column.name]
+    if value is None:
+        return "None"
+    if column.type in ("money", "amount"):
+        return _cents(_exact(value), row["currency"] if column.type == "amount" else "EUR")
+    return f"{value.quantize(Decimal('0.1'), ROUND_HALF_UP)}" if column.type == "percent" else str(value)
+
+
+def _cents(value: Decimal, currency: str) -> str:
+    return str(rounded(value, currency))
+
+
+def _totals(report: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    for column in report.columns:
+        if not column.total:
+            continue
+        if column.type == "amount":
+            by = {row["currency"]: Decimal(0) for row in rows}
+            for row in rows:
+                by[row["currency"]] += _exact(row[column.name])
+            totals[column.name] = {currency: _cents(added, currency) for currency, added in by.items()}
+        elif column.type == "money":
+            totals[column.name] = _cents(sum((_exact(row[column.name]) for row in rows), Decimal(0)), "EUR")
+        else:
+            totals[column.name] = sum(row[column.name] or 0 for row in rows)
+    return totals

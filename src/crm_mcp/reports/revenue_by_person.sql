@@ -5,7 +5,7 @@
 -- column: person text | Salesperson as written on the order; (not stated) where there is none.
 -- column: orders integer total | Orders that are not cancelled.
 -- column: revenue money total | Net of discount and without tax.
--- column: mean_order money | Revenue by order.
+-- column: mean_order money | Revenue by order, without those in unconverted.
 -- column: unconverted integer total | Foreign orders without a rate.
 -- ids: orders
 -- chart: bar person revenue
