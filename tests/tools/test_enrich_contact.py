@@ -65,7 +65,8 @@ async def test_technologies_are_added_to_and_a_range_of_sizes_goes_into_the_note
     await way.approve(await enrich(way, it, {"technologies": ["sap", "Odoo"]}))
     look = "select jsonb_build_array(technologies, employees) from crm.organizations where 'org_' || id = %s"
     assert owner_asks(look, firm) == [["SAP", "Odoo"], None]
-    assert "Company size: 51-200" in owner_asks("select body from crm.notes where 'org_' || subject_id = %s", firm)
+    about = "select body from crm.notes where subject_type = 'organizations' and 'org_' || subject_id = %s"
+    assert "Company size: 51-200" in owner_asks(about, firm)
 
 
 async def test_another_company_is_named_and_no_link_is_made(way, lab):
