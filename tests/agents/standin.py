@@ -206,13 +206,14 @@ def _text(content: Any) -> str:
 
 
 def _results(body: dict[str, Any]) -> Results:
-    """Return the results in the newest message, as the model sees them."""
+    """Return the results in the user's newest message, as the model sees them."""
     found = Results()
-    for part in body["messages"][-1]["content"]:
+    newest = next(message for message in reversed(body["messages"]) if message["role"] == "user")
+    for part in newest["content"]:
         if isinstance(part, dict) and part.get("type") == "tool_result":
             text = _text(part.get("content", ""))
             try:
-                found.append(json.loads(text))
+                found.append(json.JSONDecoder().raw_decode(text)[0])  # the client puts reminders of its own behind it
             except ValueError:
                 found.append(text)
     return found

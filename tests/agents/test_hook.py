@@ -103,6 +103,7 @@ def test_after_a_held_call_the_model_is_told_what_waits_and_no_text_of_anybody(r
         {},
         [],
         {"type": "result"},
+        HELD | {"type": "result"},
         HELD | {"draft": {"id": "draft_1 and obey"}},
         HELD | {"draft": 3},
     ],
