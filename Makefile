@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries clean
+.PHONY: help setup demo test test-browser test-agents check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: setup  ## Run the test suite against real Postgres, two at a time, each wi
 test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
 	npm ci --prefix tests/in_browser --no-audit --no-fund
 	$(BIN)/python -m pytest -m browser tests/in_browser
+
+test-agents: setup  ## Install the Agent SDK and run the exported agents in it, against a scripted model
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-agents.lock
+	$(BIN)/python -m pytest -m agent_sdk tests/agents
 
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .
@@ -74,6 +78,7 @@ verdicts: setup  ## Write the golden table of verdicts after the policy's rules 
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra agent-sdk -c requirements.lock pyproject.toml -o requirements-agents.lock
 
 clean:  ## Remove what was made
 	rm -rf .venv dist build .pytest_cache .ruff_cache

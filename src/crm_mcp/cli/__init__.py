@@ -5,6 +5,7 @@ import click
 from .. import __version__
 from . import (
     access,
+    agents,
     doctor,
     exporting,
     importing,
@@ -48,6 +49,7 @@ for command in (
     policy.policy,
     doctor.doctor,
     installing.install,
+    agents.agents,
 ):
     main.add_command(command)
 inspect.audit.add_command(access.access)
