@@ -11,7 +11,7 @@ create macro within(day) as cast(day as date) between getvariable('since') and g
 create macro fine(amount) as cast(cast(amount as decimal(19, 4)) * 10000 as hugeint);
 create macro share(part, whole) as fine(part) * 10000000000 * fine(whole[1]) // nullif(fine(whole[2]), 0);
 create macro worth(net, currency, base, gross) as
-  case when currency = 'EUR' then fine(net) * 10000000000 when gross = 0 then fine(base) * 0 else share(net, [base, gross]) end;
+  case when currency = getvariable('base') then fine(net) * 10000000000 when gross = 0 then fine(base) * 0 else share(net, [base, gross]) end;
 create macro rate(part, whole) as
   case when whole > 0 then cast((2000 * part + whole) // (2 * whole) as decimal(12, 0)) * 0.1 end;
 create macro middle(all_of) as (all_of[(len(all_of) + 1) // 2] + all_of[len(all_of) // 2 + 1]) // 2;
