@@ -25,8 +25,8 @@ from (select q.id, case when q.status = 'declined' then btrim(left(q.lost_reason
            when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total else 0 end as value
   from crm.quotes q
   where q.org_id = %(org)s and q.archived_at is null
-    and q.quoted_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and q.quoted_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+    and q.quoted_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and q.quoted_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
 group by x.outcome, x.reason
 order by array_position(array['won', 'lost', 'expired', 'open'], x.outcome), quotes desc, x.reason
 limit 53
