@@ -111,7 +111,7 @@ MEANING = {
         from sold o, quotes q where q.id = o.quote_id group by 1""",
     "quotes_won_lost": """with all_of as (select case status when 'accepted' then 'won' when 'declined' then 'lost'
             else if(valid_until < getvariable('today'), 'expired', 'open') end as outcome,
-          if(status = 'declined', trim(lost_reason[:100]), null) as reason,
+          if(status = 'declined', nullif(trim(lost_reason[:100]), ''), null) as reason,
           worth(net_total, currency, base_total, gross_total) as value from quotes where archived_at is null and within(quoted_at)),
         over as (select count(*) as number, sum(ifnull(value, 0)) as worth from all_of where outcome != 'open')
         select outcome, reason, count(*) as quotes, sum(ifnull(value, 0)) as value, number(value is null) as unconverted,

@@ -18,7 +18,7 @@ select x.outcome, x.reason, count(*)::int as quotes, coalesce(sum(x.value), 0) a
     / nullif(sum(coalesce(sum(x.value), 0)) filter (where x.outcome <> 'open') over (), 0), 1) end as value_rate,
   (count(*) filter (where x.value is null))::int as unconverted,
   (array_agg(x.id order by x.id desc))[1:20] as ids, count(*)::int as id_count
-from (select q.id, case when q.status = 'declined' then btrim(left(q.lost_reason, 100)) end as reason,
+from (select q.id, case when q.status = 'declined' then nullif(btrim(left(q.lost_reason, 100)), '') end as reason,
     case when q.status = 'accepted' then 'won' when q.status = 'declined' then 'lost'
       when q.valid_until < %(today)s::date then 'expired' else 'open' end as outcome,
     case when q.currency = %(currency)s then q.net_total
