@@ -67,7 +67,7 @@ def taken_out(folder: Path, who: Sequence[str], zone: str, base: str, *, as_json
     for kind in KINDS:
         file = folder / f"{kind}.{'jsonl' if as_json else 'csv'}"
         crm("export", kind, file, *(["--json"] if as_json else []), *who)
-        engine.execute(f"create table file_{kind} as from {_lines(file, kind) if as_json else _cells(file)}")
+        engine.execute(f"create table file_{kind} as {_lines(file, kind) if as_json else _cells(file)}")
     for name, meaning in TABLES.items():
         engine.execute(f"create table {name} as select {meaning}")
     engine.execute(MACROS)
@@ -75,9 +75,11 @@ def taken_out(folder: Path, who: Sequence[str], zone: str, base: str, *, as_json
 
 
 def _cells(file: Path) -> str:
-    return f"read_csv('{file}', all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
+    """Read CSV as texts; what was disarmed for spreadsheets is as it was."""
+    read = f"read_csv('{file}', all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
+    return rf"select regexp_replace(columns(*), '^''(''*\s*[=+\-@])', '\1') from {read}"
 
 
 def _lines(file: Path, kind: Kind) -> str:
     columns = ", ".join(f"{one.name}: 'varchar'" for one in EXPORTS[kind].columns)
-    return f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"
+    return f"from read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"

@@ -15,6 +15,7 @@ from crm_mcp.reports.definition import Column, Report
 
 Engine = duckdb.DuckDBPyConnection
 Told = Mapping[str, Any]
+Row = tuple[str, ...]
 MOST = {"revenue_by_product": 100, "top_customers": 100, "customers_without_contact": 500}
 """Reports that show so many rows at most: all that may be."""
 
@@ -29,8 +30,16 @@ async def compare(client: Any, engine: Engine, name: str, period: Mapping[str, A
     if wanted != (found, told["totals"]):
         # the report's moment is within the second that it shows
         wanted = expected(engine, report, told, now + timedelta(seconds=1))
-    assert (found, told["totals"]) == wanted, (name, period)
+    if wanted != (found, told["totals"]):
+        raise AssertionError(f"{name} {dict(period)}: {_differing(found, told['totals'], *wanted)}")
     return len(found)
+
+
+def _differing(found: list[Row], totals: Told, wanted: list[Row], wanted_totals: Told) -> str:
+    """Say what a report tells, and what the engine says instead."""
+    only, missing = [row for row in found if row not in wanted], [row for row in wanted if row not in found]
+    other = {name: (totals[name], wanted_totals[name]) for name in totals if totals[name] != wanted_totals[name]}
+    return f"{only[:3]} is told where {missing[:3]} is right; totals {other}"
 
 
 async def run(client: Any, name: str, parameters: Mapping[str, Any]) -> Told:
@@ -44,7 +53,7 @@ async def run(client: Any, name: str, parameters: Mapping[str, Any]) -> Told:
             return {**told["report"], "rows": rows}
 
 
-def expected(engine: Engine, report: Report, told: Told, now: datetime) -> tuple[list[tuple[str, ...]], Told]:
+def expected(engine: Engine, report: Report, told: Told, now: datetime) -> tuple[list[Row], Told]:
     """Return the rows and totals that the engine finds for the parameters that a result tells."""
     asked = told["parameters"]
     zone, base = engine.execute("select getvariable('zone'), getvariable('base')").fetchone() or ("", "")

@@ -22,7 +22,8 @@ from (select q.id, case when q.status = 'declined' then nullif(btrim(left(q.lost
     case when q.status = 'accepted' then 'won' when q.status = 'declined' then 'lost'
       when q.valid_until < %(today)s::date then 'expired' else 'open' end as outcome,
     case when q.currency = %(currency)s then q.net_total
-           when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total else 0 end as value
+           when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total
+           when q.base_total is not null then 0 end as value
   from crm.quotes q
   where q.org_id = %(org)s and q.archived_at is null
     and q.quoted_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')

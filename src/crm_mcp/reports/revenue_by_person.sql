@@ -16,7 +16,8 @@ select coalesce(nullif(btrim(o.salesperson), ''), '(not stated)') as person,
   coalesce(sum(case when o.currency = %(currency)s then o.net_total
            when o.gross_total > 0 then o.net_total * o.base_total / o.gross_total else 0 end), 0) as revenue,
   coalesce(avg(case when o.currency = %(currency)s then o.net_total
-           when o.gross_total > 0 then o.net_total * o.base_total / o.gross_total else 0 end), 0) as mean_order,
+           when o.gross_total > 0 then o.net_total * o.base_total / o.gross_total
+           when o.base_total is not null then 0 end), 0) as mean_order,
   (count(*) filter (where o.base_total is null))::int as unconverted,
   (array_agg(o.id order by o.id desc))[1:20] as ids, count(*)::int as id_count
 from crm.orders o
