@@ -78,7 +78,8 @@ def microseconds(at: datetime) -> int:
 
 
 def _exact(value: Any) -> Decimal:
-    return Decimal(value) / UNITS if isinstance(value, int) else Decimal(value or 0)
+    """Return a sum as it would be of fractions: each of its quotients lacks less than one of the `UNITS`."""
+    return round(Decimal(value) / UNITS, 9) if isinstance(value, int) else Decimal(value or 0)
 
 
 def _shown(column: Column, row: Mapping[str, Any], base: str) -> str:
@@ -105,7 +106,7 @@ def _totals(report: Report, rows: list[dict[str, Any]], base: str) -> Told:
                 by[row["currency"]] += _exact(row[column.name])
             totals[column.name] = {currency: _cents(added, currency) for currency, added in by.items()}
         elif column.type == "money":
-            totals[column.name] = _cents(sum((_exact(row[column.name]) for row in rows), Decimal(0)), base)
+            totals[column.name] = _cents(_exact(sum(row[column.name] or 0 for row in rows)), base)
         else:
             totals[column.name] = sum(row[column.name] or 0 for row in rows)
     return totals

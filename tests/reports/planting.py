@@ -16,6 +16,14 @@ FIRST, LAST = date(2024, 1, 1), date(2024, 3, 31)
 """A quarter with a 29th of February and a night in which an hour is missing."""
 DAYS = (date(2023, 12, 31), FIRST, date(2024, 2, 29), LAST, date(2024, 4, 1))
 
+SIXTHS: Row = {
+    "currency": "USD",
+    "net_total": Decimal(100),
+    "tax_total": Decimal(20),
+    "gross_total": Decimal(120),
+    "base_total": Decimal("5.05"),
+}
+
 
 async def plant(approver: Database) -> None:
     who = await approver.sign_in(auth.by_email("ada@demo.example"))
@@ -96,6 +104,8 @@ async def plant(approver: Database) -> None:
             {"placed_at": moments[4], "status": "cancelled", "quote_id": quoted[1]},
             {"placed_at": moments[5], "status": "completed", "quote_id": quoted[2]},
             {"placed_at": moments[6], "status": "completed", "quote_id": quoted[3]},
+            # each is worth five sixths of 5.05 euros: three of them 12.625
+            *({"placed_at": moments[2], "status": "completed", "salesperson": "Sixths", **SIXTHS} for _ in range(3)),
         ]
         placed = await put(
             models.Order,

@@ -11,7 +11,7 @@ from pydantic import Field
 from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.errors import Refusal
-from crm_mcp.money import money
+from crm_mcp.money import money, summed
 from crm_mcp.principal import Agent
 from crm_mcp.reports import definition
 from crm_mcp.reports.definition import Asked, Column, Report
@@ -134,9 +134,9 @@ def _shown(column: Column, value: Any, currency: str, base: str) -> Any:
     """Return a value in its wire form; an `amount` is in the row's currency, `money` in the base's."""
     match column.type:
         case "money" if value is not None:
-            return money(Decimal(value), base).amount
+            return money(summed(Decimal(value)), base).amount
         case "amount" if value is not None:
-            return money(Decimal(value), currency).amount
+            return money(summed(Decimal(value)), currency).amount
         case "percent" if value is not None:
             return f"{Decimal(value):.1f}"
         case _:
@@ -153,8 +153,8 @@ def _totals(report: Report, rows: list[dict[str, Any]], base: str) -> dict[str, 
             by = {currency: Decimal(0) for currency in sorted({row["currency"] for row in rows})}
             for row in rows:
                 by[row["currency"]] += Decimal(row[column.name] or 0)
-            totals[column.name] = {currency: money(added, currency).amount for currency, added in by.items()}
+            totals[column.name] = {currency: money(summed(added), currency).amount for currency, added in by.items()}
         else:
             added = sum((Decimal(row[column.name] or 0) for row in rows), Decimal(0))
-            totals[column.name] = money(added, base).amount if column.type == "money" else int(added)
+            totals[column.name] = money(summed(added), base).amount if column.type == "money" else int(added)
     return totals
