@@ -106,6 +106,8 @@ async def plant(approver: Database) -> None:
             {"placed_at": moments[6], "status": "completed", "quote_id": quoted[3]},
             # each is worth five sixths of 5.05 euros: three of them 12.625
             *({"placed_at": moments[2], "status": "completed", "salesperson": "Sixths", **SIXTHS} for _ in range(3)),
+            # more digits than a float has
+            {"placed_at": moments[0], "status": "completed", **worth("123456789012345.67", 0)},
         ]
         placed = await put(
             models.Order,

@@ -11,7 +11,7 @@
 -- chart: line month mean
 -- note: Foreign orders count by the rate stored with them; those without a rate are left out, as 0 would lower the mean.
 select x.month, count(*)::int as orders, sum(x.value) as revenue, avg(x.value) as mean,
-  (percentile_cont(0.5) within group (order by x.value))::numeric as median,
+  ((array_agg(x.value order by x.value))[((count(*) + 1) / 2)::int] + (array_agg(x.value order by x.value))[(count(*) / 2 + 1)::int]) / 2 as median,
   (array_agg(x.id order by x.id desc))[1:20] as ids, count(*)::int as id_count
 from (select o.id, to_char(o.placed_at at time zone %(zone)s, 'YYYY-MM') as month,
     case when o.currency = %(currency)s then o.net_total
