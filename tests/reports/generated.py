@@ -102,7 +102,8 @@ class Org:
     def _lines(self, currency: str) -> list[Row]:
         """Return priced lines: with discount or none, with tax of a rate, each amount rounded to minor units or kept."""
         x, lines = self._chance, list[Row]()
-        for position, product in enumerate(x.some(self._products, 4), 1):
+        goods = x.some(self._products, 4)
+        for position, product in enumerate([*goods, *goods[: x.one(0, 0, 0, 1)]], 1):
             price, quantity = x.amount(currency, 2_000), x.one(1, 2, 3, x.randint(1, 400))
             discount, tax = (
                 Decimal(x.one("0", "0", "5", "12.5", "33.333", "100")),
@@ -161,7 +162,7 @@ class Org:
                 self._paper(
                     status=status,
                     quoted_at=at,
-                    decided_at=None if status == "open" else at + timedelta(seconds=x.randint(0, 40 * 86_400)),
+                    decided_at=None if status == "open" else max(at, x.moment()),
                     valid_until=x.one(x.today, x.today - timedelta(days=1), x.day()),
                     lost_reason=x.choice(REASONS) if status == "declined" or x.often(0.1) else None,
                     archived_at=self._gone(),
@@ -187,7 +188,8 @@ class Org:
                 for order, (row, lines) in zip(made, papers, strict=True)
                 if row["status"] == "confirmed"
                 for line in lines
-            ],
+            ]
+            + [{"order_id": made[0], "product_id": x.choice(self._products), "quantity": 500, "archived_at": x.now}],
         )  # fmt: skip
 
     async def _bills(self) -> None:
@@ -218,12 +220,17 @@ class Org:
             )
         notes, received, parts = self._credits(bills), *self._receipts(bills)
         made = await self._put(models.Invoice, bills)
-        await self._put(models.CreditNote, [{**note, "invoice_id": made[note["invoice_id"]]} for note in notes])
+        given = [{**note, "invoice_id": made[note["invoice_id"]]} for note in notes]
+        await self._put(models.CreditNote, [*given, {**given[0], "archived_at": x.now}])
         payments = await self._put(models.Payment, received)
-        await self._put(
-            models.PaymentAllocation,
-            [{"payment_id": payments[p], "invoice_id": made[i], "amount": amount} for p, i, amount in parts],
-        )
+        taken: list[Row] = [
+            {"payment_id": payments[p], "invoice_id": made[i], "amount": amount} for p, i, amount in parts
+        ]
+        # what was taken back, and does not count
+        mine = {i for p, i, _ in parts if p == 0}
+        back = [made[note["invoice_id"]] for note in notes if note["invoice_id"] not in mine]
+        gone = {"payment_id": payments[0], "amount": Decimal(7), "archived_at": x.now}
+        await self._put(models.PaymentAllocation, [*taken, *({**gone, "invoice_id": one} for one in back)])
 
     def _credits(self, bills: list[Row]) -> list[Row]:
         """Credit some bills, some of them in full and some that are paid; `invoice_id` is a bill's place."""
@@ -316,9 +323,10 @@ class Org:
 
     def _issue(self) -> Row:
         x = self._chance
-        opened = x.ago(60) if x.often(0.5) else x.moment()
+        at = x.ago(60) if x.often(0.5) else x.moment()
         status = x.one("open", "waiting", "resolved", "closed")
-        took = x.randint(0, min(40 * 86_400, int((x.now - opened).total_seconds())))
+        took = x.randint(0, min(40 * 86_400, int((x.now - at).total_seconds())))
+        opened = at - timedelta(seconds=took) if x.often(0.5) else at
         ended = opened + timedelta(seconds=took) if status in ("resolved", "closed") else None
         due = opened + timedelta(seconds=x.one(took, took + 1, max(took - 1, 0), 4 * 3600, 5 * 86_400))
         return {
