@@ -11,7 +11,7 @@ create macro within(day) as cast(day as date) between getvariable('since') and g
 create macro fine(amount) as cast(cast(amount as decimal(19, 4)) * 10000 as hugeint);
 create macro share(part, whole) as fine(part) * 10000000000 * fine(whole[1]) // nullif(fine(whole[2]), 0);
 create macro worth(net, currency, base, gross) as
-  case when currency = 'EUR' then fine(net) * 10000000000 when gross = 0 then fine(base) * 0 else share(net, [base, gross]) end;
+  case when currency = getvariable('base') then fine(net) * 10000000000 when gross = 0 then fine(base) * 0 else share(net, [base, gross]) end;
 create macro rate(part, whole) as
   case when whole > 0 then cast((2000 * part + whole) // (2 * whole) as decimal(12, 0)) * 0.1 end;
 create macro middle(all_of) as (all_of[(len(all_of) + 1) // 2] + all_of[len(all_of) // 2 + 1]) // 2;
@@ -83,13 +83,13 @@ MEANING = {
         parts as (select currency, is_of::int as invoices, before as open_before, if(is_of, gross_total, 0) as invoiced,
             0 as credited, 0 as received, -off as settled, after as open_after, if(is_of, base_total, 0) as invoiced_base,
             0 as credited_base, 0 as received_base, share(after, [base_total, gross_total]) as open_base,
-            (base_total is null and (is_of or issued_on < getvariable('since') and open_total != 0))::int as unconverted from ends
+            (base_total is null and (is_of or issued_on < getvariable('since') and after != 0))::int as unconverted from ends
           union all by name select currency, gross_total as credited, base_total as credited_base,
             (base_total is null)::int as unconverted from live_notes where within(issued_on)
           union all by name select currency, amount as received, base_amount as received_base,
             (base_amount is null)::int as unconverted from live_payments where within(received_on))
         select currency, ifnull(sum(columns(* exclude currency)), 0) from parts group by 1
-        having sum(invoices) > 0 or sum(open_before) != 0 or sum(open_after) != 0 or sum(credited) != 0 or sum(received) != 0""",
+        having sum(invoices) > 0 or sum(unconverted) > 0 or sum(open_before) != 0 or sum(open_after) != 0 or sum(credited) != 0 or sum(received) != 0""",
     "new_customers_by_month": """select month(first) as month, count(*) as customers from (select min(placed_at) as first
         from orders where status != 'cancelled' group by customer_id) where within(first) group by 1""",
     "open_issues_by_age": """select case when age <= 1 then '0-1' when age <= 7 then '2-7' when age <= 30 then '8-30' else 'over 30' end as age,
@@ -111,7 +111,7 @@ MEANING = {
         from sold o, quotes q where q.id = o.quote_id group by 1""",
     "quotes_won_lost": """with all_of as (select case status when 'accepted' then 'won' when 'declined' then 'lost'
             else if(valid_until < getvariable('today'), 'expired', 'open') end as outcome,
-          if(status = 'declined', trim(lost_reason[:100]), null) as reason,
+          if(status = 'declined', nullif(trim(lost_reason[:100]), ''), null) as reason,
           worth(net_total, currency, base_total, gross_total) as value from quotes where archived_at is null and within(quoted_at)),
         over as (select count(*) as number, sum(ifnull(value, 0)) as worth from all_of where outcome != 'open')
         select outcome, reason, count(*) as quotes, sum(ifnull(value, 0)) as value, number(value is null) as unconverted,

@@ -43,7 +43,8 @@ class Cells:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.names = [one.name for one in columns]
         self._sorts: list[Sort] = [one.sort for one in columns]
-        self._currency = next((at for at, one in enumerate(columns) if one.name == "currency"), None)
+        at = {one.name: at for at, one in enumerate(columns)}
+        self._currency = {"money": at.get("currency"), "base": at.get("base_currency")}
 
     def csv(self, row: Sequence[Any]) -> list[str]:
         """Return a row as texts: none as nothing, people's words disarmed."""
@@ -60,6 +61,7 @@ class Cells:
         }
 
     def _text(self, value: Any, sort: Sort, row: Sequence[Any]) -> str:
-        if sort == "money":
-            return amount(value, row[self._currency] if self._currency is not None else "")
+        if sort in self._currency:
+            currency = self._currency[sort]
+            return amount(value, row[currency] if currency is not None else "")
         return str(_AS[sort](value))

@@ -10,8 +10,9 @@ Kind = Literal[
     "quotes", "orders", "invoices", "payments", "credit_notes", "issues", "tasks", "notes", "activities", "documents",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Sort = Literal["text", "word", "number", "money", "day", "time", "flag"]
-"""How a value is written: `text` is people's own words, a `word` is one of ours; money has the row's currency."""
+Sort = Literal["text", "word", "number", "money", "base", "day", "time", "flag"]
+"""How a value is written: `text` is people's own words, a `word` is one of ours; money is in the row's `currency`, base in
+its `base_currency`."""
 
 
 class Column(NamedTuple):
@@ -54,8 +55,17 @@ _PARTIES = (
 _PARTY = f"left {_CUSTOMER} left join crm.organizations f on f.org_id = r.org_id and f.id = r.organization_id"
 _PLACE = _own("street", "city", "region", "postal_code", "country")
 _OWNER = Column("owner_email", "(select u.email from crm.users u where u.id = r.owner_id)")
-_TOTALS = (Column("currency", "r.currency", "word"), *_own("net_total", "tax_total", "gross_total", sort="money"))
-_ASSIGNEE = Column("assignee_email", "(select u.email from crm.users u where u.id = r.assignee_id)")
+_BASE = Column("base_currency", "(select g.base_currency from crm.orgs g where g.id = r.org_id)", "word")
+_TOTALS = (
+    Column("currency", "r.currency", "word"),
+    *_own("net_total", "tax_total", "gross_total", sort="money"),
+    *_own("base_total", sort="base"),
+    _BASE,
+)
+_ASSIGNEE = (
+    Column("assignee_email", "(select u.email from crm.users u where u.id = r.assignee_id)"),
+    Column("assignee_name", "(select u.name from crm.users u where u.id = r.assignee_id)"),
+)
 _SUBJECT = (
     Column("subject_type", "r.subject_type", "word"),
     Column(
@@ -99,7 +109,8 @@ EXPORTS: Mapping[Kind, Export] = {
             *_own("name"),
             *_own("kind", sort="word"),
             *_own("email", "phone", "domain", "segment", "street", "city", "region", "postal_code", "country"),
-            Column("owner_email", "(select u.email from crm.users u where u.id = r.owner_id)"),
+            _OWNER,
+            Column("owner_name", "(select u.name from crm.users u where u.id = r.owner_id)"),
             *_own("credit_limit", sort="money"),
             Column("currency", "g.base_currency", "word"),
             *_own("tax_zone", sort="word"),
@@ -250,10 +261,10 @@ EXPORTS: Mapping[Kind, Export] = {
             *_own("reorder_level", sort="number"),
         ),
         """crm.products r
-        left join (select product_id, sum(quantity) as units from crm.stock_movements where org_id = %(org)s
-          group by product_id) m on m.product_id = r.id
+        left join (select product_id, sum(quantity) as units from crm.stock_movements
+          where org_id = %(org)s and archived_at is null group by product_id) m on m.product_id = r.id
         left join (select product_id, sum(quantity) as units from crm.stock_reservations
-          where org_id = %(org)s and released_at is null group by product_id) k on k.product_id = r.id""",
+          where org_id = %(org)s and released_at is null and archived_at is null group by product_id) k on k.product_id = r.id""",
     ),
     "quotes": Export(
         ("quotes", "quote_lines", "customers", "products"),
@@ -316,7 +327,10 @@ EXPORTS: Mapping[Kind, Export] = {
             *_BUYER,
             *_own("received_on", sort="day"),
             *_own("amount", sort="money"),
-            *_own("currency", "method", sort="word"),
+            *_own("currency", sort="word"),
+            *_own("base_amount", sort="base"),
+            _BASE,
+            *_own("method", sort="word"),
             *_own("reference"),
             *_own("allocated_total", sort="money"),
             *_STAMPS,
@@ -325,7 +339,7 @@ EXPORTS: Mapping[Kind, Export] = {
             Column("allocated_amount", "l.amount", "money"),
         ),
         f"""crm.payments r {_CUSTOMER}
-        left join crm.payment_allocations l on l.org_id = r.org_id and l.payment_id = r.id
+        left join crm.payment_allocations l on l.org_id = r.org_id and l.payment_id = r.id and l.archived_at is null
         left join crm.invoices i on i.org_id = l.org_id and i.id = l.invoice_id""",
         "r.id, l.id",
     ),
@@ -356,8 +370,9 @@ EXPORTS: Mapping[Kind, Export] = {
             _id("contact_id", "contacts", "r.contact_id"),
             _id("order_id", "orders", "r.order_id"),
             _id("product_id", "products", "r.product_id"),
-            _ASSIGNEE,
+            *_ASSIGNEE,
             *_own("respond_by", "resolve_by", "responded_at", "waiting_since", "resolved_at", sort="time"),
+            *_own("waited_seconds", sort="number"),
             *_own("closed_at", sort="time"),
             *_own("resolution"),
             *_own("warranty_until", sort="day"),
@@ -372,7 +387,7 @@ EXPORTS: Mapping[Kind, Export] = {
             *_own("title", "description"),
             *_own("status", "priority", sort="word"),
             *_own("due_on", sort="day"),
-            _ASSIGNEE,
+            *_ASSIGNEE,
             *_own("completed_at", sort="time"),
             *_own("outcome"),
             *_SUBJECT,

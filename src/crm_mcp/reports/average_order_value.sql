@@ -11,7 +11,7 @@
 -- chart: line month mean
 -- note: Foreign orders count by the rate stored with them; those without a rate are left out, as 0 would lower the mean.
 select x.month, count(*)::int as orders, sum(x.value) as revenue, avg(x.value) as mean,
-  (percentile_cont(0.5) within group (order by x.value))::numeric as median,
+  ((array_agg(x.value order by x.value))[((count(*) + 1) / 2)::int] + (array_agg(x.value order by x.value))[(count(*) / 2 + 1)::int]) / 2 as median,
   (array_agg(x.id order by x.id desc))[1:20] as ids, count(*)::int as id_count
 from (select o.id, to_char(o.placed_at at time zone %(zone)s, 'YYYY-MM') as month,
     case when o.currency = %(currency)s then o.net_total
@@ -19,8 +19,8 @@ from (select o.id, to_char(o.placed_at at time zone %(zone)s, 'YYYY-MM') as mont
       when o.base_total is not null then 0 end as value
   from crm.orders o
   where o.org_id = %(org)s and o.status <> 'cancelled'
-  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+  and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
 where x.value is not null
 group by x.month
 order by x.month

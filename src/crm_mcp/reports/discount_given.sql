@@ -19,8 +19,8 @@ from crm.orders o
 join (select x.order_id, sum(x.quantity * x.unit_price) as listed, sum(x.net_amount) as net from crm.order_lines x
   where x.org_id = %(org)s group by x.order_id) l on l.order_id = o.id
 where o.org_id = %(org)s and o.status <> 'cancelled'
-  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+  and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
 group by 1, o.currency
 order by o.currency <> %(currency)s, o.currency, discount desc, person
 limit 500

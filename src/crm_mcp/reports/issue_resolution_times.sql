@@ -15,7 +15,7 @@ select i.priority, count(*)::int as issues,
   (array_agg(i.id order by i.id desc))[1:20] as ids, count(*)::int as id_count
 from crm.issues i
 where i.org_id = %(org)s and i.archived_at is null
-  and i.resolved_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and i.resolved_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+  and i.resolved_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and i.resolved_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
 group by i.priority
 order by array_position(array['urgent', 'high', 'normal', 'low'], i.priority)

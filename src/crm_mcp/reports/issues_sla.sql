@@ -34,7 +34,7 @@ from (select i.id, i.priority,
       when coalesce(i.resolved_at, i.closed_at) is not null then 'kept' else 'running' end as solution
   from crm.issues i
   where i.org_id = %(org)s and i.archived_at is null
-    and i.opened_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and i.opened_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+    and i.opened_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and i.opened_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
 group by x.priority
 order by array_position(array['urgent', 'high', 'normal', 'low'], x.priority)

@@ -13,7 +13,7 @@ from (select o.customer_id, to_char(min(o.placed_at) at time zone %(zone)s, 'YYY
   from crm.orders o
   where o.org_id = %(org)s and o.status <> 'cancelled'
   group by o.customer_id
-  having min(o.placed_at) >= %(from)s::date::timestamp at time zone %(zone)s
-    and min(o.placed_at) < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+  having min(o.placed_at) >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+    and min(o.placed_at) < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
 group by x.month
 order by x.month

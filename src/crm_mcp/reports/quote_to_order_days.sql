@@ -16,7 +16,7 @@ select to_char(o.placed_at at time zone %(zone)s, 'YYYY-MM') as month, count(*):
 from crm.orders o
 join crm.quotes q on q.org_id = %(org)s and q.id = o.quote_id
 where o.org_id = %(org)s and o.status <> 'cancelled'
-  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+  and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
 group by 1
 order by 1

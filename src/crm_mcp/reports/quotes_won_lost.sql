@@ -18,15 +18,16 @@ select x.outcome, x.reason, count(*)::int as quotes, coalesce(sum(x.value), 0) a
     / nullif(sum(coalesce(sum(x.value), 0)) filter (where x.outcome <> 'open') over (), 0), 1) end as value_rate,
   (count(*) filter (where x.value is null))::int as unconverted,
   (array_agg(x.id order by x.id desc))[1:20] as ids, count(*)::int as id_count
-from (select q.id, case when q.status = 'declined' then btrim(left(q.lost_reason, 100)) end as reason,
+from (select q.id, case when q.status = 'declined' then nullif(btrim(left(q.lost_reason, 100)), '') end as reason,
     case when q.status = 'accepted' then 'won' when q.status = 'declined' then 'lost'
       when q.valid_until < %(today)s::date then 'expired' else 'open' end as outcome,
     case when q.currency = %(currency)s then q.net_total
-           when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total else 0 end as value
+           when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total
+           when q.base_total is not null then 0 end as value
   from crm.quotes q
   where q.org_id = %(org)s and q.archived_at is null
-    and q.quoted_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and q.quoted_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+    and q.quoted_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and q.quoted_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
 group by x.outcome, x.reason
 order by array_position(array['won', 'lost', 'expired', 'open'], x.outcome), quotes desc, x.reason
 limit 53

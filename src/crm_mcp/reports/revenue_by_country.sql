@@ -20,8 +20,8 @@ select coalesce(nullif(btrim(c.country), ''), '(not stated)') as country, count(
 from crm.orders o
 join crm.customers c on c.org_id = %(org)s and c.id = o.customer_id
 where o.org_id = %(org)s and o.status <> 'cancelled'
-  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+  and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
 group by 1
 order by revenue desc, 1
 limit 500

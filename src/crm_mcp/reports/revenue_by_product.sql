@@ -26,8 +26,8 @@ from (
   from crm.orders o
   join crm.order_lines l on l.org_id = o.org_id and l.order_id = o.id
   where o.org_id = %(org)s and o.status <> 'cancelled'
-    and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+    and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
   group by l.product_id) s
 join crm.products p on p.org_id = %(org)s and p.id = s.product_id
 order by s.revenue desc, p.id

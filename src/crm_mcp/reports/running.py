@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from .. import ids
 from ..context import Read
 from ..errors import Refusal
-from ..money import money
+from ..money import money, summed
 from . import definition
 from .definition import Asked, Column, Report
 
@@ -57,9 +57,9 @@ class Ran:
             by = {currency: Decimal(0) for currency in sorted({row["currency"] for row in self.rows})}
             for row in self.rows:
                 by[row["currency"]] += Decimal(row[column.name] or 0)
-            return {currency: money(added, currency).amount for currency, added in by.items()}
+            return {currency: money(summed(added), currency).amount for currency, added in by.items()}
         added = sum((Decimal(row[column.name] or 0) for row in self.rows), Decimal(0))
-        return money(added, self.currency).amount if column.type == "money" else int(added)
+        return money(summed(added), self.currency).amount if column.type == "money" else int(added)
 
 
 async def run(ctx: Read, name: str, parameters: Mapping[str, Any]) -> Ran:
@@ -101,9 +101,9 @@ def _shown(column: Column, value: Any, currency: str, base: str) -> Any:
     """Return a value in its wire form; an `amount` is in the row's currency, `money` in the base's."""
     match column.type:
         case "money" if value is not None:
-            return money(Decimal(value), base).amount
+            return money(summed(Decimal(value)), base).amount
         case "amount" if value is not None:
-            return money(Decimal(value), currency).amount
+            return money(summed(Decimal(value)), currency).amount
         case "percent" if value is not None:
             return f"{Decimal(value):.1f}"
         case _:

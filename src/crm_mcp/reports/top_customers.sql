@@ -23,8 +23,8 @@ from (
     (array_agg(o.id order by o.id desc))[1:20] as ids, count(*)::int as id_count
   from crm.orders o
   where o.org_id = %(org)s and o.status <> 'cancelled'
-    and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+    and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
   group by o.customer_id
   order by revenue desc, o.customer_id
   limit least(greatest(%(most)s::int, 1), 100)) s

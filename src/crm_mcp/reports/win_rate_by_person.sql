@@ -15,8 +15,8 @@ select coalesce(nullif(btrim(q.salesperson), ''), '(not stated)') as person,
   (array_agg(q.id order by q.id desc))[1:20] as ids, count(*)::int as id_count
 from crm.quotes q
 where q.org_id = %(org)s and q.archived_at is null and q.status in ('accepted', 'declined')
-  and q.decided_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and q.decided_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s
+  and q.decided_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
+  and q.decided_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
 group by 1
 order by won desc, person
 limit 500
