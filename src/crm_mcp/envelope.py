@@ -16,6 +16,7 @@ from .tool import Answer, Tool
 
 BUDGET = 2000
 """Tokens a result may cost (S0 §9), at four characters a token."""
+_NOTHING: Mapping[str, int] = {}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -47,7 +48,7 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
         body["warnings"] = list(answer.warnings)
     if answer.did:
         body["summary"] = f"Done: {answer.did}."
-    body = _within_budget(body, tool.noun)
+    body = _within_budget(body, tool.noun, {f"{tool.noun}.{name}": count for name, count in answer.unread.items()})
     if answer.after is not None and (goes_on := answer.after(len(answer.listed(body[tool.noun])))) is not None:
         body["_meta"] = {**body["_meta"], "nextCursor": goes_on}
     return Envelope(body, card=answer.card)
@@ -145,9 +146,12 @@ def plain(value: Any) -> Any:
             return value
 
 
-def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
-    """Cut long texts, then shorten the longest list, until the result fits; say what was left out and how to get it."""
-    left_out: dict[str, int] = {}
+def _within_budget(body: dict[str, Any], noun: str, unread: Mapping[str, int] = _NOTHING) -> dict[str, Any]:
+    """Cut long texts, then shorten the longest list, until the result fits; say what was left out and how to get it.
+
+    `unread` counts what was left out before, by its path.
+    """
+    left_out = dict(unread)
     room = BUDGET * 4 - SAYING
     while (excess := _size(body) - room) > 0:
         texts, lists = _longest(body[noun], noun)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -114,7 +114,7 @@ class Answer(Generic[V]):
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
     behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card` is a draft's for the card in the chat; no model is
-    told it.
+    told it. `unread` counts what lists of the record would have besides, had it not been too much to read.
     """
 
     record: Any
@@ -125,6 +125,7 @@ class Answer(Generic[V]):
     after: Callable[[int], str | None] | None = None
     listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
+    unread: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
+from crm_mcp.envelope import BUDGET
 from crm_mcp.errors import Refusal
 from crm_mcp.money import money
 from crm_mcp.principal import Agent
@@ -50,6 +51,8 @@ IDS = 250
 
 BESIDE = 10
 """Rows that a statement leaves room for."""
+PLACE = '"#"'
+"""The column of a row's place, whose name no report's column has."""
 
 
 @tool(
@@ -76,24 +79,25 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     asked = report.values(args.parameters, today)
     await ctx.progress(0, 2, f"running {report.title}")
     row = await ctx.one(
-        f"select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from ({report.sql}) r",
+        _asked(report),
         zone=zone,
         currency=currency,
         now=now,
         today=today,
+        from_row=args.skip,
+        rows_read=BESIDE if "sql" in args.include else _fitting(report),
         **asked.bound,
     )
     await ctx.progress(1, 2, "adding up")
-    rows = _exact(row[0]) if row else []
-    shown = min(20, max(2, IDS // max(1, len(rows))))
+    assert row is not None
+    rows, totals, count = _exact(row[0]), _exact(row[1]), row[2]
+    shown = min(20, max(2, IDS // max(1, count)))
     view = ReportView(
         name=report.name,
         title=report.title,
         columns=[_described(column) for column in report.columns],
-        rows=[
-            _row(report, r, currency, shown) for r in rows[args.skip :][: BESIDE if "sql" in args.include else None]
-        ],
-        totals=_totals(report, rows, currency),
+        rows=[_row(report, r, currency, shown) for r in rows],
+        totals=_totals(report, totals, currency),
         parameters=dict(asked.shown),
         currency=currency,
         asOf=now.isoformat(timespec="seconds"),
@@ -101,10 +105,39 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
         chart=dict(report.chart) if report.chart else None,
         sql=report.sql.strip() if "sql" in args.include else None,
     )
-    return Answer(view, Display(title=report.title, subtitle=_subtitle(asked, len(rows))), {"rows": len(rows)})
+    unread = 0 if "sql" in args.include else max(0, count - args.skip - len(rows))
+    return Answer(
+        view,
+        Display(title=report.title, subtitle=_subtitle(asked, count)),
+        {"rows": count},
+        unread={"rows": unread} if unread else {},
+    )
 
 
-def _exact(text: str) -> list[dict[str, Any]]:
+def _asked(report: Report) -> str:
+    """Return the statement of the rows from %(from_row)s on, at most %(rows_read)s, of the sums over all of them, of their number."""
+    sums = ", ".join(f"'{c.name}', {_sum(c)}" for c in report.columns if c.total)
+    return f"""with told as materialized (select row_number() over () as {PLACE}, r.* from ({report.sql}) r)
+ select (select coalesce(jsonb_agg(to_jsonb(t) order by t.{PLACE}), '[]')::text from (select * from told
+   where {PLACE} > %(from_row)s::int order by {PLACE} limit %(rows_read)s::int) t),
+  (jsonb_build_object({sums}))::text, (select count(*) from told)"""
+
+
+def _sum(column: Column) -> str:
+    """Return the SQL of a column's sum over `told`; of amounts by currency, as they are never added across currencies."""
+    if column.type != "amount":
+        return f"(select coalesce(sum({column.name}), 0) from told)"
+    return f"""(select coalesce(jsonb_object_agg(s.currency, s.sum), '{{}}') from (select currency, sum(coalesce({column.name}, 0)) as sum
+   from told group by currency) s)"""
+
+
+def _fitting(report: Report) -> int:
+    """Return how many rows a result could have room for, were they empty."""
+    least = len('{"ids":[],"idCount":0}') + sum(len(f'"{column.name}":0,') for column in report.columns)
+    return BUDGET * 4 // least + 1
+
+
+def _exact(text: str) -> Any:
     import json
 
     return json.loads(text, parse_float=Decimal)
@@ -143,18 +176,15 @@ def _shown(column: Column, value: Any, currency: str, base: str) -> Any:
             return value
 
 
-def _totals(report: Report, rows: list[dict[str, Any]], base: str) -> dict[str, Any]:
-    """Add up before rounding, so that a total is exact and not the sum of rounded rows; amounts by currency."""
+def _totals(report: Report, sums: dict[str, Any], base: str) -> dict[str, Any]:
+    """Round the sums of exact rows, so that a total is exact and not the sum of rounded rows."""
     totals: dict[str, Any] = {}
     for column in report.columns:
         if not column.total:
             continue
+        added = sums[column.name]
         if column.type == "amount":
-            by = {currency: Decimal(0) for currency in sorted({row["currency"] for row in rows})}
-            for row in rows:
-                by[row["currency"]] += Decimal(row[column.name] or 0)
-            totals[column.name] = {currency: money(added, currency).amount for currency, added in by.items()}
+            totals[column.name] = {unit: money(Decimal(added[unit]), unit).amount for unit in sorted(added)}
         else:
-            added = sum((Decimal(row[column.name] or 0) for row in rows), Decimal(0))
-            totals[column.name] = money(added, base).amount if column.type == "money" else int(added)
+            totals[column.name] = money(Decimal(added), base).amount if column.type == "money" else int(added)
     return totals
