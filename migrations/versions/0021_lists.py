@@ -1,8 +1,8 @@
-"""Indexes that lists and reports at size were measured to lack, for those that stood twice."""
+"""Indexes that lists and reports at size were measured to lack, for those that stood twice; when a note was written."""
 
 from collections.abc import Iterator
 
-from crm_mcp.tablekit import run
+from crm_mcp.tablekit import Column, extend, run
 
 revision = "0021"
 down_revision = "0019"
@@ -27,8 +27,20 @@ def indexes() -> Iterator[str]:
         yield f"create index {name}_created on crm.{name}(org_id, created_at desc, id desc) where archived_at is null"
 
 
+def written() -> Iterator[str]:
+    """Yield what tells when a note was written apart from when it was brought over."""
+    meaning = "When it was written; null where a note was brought over without saying so."
+    yield from extend("notes", Column("written_at", "timestamptz", meaning))
+    yield "alter table crm.notes disable trigger user"
+    yield """update crm.notes n set written_at = n.created_at where not exists (select from crm.external_refs f
+        where f.org_id = n.org_id and f.entity = 'notes' and f.record_id = n.id)"""
+    yield "alter table crm.notes enable trigger user"
+    yield "alter table crm.notes alter column written_at set default now()"
+
+
 def upgrade() -> None:
     run(indexes())
+    run(written())
     run(iter(["update crm.schema_state set revision = '0021'"]))
 
 

@@ -63,6 +63,14 @@ def _contact(of: str) -> dict[str, From]:
     }
 
 
+_CHANGED = (
+    "Deal - Update time",
+    "Deal - Updated",
+    "Deal - Last activity date",
+    "Deal - Deal created",
+    "Deal - Created",
+)
+"""Where nothing says since when a deal is in its stage: when it was last touched."""
 PRESET = Preset(
     "pipedrive",
     "Pipedrive",
@@ -126,7 +134,7 @@ PRESET = Preset(
                 "status": at("Deal - Status", "Negócio - Status", "Affaire - Statut", read=_STATE),
                 "stage": at("Deal - Stage", "Deal - Stage (pipeline)", "Deal - Phase", "Negócio - Etapa", "Affaire - Étape"),
                 "pipeline": at("Deal - Pipeline", "Negócio - Funil", "Affaire - Pipeline"),
-                "stage_entered_at": at("Deal - Last stage change", "Deal - Letzte Phasenänderung"),
+                "stage_entered_at": at("Deal - Last stage change", "Deal - Letzte Phasenänderung", *_CHANGED),
                 "amount": at("Deal - Value", "Deal - Wert", "Negócio - Valor", "Affaire - Valeur"),
                 "currency": at("Deal - Currency of Value", "Deal - Currency"),
                 "probability": at("Deal - Probability", "Deal - Wahrscheinlichkeit", read=values.percent),
@@ -163,6 +171,7 @@ PRESET = Preset(
             {
                 "external_id": at("Note - ID", "Note - Pipedrive system ID"),
                 "body": at("Note - Content", read=foreign.prose(10_000)),
+                "written_at": at("Note - Add time", "Note - Created", "Note - Note created"),
                 "deal": at("Note - Deal ID", "Deal - ID"),
                 "deal_name": at("Note - Deal", "Deal - Title", "Deal"),
                 "lead_name": at("Note - Lead", "Lead"),

@@ -16,6 +16,15 @@ _CONTACT = {
     "contact": at("Contact ID", "ContactId", read=_KEY),
     "contact_name": at("Contact Name", "Primary Contact"),
 }
+_CHANGED = (
+    "Last Modified Date",
+    "LastModifiedDate",
+    "Last Activity",
+    "LastActivityDate",
+    "Created Date",
+    "CreatedDate",
+)
+"""Where nothing says since when a record is in its stage: when it was last touched."""
 _PRIORITY = foreign.said(
     {"low": "low", "normal": "normal", "medium": "normal", "high": "high", "critical": "urgent"}, "normal"
 )
@@ -90,6 +99,7 @@ PRESET = Preset(
                     ),
                 ),
                 "stage": at("Lead Status", "Status"),
+                "stage_entered_at": at(*_CHANGED),
                 "source": at("Lead Source", "LeadSource"),
                 "description": at("Description"),
                 "converted_at": at("Converted Date", "ConvertedDate"),
@@ -104,7 +114,7 @@ PRESET = Preset(
                 "name": at("Opportunity Name", "Name"),
                 "status": at("Stage", "StageName", read=_CLOSED),
                 "stage": at("Stage", "StageName"),
-                "stage_entered_at": at("Last Stage Change Date", "LastStageChangeDate"),
+                "stage_entered_at": at("Last Stage Change Date", "LastStageChangeDate", *_CHANGED),
                 "amount": at("Amount"),
                 "currency": at("Amount Currency", "CurrencyIsoCode", "Opportunity Currency"),
                 "probability": at("Probability (%)", "Probability", read=values.percent),
@@ -170,6 +180,7 @@ PRESET = Preset(
             {
                 "external_id": at("Note ID", "Id", read=_KEY),
                 "body": at("Body", "Note", read=foreign.prose(10_000)),
+                "written_at": at("CreatedDate", "Created Date"),
                 "about": at("ParentId", "Parent ID", read=_KEY),
                 **_ACCOUNT,
                 **_CONTACT,

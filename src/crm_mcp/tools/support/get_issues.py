@@ -67,7 +67,7 @@ ONE = f"""select jsonb_strip_nulls({ROW} || jsonb_build_object('description', i.
      from crm.orders o where o.org_id = %(org)s and o.id = i.order_id),
    'product', (select jsonb_build_object('id', 'prod_' || p.id, 'name', p.name, 'sku', p.sku)
      from crm.products p where p.org_id = %(org)s and p.id = i.product_id),
-   'notes', (select jsonb_agg(x) from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy", n.created_at as "createdAt"
+   'notes', (select jsonb_agg(x) from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy", coalesce(n.written_at, n.created_at) as "createdAt"
      from crm.notes n left join crm.users u on u.id = n.created_by where {ON_IT.format(row="n")} order by n.id desc limit 10) x),
    'activities', (select jsonb_agg(jsonb_strip_nulls(to_jsonb(x))) from (select 'act_' || a.id as id, a.kind, a.direction, a.subject, a.body,
      a.happened_at as "happenedAt" from crm.activities a where {ON_IT.format(row="a")} order by a.happened_at desc, a.id desc limit 10) x),
