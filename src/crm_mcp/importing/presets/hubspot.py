@@ -13,9 +13,9 @@ _WORD = foreign.first_of(values.text(400))
 _COMPANY = {
     "organization": at(
         "Associated Company IDs (Primary)", "Primary Associated Company ID", "Associated Company IDs",
-        "Associated Company ID", read=_KEY,
+        "Associated Company ID", "Primary Company ID", read=_KEY,
     ),
-    "organization_name": at("Associated Company (Primary)", "Associated Company Names (Primary)", "Associated Company", read=_WORD),
+    "organization_name": at("Associated Company (Primary)", "Associated Company Names (Primary)", "Associated Company", "Primary Company Name", "Primary Company", read=_WORD),
 }  # fmt: skip
 _CONTACT = {
     "contact": at("Associated Contact IDs (Primary)", "Associated Contact IDs", "Associated Contact ID", read=_KEY),
