@@ -53,8 +53,8 @@ campaign: campaign-races campaign-kills campaign-restarts campaign-forgery campa
 	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
 LONG := $(BIN)/python -m pytest --long -rP --show-capture=stdout --durations=0
-campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft
-	$(LONG) tests/campaigns/test_approval_races.py tests/campaigns/test_clocks.py
+campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft, 2,400 of 16 over a deal's place in a pipeline
+	$(LONG) tests/campaigns/test_approval_races.py tests/campaigns/test_clocks.py tests/campaigns/test_move_races.py
 
 campaign-kills: setup  ## kill -9 at each named point, 50 times
 	$(LONG) tests/campaigns/test_approval_kills.py tests/campaigns/test_revision_kills.py tests/campaigns/test_group_kills.py tests/campaigns/test_serve_kills.py \

@@ -76,8 +76,8 @@ insert into crm.issues(org_id, id, customer_id, title, description, type, status
 insert into crm.tasks(org_id, id, title, status, priority, due_on, assignee_id, customer_id, subject_type, subject_id, created_at, updated_at)
   select c.org_id, c.id, 'Call ' || c.family || ' about ' || t.name, (array['open', 'done'])[1 + c.id / 2 % 2], 'normal', current_date + (chance * 60)::int - 30, person, c.id,
     (array['customers', 'deals'])[1 + (c.id / 4 % 2)], c.id, at, at from crowd c join trade t on t.n = c.trade where c.id % 2 = 0;
-insert into crm.notes(org_id, id, body, customer_id, subject_type, subject_id, created_at, updated_at)
-  select c.org_id, c.id, c.family || ' asked for the ' || t.name || ' list and ' || c.stem || ' will call back on monday', c.id, (array['customers', 'deals'])[1 + c.id % 4 / 2 % 2], c.id, at, at
+insert into crm.notes(org_id, id, body, customer_id, subject_type, subject_id, written_at, created_at, updated_at)
+  select c.org_id, c.id, c.family || ' asked for the ' || t.name || ' list and ' || c.stem || ' will call back on monday', c.id, (array['customers', 'deals'])[1 + c.id % 4 / 2 % 2], c.id, at, at, at
   from crowd c join trade t on t.n = c.trade;
 insert into crm.documents(org_id, id, title, description, url, customer_id, subject_type, subject_id, created_at, updated_at)
   select c.org_id, c.id, 'Offer ' || c.stem, t.name, 'https://files.example/' || c.id, c.id, 'customers', c.id, at, at from crowd c join trade t on t.n = c.trade where c.id % 10 = 0;

@@ -19,6 +19,7 @@ VOLATILE = frozenset(
         "org_id",
         "version",
         "created_at",
+        "written_at",
         "updated_at",
         "created_by",
         "updated_by",

@@ -303,6 +303,84 @@ async def test_pipedrive_is_known_in_other_languages(desk: Desk, text: str) -> N
     assert desk.ask("select external_id from crm.external_refs where org_id = %s and entity = 'deals'") == [("1",)]
 
 
+GERMAN_DEALS = (
+    "Deal - Titel;Deal - Organisation;Deal - Wert;Deal - Status;Deal - Verlustgrund;Deal - Besitzer;Deal - Deal erstellt;"
+    "Deal - Datum des verlorenen Deals;Deal - Phase;Deal - Zu erledigende Aktivitäten;Deal - Kontaktperson;Deal - ID;Deal - Label;"
+    "Deal - Letzte Phasenänderung;Deal - Wahrscheinlichkeit;Deal - Zeit der Aktualisierung;Deal - Pipeline\n"
+    "Räder;Nord GmbH;12,50;Verloren;Preis;;2026-01-05 08:00:00;2026-02-06 09:00:00;Angebot;0;;7;;;;2026-02-06 09:00:00;Vertrieb\n"
+)
+"""The columns that a public importer of the German Pipedrive's export of deals reads."""
+GERMAN_PEOPLE = (
+    "Person - Organisation;Person - Vorname;Person - Nachname;Person - Position;Person - E-Mail;Person - Telefon - Büro;"
+    "Person - ID;Organisation - ID\nNord GmbH;Jan;van Dijk;Einkauf;jan@nord.example;030 1234567;71;81\n"
+)
+GERMAN_FIRMS = "Organisation - Name;Organisation - ID;Organisation - Adresse\nNord GmbH;81;Am Hafen 1\n"
+GERMAN_LEADS = (
+    "Lead-ID;Firma/Account;Vorname;Nachname;Lead-Quelle;Lead-Status;Lead-Inhaber;Erstelldatum;Letzte Aktivität;Zuletzt geändert am\n"
+    "00Q000000000001;Süd AG;Ina;Beck;Messe;Working - Contacted;;05.01.2026;13.01.2026;14.01.2026\n"
+)
+GERMAN_OPPORTUNITIES = (
+    "Opportunity-Name;Phase;Betrag;Betrag Währung;Wahrscheinlichkeit (%);Schlusstermin;Erstelldatum;Opportunity-Inhaber;Accountname;Lead-Quelle\n"
+    "Dach;Proposal/Price Quote;1.234,50;EUR;60;31.12.2026;15.01.2026;;Süd AG;Messe\n"
+    "Hof;Closed Won;99,00;EUR;100;31.03.2026;15.01.2026;;Süd AG;\n"
+)
+"""Labels that Salesforce writes in the language of who exports, as public importers of its German reports name them."""
+
+
+async def test_a_german_pipedrive_comes_over_with_its_firms_and_people(desk: Desk) -> None:
+    whole = await bring(
+        desk,
+        desk.write("organizations.csv", GERMAN_FIRMS),
+        desk.write("people.csv", GERMAN_PEOPLE),
+        desk.write("deals.csv", GERMAN_DEALS),
+    )
+
+    assert rejected(whole) == []
+    assert desk.ask(
+        """select d.name, d.amount::text, d.status, d.lost_reason, d.closed_at::date::text, o.name from crm.deals d
+        join crm.organizations o on o.org_id = d.org_id and o.id = d.organization_id where d.org_id = %s"""
+    ) == [("Räder", "12.5000", "lost", "Preis", "2026-02-06", "Nord GmbH")]
+    assert desk.ask(
+        """select t.name, t.title, t.email, t.phone, o.street from crm.contacts t
+        join crm.organizations o on o.org_id = t.org_id and o.id = t.organization_id where t.org_id = %s"""
+    ) == [("Jan van Dijk", "Einkauf", "jan@nord.example", "030 1234567", "Am Hafen 1")]
+
+
+async def test_a_german_salesforce_comes_over(desk: Desk) -> None:
+    whole = await bring(
+        desk, desk.write("leads.csv", GERMAN_LEADS), desk.write("opportunities.csv", GERMAN_OPPORTUNITIES)
+    )
+
+    assert rejected(whole) == []
+    assert desk.ask(
+        """select d.name, d.amount::text, d.status, d.expected_close_on::text, d.probability::text, o.name from crm.deals d
+        join crm.organizations o on o.org_id = d.org_id and o.id = d.organization_id where d.org_id = %s order by d.id"""
+    ) == [
+        ("Dach", "1234.5000", "open", "2026-12-31", "60.00", "Süd AG"),
+        ("Hof", "99.0000", "won", "2026-03-31", "100.00", "Süd AG"),
+    ]
+    assert desk.ask("select status, source from crm.leads where org_id = %s") == [("contacted", "Messe")]
+    assert desk.ask(
+        """select (p.entered_at at time zone 'Europe/Berlin')::date::text from crm.pipeline_positions p where p.org_id = %s
+        and p.closed_at is null order by 1"""
+    ) == [("2026-01-14",), ("2026-01-15",)]
+
+
+async def test_a_ticket_of_hubspot_names_its_company_by_the_tickets_own_columns(desk: Desk) -> None:
+    text = (
+        "Ticket ID,Ticket name,Ticket status,Ticket description,Priority,Create date,Close date,Primary Company ID,Primary Company Name\n"
+        "9,Pump leaks,Waiting on contact,Since Monday,High,2026-03-04 10:00,,4711,Süd AG\n"
+    )
+
+    whole = await bring(desk, desk.write("tickets.csv", text))
+
+    assert rejected(whole) == []
+    assert desk.ask(
+        """select i.title, i.status, i.priority, c.name from crm.issues i join crm.customers c on c.org_id = i.org_id
+        and c.id = i.customer_id where i.org_id = %s"""
+    ) == [("Pump leaks", "waiting", "high", "Süd AG")]
+
+
 async def test_dates_that_may_be_read_two_ways_are_asked_for(desk: Desk) -> None:
     path = desk.write("o.csv", '"Opportunity Name","Stage","Close Date"\nA,New,7/4/2026\n')
 

@@ -1,6 +1,7 @@
 """Stages of an export become places in pipelines: the org's own, or one made as the file has it, gone with the undo."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,39 @@ async def test_a_file_of_ones_own_makes_no_pipeline(desk: Desk) -> None:
 
     assert [row[:3] for row in stands(desk)] == [("A", "Sales", "Demo"), ("B", "Sales", "Demo")]
     assert [one.reason for one in report.rejected] == ["way 'Other': there is no pipeline of that name"]
+
+
+async def test_what_is_brought_over_is_a_sign_of_life_when_it_happened_and_not_on_the_day_it_came(
+    desk: Desk, connect: Callable[..., Any]
+) -> None:
+    def day(ago: int) -> str:
+        return (datetime.now(UTC) - timedelta(days=ago, hours=12)).strftime("%Y-%m-%d %H:%M")
+
+    deals = "Record ID,Deal Name,Pipeline,Deal Stage,Date entered current stage,Last Modified Date\n" + (
+        f"1,Noted,Direct,Contract Sent,{day(50)},{day(2)}\n2,Undated,Direct,Contract Sent,{day(50)},{day(2)}\n"
+    )
+    touched = (
+        "Record ID,Deal Name,Pipeline,Deal Stage,Last Modified Date\n" + f"3,Touched,Direct,Contract Sent,{day(33)}\n"
+    )
+    notes = "Record ID,Activity date,Note body,Associated Deal IDs\n" + (
+        f"61,{day(20)},Wants a visit,1\n62,{day(25)},Asked for a list,1\n63,,Some day,2\n"
+    )
+    for name, text in (("deals.csv", deals), ("touched.csv", touched), ("notes.csv", notes)):
+        whole = await bring(desk, name, text)
+        assert [one.rejected for one in whole.reports] == [[]]
+
+    (email,) = desk.ask(f"select email from crm.users where id = {desk.who.user} and %s > 0")[0]
+    async with connect(email) as client:
+        asked = {"pipeline": "Direct", "risk_threshold": 0, "limit": 50}
+        told = (await client.call_tool("identify_at_risk_deals", asked)).structured_content["atRisk"]
+        (note,) = (await client.call_tool("find_records", {"entity": "notes", "query": "visit"})).structured_content[
+            "records"
+        ]
+    silent = {
+        one["record"]["name"]: factor["days"]
+        for one in told
+        for factor in one["factors"]
+        if factor["factor"] == "inactivity"
+    }
+    assert silent == {"Noted": 20, "Undated": 50, "Touched": 33}
+    assert note["written_at"].startswith(day(20)[:10])

@@ -213,6 +213,14 @@ async def test_similar_opportunities_rest_on_the_leads_that_came_so_far(prompts_
         assert saying.WEB in steps and "propose nothing" in steps and "Search the web" in steps
         steps, facts = await prompts.get("find_similar_opportunities", lead=f"lead_{house.leads[0]}")
         assert opened(facts)["like"]["name"] == "Job 0" and opened(facts)["cameSoFar"] == 1
+        steps, facts = await prompts.get("find_similar_opportunities", kind="partnership")
+        assert (opened(facts)["cameSoFar"], opened(facts)["compared"]) == (0, 0)
+        error = await refusal(
+            prompts, "find_similar_opportunities", lead=f"lead_{house.leads[0]}", kind="partnership"
+        )
+        assert error.message.startswith("INVALID_ARGUMENT") and "of kind job" in error.message
+        error = await refusal(prompts, "find_similar_opportunities", kind="gig")
+        assert "job, opportunity, partnership" in error.message
         steps, facts = await prompts.get("find_similar_opportunities", reached="proposal")
         assert "no pattern to search by" in steps and "Search the web" not in steps
         error = await refusal(prompts, "find_similar_opportunities", reached="the moon")

@@ -4,6 +4,7 @@ import json
 import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lab import LEA, LOU, LUX, ago, today
 from records import DAY, NOW, full, value_of
 
 from crm_mcp import ids as typed
+from crm_mcp.crm import one_pass
 from crm_mcp.crm.custom_fields import KEY
 from crm_mcp.crm.entities import _NAMES, ENTITIES
 from crm_mcp.crm.entity import Kind
@@ -353,3 +355,31 @@ def test_a_free_query_looks_where_the_kind_of_record_says(owner_asks, entity):
         f"crm.{entity.table}",
     )
     assert tuple(re.findall(r"COALESCE\((\w+)", made)) == entity.search
+
+
+@pytest.mark.parametrize("sort", ["-updated_at", "updated_at", "name", "-amount"])
+async def test_many_matches_are_paged_in_the_lists_own_order_as_few_are(lab, monkeypatch, sort):
+    mark = f"Way {sort}"
+    amounts = (Decimal(5), None, Decimal(7), Decimal(5), Decimal(1))
+    rows = [
+        {"name": f"D{5 - at}", "lost_reason": mark, "amount": amount, "currency": None if amount is None else "EUR"}
+        for at, amount in enumerate(amounts)
+    ]
+    await lab.add(Deal, *rows)
+
+    async def walked(ask):
+        seen, cursor = [], None
+        while True:
+            told = await ask(
+                "deals", {"lost_reason": mark}, sort=sort, limit=2, **({"cursor": cursor} if cursor else {})
+            )
+            seen += ids(told)
+            if (cursor := told["_meta"].get("nextCursor")) is None:
+                return seen, told["_meta"]["total"]
+
+    async with asking(lab) as ask:
+        few, total = await walked(ask)
+        monkeypatch.setattr(one_pass, "COUNTED", 3)
+        many, _ = await walked(ask)
+    assert (len(few), total) == (5, 5)
+    assert many == few

@@ -9,6 +9,7 @@ from lab import LUX
 
 from crm_mcp.crm import likeness
 from crm_mcp.crm.models import Customer, CustomerParty, Deal, Job, Lead, Organization
+from crm_mcp.tools.customers import find_similar_customers
 
 
 async def similar(bureau, record, **asked):
@@ -166,11 +167,33 @@ async def test_job_leads_like_those_that_reached_interview(bureau):
     found, meta = await similar(bureau, f"lead_{leads[0]}", reached="Interview")
     assert list(found) == ["Talked", "Was", "Hired"]
     assert found["Talked"]["similarity"] == 1.0
-    assert found["Hired"]["similarity"] == 0.6  # kind 2 and remote 1 of 5
-    assert meta["comparedBy"] == ["kind", "role", "remote"]
+    assert found["Hired"]["similarity"] == 0.333  # remote 1 of 3
+    assert meta["comparedBy"] == ["role", "remote"]
     found, _ = await similar(bureau, f"lead_{leads[0]}")
     assert len(found) == 5
     assert list((await similar(bureau, f"lead_{leads[0]}", reached="won"))[0]) == ["Hired"]
+
+
+async def test_a_lead_is_compared_with_leads_of_its_own_kind_alone(bureau):
+    kinds = ("job", "opportunity", "partnership", "job")
+    leads = await bureau.add(
+        Lead,
+        *[{"kind": kind, "name": f"{kind} {at}", "source": "fair", "status": "new"} for at, kind in enumerate(kinds)],
+    )
+    found, meta = await similar(bureau, f"lead_{leads[0]}")
+    assert (list(found), meta["n"], meta["comparedBy"]) == (["job 3"], 1, ["source"])
+    assert (await similar(bureau, f"lead_{leads[1]}"))[0] == {}
+
+
+async def test_the_leads_most_alike_are_compared_however_old_they_are(bureau, monkeypatch):
+    monkeypatch.setattr(find_similar_customers, "LEADS", find_similar_customers.LEADS.replace("limit 301", "limit 3"))
+    rows = [
+        {"kind": "partnership", "name": f"P{at}", "source": "mail" if at < 3 else "fair", "status": "new"}
+        for at in range(9)
+    ]
+    leads = await bureau.add(Lead, *rows)
+    found, meta = await similar(bureau, f"lead_{leads[0]}")
+    assert ({name for name, one in found.items() if one["similarity"] == 1}, meta["n"]) == ({"P1", "P2"}, 2)
 
 
 async def test_archived_ones_and_another_orgs_are_never_compared(bureau, home, approver, connect):

@@ -4,7 +4,7 @@ import pytest
 from lab import LEA, LOU, LUX, ago, today
 from supporting import ODD, issue
 
-from crm_mcp.crm.models import Contact
+from crm_mcp.crm.models import Contact, Issue
 from crm_mcp.crm.rules import rules
 from crm_mcp.principal import Role
 
@@ -154,6 +154,34 @@ async def test_filters_narrow_and_the_counts_are_of_all_that_is_found(lab, custo
     assert meta["byPriority"] == {"urgent": 1, "normal": 2}
     assert meta["byStatus"] == {"open": 1, "waiting": 1, "resolved": 1}
     assert meta["bySlaState"] == {"breached": 1}
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [
+        ("Straße 12-b: leckt", "straße 12-B"),
+        ("Überlauf/Pumpe", "lauf/pu"),
+        ("Kaffee\u0301 kalt", "kaffee\u0301"),
+        ("a.b@c.example", "b@c.exa"),
+        ("İZMİR yok", "yok"),
+        ("xx", "xx"),
+    ],
+)
+async def test_words_are_found_as_they_are_written_wherever_they_stand(lab, customer, title, asked):
+    found = await issue(lab, customer, title=title, description="zzz quer")
+    other = await issue(lab, customer, title="Else")
+    told = await lab.ask("get_issues", {"customer": customer, "query": f"{asked} QUER"}, LUX)
+    assert ids(told) == [found] != [other]
+
+
+async def test_words_that_many_issues_hold_are_found_through_the_list(lab, customer):
+    rows = [
+        {"title": f"Verbreitet {at}", "customer_id": int(customer[5:]), "opened_at": ago(at + 1)} for at in range(400)
+    ]
+    made = await lab.add(Issue, *[{"type": "problem", "status": "open", "priority": "normal", **row} for row in rows])
+    told = await lab.ask("get_issues", {"customer": customer, "query": "verbreitet", "limit": 5}, LUX)
+    assert told["_meta"]["total"] == 400
+    assert ids(told) == [f"iss_{number}" for number in made[:5]]
 
 
 async def assigned(lab, customer, email, **row):

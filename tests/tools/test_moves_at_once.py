@@ -117,6 +117,21 @@ async def test_a_call_that_began_before_another_ones_move_leaves_no_stage_before
     assert kept == (True, True, True, True)
 
 
+async def test_a_move_that_calls_from_before_it_led_away_and_back_again_is_not_taken_back(way, lab, approver, person):
+    it = await deal(lab)
+    place = await way.put(it)
+    early = datetime.now(UTC)
+    change = (await way.move(it, "Qualified"))["_meta"]["change"]
+    who = await person(LEA)
+    for stage in ("Lead", "Qualified"):
+        async with batch(approver, who, "lab", {}, "Move late.") as session:
+            await moving.move(Write(who, early, session), it, stage, pipeline=way.name, criteria_met=())
+    told = await way.ask("undo_change", change=change)
+    assert told["error"] == "CHANGED_SINCE", told
+    chain = [["Lead", "Qualified"], ["Qualified", "Lead"], ["Lead", "Qualified"]]
+    assert (way.stage(it), way.row(CHAIN, place)[0]) == ("Qualified", chain)
+
+
 async def test_a_move_that_waited_for_its_undoing_goes_on_from_before_it(way, lab, meanwhile):
     async def scene():
         it = await deal(lab)

@@ -7,7 +7,7 @@ from history import History, ago, day, is_unknown
 from lab import LUX
 
 from crm_mcp.crm import advice
-from crm_mcp.crm.criteria import Judged
+from crm_mcp.crm.criteria import PROVEN, Judged
 from crm_mcp.crm.models import Contact, Lead, Opportunity, Task
 from crm_mcp.crm.risk import Risk
 
@@ -40,7 +40,8 @@ async def test_where_nothing_is_missing_it_is_to_be_moved_on(history):
     found = await told(history, deal)
     first = found["primaryAction"]
     assert (first["action"], first["tool"], first["arguments"]["to_stage"]) == ("move_on", "move_to_stage", "Demo")
-    assert first["reason"] == "Nothing that Lead takes is missing."
+    assert first["do"] == "Move it from Lead to Demo."
+    assert first["reason"] == "Nothing that Lead takes is missing; it has stood there for 2 days."
     assert (found["alternativeActions"], found["stageSuggestions"], found["missing"]) == ([], ["Call them"], [])
 
 
@@ -136,8 +137,11 @@ async def test_support_is_suggested_nothing(lab):
 
 
 SITUATION = {
-    "record": {"id": "deal_1", "name": "It"},
-    "facts": {"followUpOn": None, "overdue": None, "silent": 0, "stage": "Demo", "pipeline": "Fair"},
+    "record": {"id": "deal_1", "name": "D"},
+    "facts": {
+        "followUpOn": None, "overdue": None, "expectedCloseOn": None, "silent": 0, "stage": "Lead", "pipeline": "Fair",
+        "inStage": 0, "stays": 0, "median": None, "value": None, "contact": {"id": "cont_1", "name": "Ann"},
+    },
     "risk": Risk(Decimal(0), (), ()),
     "judged": Judged(),
     "following": None,
@@ -145,7 +149,7 @@ SITUATION = {
     "has_contact": True,
     "is_scored": True,
     "today": date(2026, 11, 30),
-}
+}  # fmt: skip
 
 
 def advised(facts=None, **more):
@@ -156,9 +160,8 @@ def advised(facts=None, **more):
 def test_where_nothing_is_due_it_says_to_look_again():
     assert advised() == [("look_again", "low", "create_task")]
     one = advice.actions(advice.Situation(**SITUATION))[0]
-    assert (one["timing"], one["reason"], one["arguments"]) == (
-        "when convenient", "Nothing is due and nothing is missing.", {"about": "deal_1"},
-    )  # fmt: skip
+    why = "Nothing is due and nothing is missing; something happened within the last day."
+    assert (one["timing"], one["reason"], one["arguments"]) == ("when convenient", why, {"about": "deal_1"})
 
 
 @pytest.mark.parametrize(
@@ -211,6 +214,71 @@ def test_the_urgent_comes_first_and_of_equals_the_earlier_rule():
         "follow_up", "agree_new_close_date", "get_in_touch", "move_on", "name_a_contact", "score",
     ]  # fmt: skip
     assert [one[1] for one in found] == ["high", "high", "medium", "medium", "medium", "low"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "more", "do", "reason"),
+    [
+        (
+            {},
+            {"tasks": ({"id": "task_3", "title": "Call", "dueOn": "2026-11-29"},)},
+            "Do the task 'Call', then mark it done.",
+            "It was due on 2026-11-29, 1 day ago.",
+        ),
+        (
+            {"followUpOn": "2026-11-27", "silent": 9},
+            {},
+            "Follow up with Ann and log what came of it.",
+            "A follow-up was planned for 2026-11-27, 3 days ago; nothing has happened for 9 days.",
+        ),
+        (
+            {"followUpOn": "2026-11-30", "silent": 1, "contact": None},
+            {},
+            "Follow up with D and log what came of it.",
+            "A follow-up was planned for 2026-11-30, today; nothing has happened for 1 day.",
+        ),
+        (
+            {"overdue": 7, "expectedCloseOn": "2026-11-23", "value": {"amount": "90.00", "currency": "EUR"}},
+            {},
+            "Ask Ann when it will be decided, and set expected_close_on to that day.",
+            "It was expected to close on 2026-11-23, 7 days ago, and is open yet in Lead, worth EUR 90.00.",
+        ),
+        (
+            {"silent": 23},
+            {"risk": Risk(Decimal("0.49"), ({"text": "In Lead for 23 days (median 5.8, n 185)"},), ())},
+            "Get in touch with Ann.",
+            "Nothing has happened for 23 days; the risk is 0.49 of 1, chiefly: in Lead for 23 days (median 5.8, n 185).",
+        ),
+        (
+            {},
+            {"judged": Judged(missing=("demo_held",), needs={"demo_held": "state it, if it is so"})},
+            "Find out whether demo_held is so, and state it in criteria_met when it moves on.",
+            "Lead is not left without demo_held, and no record proves it.",
+        ),
+        (
+            {},
+            {"judged": Judged(missing=("budget",), needs={"budget": f"{PROVEN}budget_confirmed equals true"})},
+            "Find out whether budget is so, and have the record show it: budget_confirmed equals true.",
+            "Lead is not left without budget, and the record does not show it.",
+        ),
+        (
+            {"inStage": 7, "stays": 5, "median": 5.77},
+            {"following": "Demo"},
+            "Move it from Lead to Demo.",
+            "Nothing that Lead takes is missing; it has stood there for 7 days (median 5.8, n 5).",
+        ),
+        (
+            {"inStage": 1, "stays": 4, "median": 5.77},
+            {"following": "Demo"},
+            "Move it from Lead to Demo.",
+            "Nothing that Lead takes is missing; it has stood there for 1 day.",
+        ),
+    ],
+)
+def test_an_action_says_what_to_do_and_why_with_its_figures(facts, more, do, reason):
+    it = {**SITUATION, **more, "facts": {**SITUATION["facts"], **facts}}
+    first = advice.actions(advice.Situation(**it))[0]
+    assert (first["do"], first["reason"]) == (do, reason)
 
 
 async def test_a_task_that_is_done_or_archived_is_not_open(history, bureau):

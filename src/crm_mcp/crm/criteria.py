@@ -24,6 +24,8 @@ from .subjects import Subject
 
 IN_PIPELINES = ("contacts", "individuals", "customers", "deals", "leads")
 """What may stand in a pipeline."""
+PROVEN = "the record must show it: "
+"""How it begins what is said of a criterion that a record proves."""
 VALUE = "value"
 """What a record is worth, whether its deal, its lead or its place in the pipeline says so."""
 LANGUAGE = (
@@ -172,7 +174,7 @@ class Evidence:
             else:
                 missing.append(name)
                 shown = in_words(check) if check else self._known_words(name)
-                needs[name] = f"the record must show it: {shown}" if verdict is False else "state it, if it is so"
+                needs[name] = f"{PROVEN}{shown}" if verdict is False else "state it, if it is so"
         wanted = dict.fromkeys(field_name(name) for name in required)
         empty = [name for name in wanted if name in self.fields and not _is_filled(self.fields[name])]
         also = [name for plain, name in said.items() if plain not in known]

@@ -51,7 +51,7 @@ _ALL = (
         fixed=("completed_at", "customer_id"), about=True,
         choices={"status": ("open", "done", "cancelled"), "priority": ("low", "normal", "high", "urgent")},
     ),
-    Entity("notes", "note", models.Note, "body", ("body",), EVERYONE, required=("body",), fixed=("customer_id",), about=True),
+    Entity("notes", "note", models.Note, "body", ("body",), EVERYONE, required=("body",), fixed=("customer_id", "written_at"), about=True),
     Entity(
         "documents", "document", models.Document, "title", ("title", "description"), EVERYONE, required=("title",),
         fixed=("blob_id", "customer_id"), about=True,

@@ -8,7 +8,6 @@ whole of it in the org's zone. Besides fields there are `has` and `lacks` (field
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -20,7 +19,7 @@ from .. import ids
 from ..errors import Refusal
 from ..jsonvalue import is_array, is_object
 from ..principal import Principal
-from . import associations, people, subjects
+from . import associations, people, subjects, words
 from .entity import Kind
 from .terms import Term
 
@@ -50,7 +49,6 @@ _RANGED = frozenset({Kind.NUMBER, Kind.DATE, Kind.INSTANT})
 _HELD = frozenset({Kind.TEXT, Kind.LIST})
 """Kinds that {"contains"} looks into."""
 _MADE = "{value}"
-_PARTS = re.compile(r"[a-z0-9]{3,}", re.ASCII | re.IGNORECASE)
 MOST_HELD, LONGEST_HELD = 4, 300
 """Texts that a row must hold, and characters of each."""
 
@@ -302,19 +300,13 @@ _READ: Mapping[Kind, Callable[[Filters, Term, Any], object]] = {
 
 
 def _held(term: Term, condition: Any) -> str:
-    """Return words that a text holds if it meets a condition; none where there is no telling.
-
-    Of a part of a text, letters and digits that stand together, for what is shorter than three is looked for at the
-    beginning of words. What lower() makes longer or what has combining marks may be spelled in two ways.
-    """
+    """Return words that a text holds if it meets a condition; none where there is no telling."""
     is_part = is_object(condition) and sorted(condition) == ["contains"]
     text = condition["contains"] if is_part else condition
     if not isinstance(text, str) or (term.equals is not None and term.name != "name"):
         return ""
-    if len(text.lower()) != len(text) or any(unicodedata.combining(sign) for sign in text):
-        return ""
-    found = _PARTS.findall(text)
-    return " ".join(found) if is_part else text if found else ""
+    held = words.within(text)
+    return " ".join(held) if is_part else text if held else ""
 
 
 def _empty(term: Term) -> str:

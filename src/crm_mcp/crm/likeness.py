@@ -15,8 +15,7 @@ CUSTOMER: Mapping[str, float] = {
     "segment": 2, "industry": 2, "country": 1, "size": 1, "kind": 1, "product_mix": 2, "order_volume": 1,
 }  # fmt: skip
 LEAD: Mapping[str, float] = {
-    "kind": 2, "industry": 2, "country": 1, "size": 1, "source": 1, "role": 2, "seniority": 1, "location": 1, "remote": 1,
-    "value": 1,
+    "industry": 2, "country": 1, "size": 1, "source": 1, "role": 2, "seniority": 1, "location": 1, "remote": 1, "value": 1,
 }  # fmt: skip
 """The attributes compared, and their weights."""
 METHOD = (
@@ -26,24 +25,24 @@ METHOD = (
 Attributes = Mapping[str, Any]
 
 
+def similarity(asked: Attributes, other: Attributes, weights: Mapping[str, float]) -> float:
+    """Return the similarity, 0 to 1."""
+    known = [name for name in weights if _is_known(asked.get(name))]
+    total = sum(weights[name] * _alike(asked[name], other.get(name)) for name in known)
+    return _rounded(total / sum(weights[name] for name in known)) if known else 0.0
+
+
 def compare(asked: Attributes, other: Attributes, weights: Mapping[str, float]) -> tuple[float, list[dict[str, Any]]]:
-    """Return the similarity, 0 to 1, and of each attribute compared what it contributes, the most first."""
+    """Return the similarity, and of each attribute compared what it contributes, the most first."""
     known = [name for name in weights if _is_known(asked.get(name))]
     whole = sum(weights[name] for name in known)
     parts: list[dict[str, Any]] = []
-    total = 0.0
     for name in known:
         likeness = _alike(asked[name], other.get(name))
-        total += weights[name] * likeness
-        parts.append(
-            {
-                "attribute": name,
-                "similarity": _rounded(likeness),
-                "contribution": _rounded(weights[name] * likeness / whole),
-            }
-        )
+        share = weights[name] * likeness / whole
+        parts.append({"attribute": name, "similarity": _rounded(likeness), "contribution": _rounded(share)})
     parts.sort(key=lambda one: (-one["contribution"], one["attribute"]))
-    return (_rounded(total / whole) if known else 0.0), parts
+    return similarity(asked, other, weights), parts
 
 
 def _is_known(value: Any) -> bool:

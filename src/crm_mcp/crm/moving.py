@@ -8,7 +8,7 @@ ended way is moved back, or when it is put into a pipeline after it was lost. A 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,8 @@ from .positions import ALONE, STANDS, Moved, Standing, record, standing, worth
 
 _DECIDING = frozenset({"sales", "partner", "custom"})
 """The kinds of pipelines that decide about the deal or lead in them."""
+_TICK = timedelta(microseconds=1)
+"""What Postgres tells apart."""
 _ENDED = frozenset({"won", "lost", "converted"})
 
 
@@ -158,8 +160,9 @@ async def move(
         await _not_open_again(ctx, it, text)
     was_worth = _worth_said(it)
     opens = frozenset[str]() if it.position.closed_at is None else _ENDED
-    # a call that waited for another one's move began before that: a record leaves no stage before it came there
-    at = max(ctx.now, it.position.entered_at)
+    # a call that waited for another one's move began before that: a record leaves no stage before it came there, nor at the
+    # same moment, by which undo knows that it has been moved since
+    at = max(ctx.now, it.position.entered_at + _TICK)
     _keep(ctx, it, now, target, at, judged, explanation)
     it.position.stage_id = target.id
     it.position.entered_at = at

@@ -7,7 +7,8 @@
   not judged where those were fewer than two.
 - overdue_close_date, at most 0.20: 0.10 from the first day past the expected close, more in proportion up to 30 days.
 
-A sign of life is an activity, a note or an e-mail with the record itself, its account or its contact, or a move.
+A sign of life is an activity, a note or an e-mail with the record itself, its account or its contact, or a move; of what was
+brought over counts when it happened, a note that does not say when not at all.
 """
 
 from collections.abc import Mapping
@@ -61,7 +62,8 @@ def facts(only: str) -> str:
    floor(extract(epoch from %(now)s::timestamptz - greatest(p.entered_at,
      (select max(a.happened_at) from crm.activities a where a.org_id = p.org_id and a.archived_at is null
        and ({_with("a")} or a.contact_id = p.contact) and a.happened_at <= %(now)s::timestamptz),
-     (select max(n.created_at) from crm.notes n where n.org_id = p.org_id and n.archived_at is null and {_with("n")}),
+     (select max(n.written_at) from crm.notes n where n.org_id = p.org_id and n.archived_at is null and {_with("n")}
+       and n.written_at <= %(now)s::timestamptz),
      (select max(m.created_at) from crm.emails m where m.org_id = p.org_id and m.archived_at is null and {_with("m")}))) / 86400)::int as silent,
    {active} - interval '30 days' and a.happened_at <= %(now)s::timestamptz) as lately,
    {active} - interval '60 days' and a.happened_at <= %(now)s::timestamptz - interval '30 days') as before,

@@ -22,7 +22,7 @@ COMPACT: Mapping[str, tuple[str, ...]] = {
     "leads": ("name", "kind", "status", "organization", "individual", "customer", "owner", "contacted_at"),
     "projects": ("name", "status", "customer", "organization", "owner", "due_on"),
     "tasks": ("title", "status", "priority", "due_on", "assignee", "about"),
-    "notes": ("body", "about", "created_by", "created_at"),
+    "notes": ("body", "about", "created_by", "written_at"),
     "documents": ("title", "url", "media_type", "about"),
     "issues": ("title", "status", "priority", "type", "customer", "assignee"),
     "products": ("sku", "name", "category", "unit_price", "currency"),

@@ -1,5 +1,7 @@
 """Records by the words in them: among those that crm.find_words gives, or through the list itself where many hold them."""
 
+import re
+import unicodedata
 from typing import NamedTuple
 
 COUNTED = 10_000
@@ -16,6 +18,9 @@ ALONE = "(select f.record as id, f.changed as updated_at from found f) r"
 _FEW, _MANY = "not (select m.so from much m)", "(select m.so from much m)"
 
 
+_PARTS = re.compile(r"[a-z0-9]{3,}", re.ASCII | re.IGNORECASE)
+
+
 class Way(NamedTuple):
     """Where rows `r` come from, and which of them are meant."""
 
@@ -27,13 +32,16 @@ class Way(NamedTuple):
         return f"(select count(*) from (select from {self.source} where {self.where} limit {COUNTED + 1}) x)"
 
 
-def ways(table: str, joined: str, where: str) -> tuple[Way, Way]:
+def ways(table: str, joined: str, where: str, row: str = "r") -> tuple[Way, Way]:
     """Return two ways to the rows that hold the words and meet a condition, of which only one finds anything.
 
-    `joined` are the joins that a row takes.
+    `joined` is what stands behind a row in FROM.
     """
-    few = Way(f"found f join crm.{table} r on r.org_id = %(org)s and r.id = f.record{joined}", f"{_FEW} and {where}")
-    return few, Way(f"crm.{table} r{joined}", f"{_MANY} and {where}")
+    few = Way(
+        f"found f join crm.{table} {row} on {row}.org_id = %(org)s and {row}.id = f.record{joined}",
+        f"{_FEW} and {where}",
+    )
+    return few, Way(f"crm.{table} {row}{joined}", f"{_MANY} and {where}")
 
 
 def total(few: Way, many: Way, *, alone: bool) -> str:
@@ -47,3 +55,14 @@ def total(few: Way, many: Way, *, alone: bool) -> str:
 def alone(few: Way) -> Way:
     """Return the way to what holds the words, the latest changed first or last, where they are the only condition."""
     return few._replace(source=ALONE, where=_FEW)
+
+
+def within(part: str) -> list[str]:
+    """Return the words that a record surely holds if its text has this part: letters and digits that stand together.
+
+    What is shorter than three is looked for at the beginning of words. What lower() makes longer or what has combining
+    marks may be spelled in two ways, so nothing is sure of it.
+    """
+    if len(part.lower()) != len(part) or any(unicodedata.combining(sign) for sign in part):
+        return []
+    return _PARTS.findall(part)

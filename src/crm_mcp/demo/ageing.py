@@ -48,7 +48,8 @@ async def age(owner: psycopg.AsyncConnection[tuple[int]], slug: str) -> None:
                     await owner.execute(words.format(Identifier(table), SQL(state), Identifier(trigger)))
                 if state == "disable":
                     words = SQL(
-                        "with f as materialized ({}) update crm.{} k set created_at = f.made, updated_at = f.changed from f "
+                        "with f as materialized ({}) update crm.{} k set created_at = f.made, updated_at = f.changed{} from f "
                         "where k.org_id = %(org)s and k.id = f.id"
                     )
-                    await owner.execute(words.format(fresh, Identifier(table)), org)
+                    written = SQL(", written_at = f.made" if table == "notes" else "")
+                    await owner.execute(words.format(fresh, Identifier(table), written), org)

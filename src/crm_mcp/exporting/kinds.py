@@ -398,7 +398,7 @@ EXPORTS: Mapping[Kind, Export] = {
     ),
     "notes": Export(
         ("notes", "customers"),
-        (_id("id", "notes", "r.id"), *_own("body"), *_SUBJECT, *_STAMPS),
+        (_id("id", "notes", "r.id"), *_own("body"), *_own("written_at", sort="time"), *_SUBJECT, *_STAMPS),
         f"crm.notes r left {_CUSTOMER}",
         about=True,
     ),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from ..crm.models import (
     Customer,
     CustomerParty,
+    Note,
     Organization,
     Record,
     Task,
@@ -112,6 +113,9 @@ async def bring(
         keep(entry, rows[external], known.known.get(external))
         work.records.bring(external, rows[external], known.known.get(external))
     records = work.records
+    if model is Note and "written_at" not in sheet.columns:
+        for row in records.fresh.values():  # that nobody says when is known, not that it was now
+            row["written_at"] = None
     work.counts = Counts(len(records.fresh), len(records.changed), records.unchanged, {table: len(records.fresh)})
     return work
 

@@ -101,6 +101,7 @@ TASKS = (
 NOTES = (
     must("external_id", values.key, "note_id note_no id"),
     must("body", LONG, "body note text content"),
+    Field("written_at", values.moment, "written_at noted_at date"),
     *ABOUT,
     Field("contact", values.key, CONTACT),
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..context import Read
 from ..crm import subjects
-from ..crm.comparables import LEADS, STATUSES
+from ..crm.comparables import STATUSES, THAT_CAME
 from ..errors import Refusal
 from ..ids import show
 from . import completing, naming
@@ -21,11 +21,15 @@ EXAMPLES = 10
 COMMON = 5
 """Values of one attribute in the facts."""
 WON = "won"
+KINDS = ("job", "opportunity", "partnership")
 
 
 class FindSimilarOpportunities(PromptArgs):
     lead: Named | None = Field(
         None, description="Like this one: lead_… or its name; default: like all that came so far."
+    )
+    kind: Named | None = Field(
+        None, description="job, opportunity or partnership; default: that of the lead, else all."
     )
     reached: Named = Field("interview", description="How far they came: a status, a stage or won; interview.")
     most: int = Field(5, ge=1, le=20, description="New leads to propose; 5.")
@@ -38,6 +42,7 @@ class FindSimilarOpportunities(PromptArgs):
     also={"find_similar_customers", "get_record"},
     completes={
         "lead": completing.records("leads"),
+        "kind": completing.among(KINDS),
         "reached": completing.stages(*STATUSES, WON),
         "most": completing.among(("5", "10", "20")),
     },
@@ -46,28 +51,36 @@ async def find_similar_opportunities(ctx: Read, args: FindSimilarOpportunities, 
     """Find out what leads that got far have in common, search the web for more like them, and propose those."""
     lead = None if args.lead is None else (await naming.record(ctx, "lead", args.lead, ("leads",)))[1]
     reached = args.reached.strip().lower()
+    kind = None if args.kind is None else args.kind.strip().lower()
+    if kind is not None and kind not in KINDS:
+        raise Refusal("INVALID_ARGUMENT", f"kind: one of {', '.join(KINDS)}.", argument="kind")
     row = await ctx.one(
-        LEADS,
+        THAT_CAME,
         id=lead or 0,
+        kind=kind,
         role=ctx.principal.role,
-        zone=ctx.principal.timezone,
         reached=reached,
         statuses=list(STATUSES),
     )
     assert row is not None
-    found: list[list[Any]] = row[0]
-    like = next((one for one in found if one[0] == lead), None)
+    like, looked_at, came = row
     if lead is not None and like is None:
         raise subjects.not_found("leads", show("leads", lead))
-    came = [one for one in found if one[2] and one[0] != lead]
+    if like is not None and kind not in (None, like[2]["kind"]):
+        hint = f"kind: {show('leads', like[0])} is of kind {like[2]['kind']}; name another lead, or leave kind out."
+        raise Refusal("INVALID_ARGUMENT", hint, argument="kind")
     if not came and reached not in (*STATUSES, WON):
         await _see_that_there_is(ctx, reached)
     facts = {
-        "asked": {"reached": reached, "today": ctx.principal.day(datetime.now(UTC)).isoformat()},
+        "asked": {
+            "kind": like[2]["kind"] if like else kind,
+            "reached": reached,
+            "today": ctx.principal.day(datetime.now(UTC)).isoformat(),
+        },
         "like": like and _told(like),
-        "compared": len(found),
+        "compared": looked_at,
         "cameSoFar": len(came),
-        "patterns": _patterns([one[3] for one in came]),
+        "patterns": _patterns([one[2] for one in came]),
         "examples": [_told(one) for one in sorted(came, key=lambda one: -one[0])[:EXAMPLES]],
     }
     if not came:
@@ -119,7 +132,7 @@ async def _see_that_there_is(ctx: Read, reached: str) -> None:
 
 
 def _told(row: Sequence[Any]) -> dict[str, Any]:
-    return {"id": show("leads", row[0]), "name": row[1], **row[3]}
+    return {"id": show("leads", row[0]), "name": row[1], **row[2]}
 
 
 def _patterns(attributes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:

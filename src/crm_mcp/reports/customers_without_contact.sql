@@ -10,15 +10,18 @@
 -- column: silent integer in days | Whole days since then.
 -- column: value money total | Gross of all orders not cancelled.
 -- note: Contacts are activities, as in the insight daysSinceLastContact. Archived customers are left out. Totals are of the rows shown.
-select 'cust_' || c.id as id, c.name as customer, u.name as owner, (a.last at time zone %(zone)s)::date as last_contact,
-  floor(extract(epoch from %(now)s::timestamptz - a.last) / 86400)::int as silent, coalesce(o.value, 0) as value
-from crm.customers c
-left join (select x.customer_id, max(x.happened_at) as last from crm.activities x
-  where x.org_id = %(org)s and x.customer_id is not null and x.archived_at is null group by x.customer_id) a on a.customer_id = c.id
-left join (select x.customer_id, sum(x.base_total) as value from crm.orders x
-  where x.org_id = %(org)s and x.status <> 'cancelled' group by x.customer_id) o on o.customer_id = c.id
-left join crm.users u on u.id = c.owner_id
-where c.org_id = %(org)s and c.archived_at is null
-  and (a.last is null or a.last <= %(now)s::timestamptz - make_interval(days => %(days)s::int))
-order by value desc, c.id
-limit least(greatest(%(most)s::int, 1), 500)
+select 'cust_' || s.id as id, s.name as customer, u.name as owner, (s.last at time zone %(zone)s)::date as last_contact,
+  floor(extract(epoch from %(now)s::timestamptz - s.last) / 86400)::int as silent, s.value
+from (
+  select c.id, c.name, c.owner_id, a.last, coalesce(o.value, 0) as value
+  from crm.customers c
+  left join (select x.customer_id, max(x.happened_at) as last from crm.activities x
+    where x.org_id = %(org)s and x.customer_id is not null and x.archived_at is null group by x.customer_id) a on a.customer_id = c.id
+  left join (select x.customer_id, sum(x.base_total) as value from crm.orders x
+    where x.org_id = %(org)s and x.status <> 'cancelled' group by x.customer_id) o on o.customer_id = c.id
+  where c.org_id = %(org)s and c.archived_at is null
+    and (a.last is null or a.last <= %(now)s::timestamptz - make_interval(days => %(days)s::int))
+  order by value desc, c.id
+  limit least(greatest(%(most)s::int, 1), 500)) s
+left join crm.users u on u.id = s.owner_id
+order by s.value desc, s.id

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .record import Instant, Record, to
@@ -78,6 +78,7 @@ class Note(Record):
 
     customer_id: Mapped[int | None] = mapped_column(BigInteger)
     body: Mapped[str]
+    written_at: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
     subject_type: Mapped[str]
     subject_id: Mapped[int] = mapped_column(BigInteger)
 

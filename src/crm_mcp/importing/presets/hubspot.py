@@ -13,9 +13,9 @@ _WORD = foreign.first_of(values.text(400))
 _COMPANY = {
     "organization": at(
         "Associated Company IDs (Primary)", "Primary Associated Company ID", "Associated Company IDs",
-        "Associated Company ID", read=_KEY,
+        "Associated Company ID", "Primary Company ID", read=_KEY,
     ),
-    "organization_name": at("Associated Company (Primary)", "Associated Company Names (Primary)", "Associated Company", read=_WORD),
+    "organization_name": at("Associated Company (Primary)", "Associated Company Names (Primary)", "Associated Company", "Primary Company Name", "Primary Company", read=_WORD),
 }  # fmt: skip
 _CONTACT = {
     "contact": at("Associated Contact IDs (Primary)", "Associated Contact IDs", "Associated Contact ID", read=_KEY),
@@ -36,6 +36,8 @@ _PLACE = {
     "postal_code": at("Postal Code"),
     "country": at("Country/Region"),
 }
+_CHANGED = ("Last Modified Date", "Last Activity Date", "Create Date")
+"""Where nothing says since when a record is in its stage: when it was last touched."""
 _PRIORITY = foreign.said(
     {"low": "low", "medium": "normal", "high": "high", "urgent": "urgent", "none": "normal"}, "normal"
 )
@@ -95,7 +97,7 @@ PRESET = Preset(
                 ),
                 "stage": at("Lead Stage", "Lead Pipeline Stage", "Lead Status"),
                 "pipeline": at("Lead Pipeline", "Pipeline"),
-                "stage_entered_at": at("Date entered current stage"),
+                "stage_entered_at": at("Date entered current stage", *_CHANGED),
                 "source": at("Original Traffic Source", "Lead Source"),
                 "owner": at("Lead owner", "Contact owner"),
                 "lost_reason": at("Lead Disqualification Reason", "Disqualification Reason"),
@@ -115,7 +117,7 @@ PRESET = Preset(
                 ),
                 "stage": at("Deal Stage"),
                 "pipeline": at("Pipeline", "Deal Pipeline"),
-                "stage_entered_at": at("Date entered current stage"),
+                "stage_entered_at": at("Date entered current stage", *_CHANGED),
                 "amount": at("Amount"),
                 "currency": at("Currency", "Deal Currency Code"),
                 "probability": at("Deal probability", read=foreign.likelihood),
@@ -173,6 +175,7 @@ PRESET = Preset(
             {
                 "external_id": _ID,
                 "body": at("Note body", "Body preview", read=foreign.prose(10_000)),
+                "written_at": at("Activity date", "Create date", "Create Date"),
                 **_COMPANY, **_CONTACT, **_DEAL, **_TICKET,
             },
         ),

@@ -7,15 +7,23 @@ from .. import foreign, values
 from ..preset import From, Preset, Reading, at
 
 _KEY = foreign.long_id
-_CLOSED = foreign.said({"closed won": "won", "closed lost": "lost", "won": "won", "lost": "lost"}, "open")
+_CLOSED = foreign.said(
+    {"closed won": "won", "closed lost": "lost", "won": "won", "lost": "lost", "gewonnen": "won", "verloren": "lost"},
+    "open",
+)
 _ACCOUNT = {
-    "organization": at("Account ID", "AccountId", "Account ID (18)", read=_KEY),
-    "organization_name": at("Account Name", "Company / Account"),
+    "organization": at("Account ID", "AccountId", "Account ID (18)", "Account-ID", read=_KEY),
+    "organization_name": at("Account Name", "Company / Account", "Accountname"),
 }
 _CONTACT = {
     "contact": at("Contact ID", "ContactId", read=_KEY),
     "contact_name": at("Contact Name", "Primary Contact"),
 }
+_CHANGED = (
+    "Last Modified Date", "LastModifiedDate", "Zuletzt geändert am", "Last Activity", "LastActivityDate", "Letzte Aktivität",
+    "Created Date", "CreatedDate", "Erstelldatum",
+)  # fmt: skip
+"""Where nothing says since when a record is in its stage: when it was last touched."""
 _PRIORITY = foreign.said(
     {"low": "low", "normal": "normal", "medium": "normal", "high": "high", "critical": "urgent"}, "normal"
 )
@@ -37,10 +45,10 @@ PRESET = Preset(
     (
         Reading(
             "organizations",
-            (("Account Name", "Account Owner"), ("Account Name", "Billing City"), ("Name", "BillingCity"), ("Name", "BillingStreet"), ("Name", "NumberOfEmployees", "OwnerId")),
+            (("Account Name", "Account Owner"), ("Account Name", "Billing City"), ("Name", "BillingCity"), ("Name", "BillingStreet"), ("Name", "NumberOfEmployees", "OwnerId"), ("Accountname", "Accountinhaber")),
             {
-                "external_id": at("Account ID", "Id", read=_KEY),
-                "name": at("Account Name", "Name"),
+                "external_id": at("Account ID", "Account-ID", "Id", read=_KEY),
+                "name": at("Account Name", "Accountname", "Name"),
                 "website": at("Website"),
                 "domain": at("Website"),
                 "industry": at("Industry"),
@@ -48,7 +56,7 @@ PRESET = Preset(
                 "phone": at("Phone"),
                 **_place("Billing"),
                 "description": at("Account Description", "Description"),
-                "owner": at("Account Owner", "Owner.Email", "Owner.Name"),
+                "owner": at("Account Owner", "Accountinhaber", "Owner.Email", "Owner.Name"),
             },
         ),
         Reading(
@@ -67,18 +75,18 @@ PRESET = Preset(
         ),
         Reading(
             "leads",
-            (("Lead ID", "Lead Status"), ("Company / Account", "Lead Status"), ("Company / Account", "Lead Owner"), ("LastName", "Company", "Status")),
+            (("Lead ID", "Lead Status"), ("Company / Account", "Lead Status"), ("Company / Account", "Lead Owner"), ("LastName", "Company", "Status"), ("Lead-ID", "Lead-Status"), ("Firma/Account", "Lead-Status")),
             {
-                "external_id": at("Lead ID", "Id", read=_KEY),
-                "person_first": at("First Name", "FirstName"),
-                "person_last": at("Last Name", "LastName"),
+                "external_id": at("Lead ID", "Lead-ID", "Id", read=_KEY),
+                "person_first": at("First Name", "FirstName", "Vorname"),
+                "person_last": at("Last Name", "LastName", "Nachname"),
                 "person_name": at("Lead Name", "Name"),
                 "person_title": at("Title"),
                 "person_email": at("Email"),
                 "person_phone": at("Phone", "Mobile", "MobilePhone"),
-                "organization_name": at("Company / Account", "Company"),
+                "organization_name": at("Company / Account", "Company", "Firma/Account"),
                 "status": at(
-                    "Lead Status", "Status",
+                    "Lead Status", "Lead-Status", "Status",
                     read=foreign.said(
                         {
                             "open - not contacted": "new", "new": "new", "working - contacted": "contacted",
@@ -89,31 +97,32 @@ PRESET = Preset(
                         "new",
                     ),
                 ),
-                "stage": at("Lead Status", "Status"),
-                "source": at("Lead Source", "LeadSource"),
+                "stage": at("Lead Status", "Lead-Status", "Status"),
+                "stage_entered_at": at(*_CHANGED),
+                "source": at("Lead Source", "LeadSource", "Lead-Quelle"),
                 "description": at("Description"),
-                "converted_at": at("Converted Date", "ConvertedDate"),
-                "owner": at("Lead Owner", "Owner.Email", "Owner.Name"),
+                "converted_at": at("Converted Date", "ConvertedDate", "Konvertierungsdatum"),
+                "owner": at("Lead Owner", "Lead-Inhaber", "Owner.Email", "Owner.Name"),
             },
         ),
         Reading(
             "deals",
-            (("Opportunity Name", "Stage"), ("Opportunity Name", "Opportunity Owner"), ("StageName", "CloseDate")),
+            (("Opportunity Name", "Stage"), ("Opportunity Name", "Opportunity Owner"), ("StageName", "CloseDate"), ("Opportunity-Name", "Phase"), ("Opportunity-Name", "Opportunity-Inhaber")),
             {
-                "external_id": at("Opportunity ID", "Id", read=_KEY),
-                "name": at("Opportunity Name", "Name"),
-                "status": at("Stage", "StageName", read=_CLOSED),
-                "stage": at("Stage", "StageName"),
-                "stage_entered_at": at("Last Stage Change Date", "LastStageChangeDate"),
-                "amount": at("Amount"),
-                "currency": at("Amount Currency", "CurrencyIsoCode", "Opportunity Currency"),
-                "probability": at("Probability (%)", "Probability", read=values.percent),
-                "expected_close_on": at("Close Date", "CloseDate"),
-                "closed_at": at("Close Date", "CloseDate"),
+                "external_id": at("Opportunity ID", "Opportunity-ID", "Id", read=_KEY),
+                "name": at("Opportunity Name", "Opportunity-Name", "Name"),
+                "status": at("Stage", "StageName", "Phase", read=_CLOSED),
+                "stage": at("Stage", "StageName", "Phase"),
+                "stage_entered_at": at("Last Stage Change Date", "LastStageChangeDate", *_CHANGED),
+                "amount": at("Amount", "Betrag", "Opportunity-Betrag"),
+                "currency": at("Amount Currency", "CurrencyIsoCode", "Opportunity Currency", "Betrag Währung", "Opportunity-Betrag Währung"),
+                "probability": at("Probability (%)", "Probability", "Wahrscheinlichkeit (%)", read=values.percent),
+                "expected_close_on": at("Close Date", "CloseDate", "Schlusstermin"),
+                "closed_at": at("Close Date", "CloseDate", "Schlusstermin"),
                 "lost_reason": at("Loss Reason", "Closed Lost Reason"),
-                "source": at("Lead Source", "LeadSource"),
+                "source": at("Lead Source", "LeadSource", "Lead-Quelle"),
                 "description": at("Description"),
-                "owner": at("Opportunity Owner", "Owner.Email", "Owner.Name"),
+                "owner": at("Opportunity Owner", "Opportunity-Inhaber", "Owner.Email", "Owner.Name"),
                 **_ACCOUNT,
                 **_CONTACT,
             },
@@ -170,6 +179,7 @@ PRESET = Preset(
             {
                 "external_id": at("Note ID", "Id", read=_KEY),
                 "body": at("Body", "Note", read=foreign.prose(10_000)),
+                "written_at": at("CreatedDate", "Created Date"),
                 "about": at("ParentId", "Parent ID", read=_KEY),
                 **_ACCOUNT,
                 **_CONTACT,

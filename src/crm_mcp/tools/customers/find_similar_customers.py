@@ -61,26 +61,26 @@ async def find_similar_customers(ctx: Read, args: FindSimilarCustomers) -> Answe
     row = await ctx.one(CUSTOMERS if table == "customers" else LEADS, **bound)
     assert row is not None
     found: list[list[Any]] = row[0]
-    asked = next((one[3] for one in found if one[0] == number), None)
+    asked = next((one[2] for one in found if one[0] == number), None)
     if asked is None:
         raise missing.customer(args.record) if table == "customers" else subjects.not_found(table, args.record)
     weights = likeness.CUSTOMER if table == "customers" else likeness.LEAD
-    others = [one for one in found if one[0] != number and (reached is None or one[2])]
-    compared = [(*likeness.compare(asked, one[3], weights), one) for one in others]
-    compared.sort(key=lambda one: (-one[0], one[2][0]))
+    others = [one for one in found if one[0] != number]
+    compared = [(likeness.similarity(asked, one[2], weights), one) for one in others]
+    compared.sort(key=lambda one: (-one[0], one[1][0]))
     shown = [one for one in compared if one[0] > 0][: args.limit]
     told = [
         {
             "record": {"id": ids.show(table, one[0]), "name": one[1]},
             "similarity": similarity,
-            "factors": [part for part in parts if part["contribution"] > 0],
-            "deals": _closed(one[4]) if one[4] else None,
+            "factors": [part for part in likeness.compare(asked, one[2], weights)[1] if part["contribution"] > 0],
+            "deals": _closed(one[3]) if one[3] else None,
         }
-        for similarity, parts, one in shown
+        for similarity, one in shown
     ]
     by = [name for name in weights if name in asked]
     meta: dict[str, Any] = {"n": len(others), "comparedBy": by, "method": likeness.METHOD}
-    if history := _history([way for _, _, one in shown for way in one[4]]):
+    if history := _history([way for _, one in shown for way in one[3]]):
         meta["history"] = history
     return Answer(told, Display(title=f"{len(told)} similar"), meta)
 

@@ -39,7 +39,7 @@ PARTS: dict[str, str] = {
       a.subject, a.happened_at as "happenedAt", {_about("a")} as about from crm.activities a where a.org_id = c.org_id and a.customer_id = c.id
       and a.archived_at is null and {subjects.visible_sql("a")} order by a.happened_at desc limit 10) x)""",
     "notes": f"""(select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(x))), '[]') from (select 'note_' || n.id as id, n.body as text,
-      u.name as "writtenBy", n.via_agent as "viaAgent", n.created_at as "createdAt", {_about("n")} as about
+      u.name as "writtenBy", n.via_agent as "viaAgent", coalesce(n.written_at, n.created_at) as "createdAt", {_about("n")} as about
       from crm.notes n left join crm.users u on u.id = n.created_by where n.org_id = c.org_id and n.customer_id = c.id
       and n.archived_at is null and {subjects.visible_sql("n")} order by n.id desc limit 5) x)""",
     "address": """jsonb_strip_nulls(jsonb_build_object('street', c.street, 'city', c.city, 'region', c.region,

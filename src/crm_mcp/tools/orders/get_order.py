@@ -31,7 +31,7 @@ PARTS: dict[str, str] = {
     "issues": """(select coalesce(jsonb_agg(x), '[]') from (select 'iss_' || s.id as id, s.title, s.status, s.priority
       from crm.issues s where s.org_id = o.org_id and s.order_id = o.id and s.archived_at is null order by s.id desc limit 10) x)""",
     "notes": """(select coalesce(jsonb_agg(x), '[]') from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy",
-      n.via_agent as "viaAgent", n.created_at as "createdAt" from crm.notes n left join crm.users u on u.id = n.created_by
+      n.via_agent as "viaAgent", coalesce(n.written_at, n.created_at) as "createdAt" from crm.notes n left join crm.users u on u.id = n.created_by
       where n.org_id = o.org_id and n.subject_type = 'orders' and n.subject_id = o.id and n.archived_at is null
       order by n.id desc limit 5) x)""",
     "activity": """(select coalesce(jsonb_agg(x), '[]') from (select 'act_' || a.id as id, a.kind, a.subject,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from crm_mcp.context import Read
-from crm_mcp.crm import associations, custom_fields, people, seeing, subjects, words
+from crm_mcp.crm import associations, custom_fields, one_pass, people, seeing, subjects, words
 from crm_mcp.crm.custom_fields import PREFIX, Definition
 from crm_mcp.crm.entities import ENTITIES, entity_of, lead_kind
 from crm_mcp.crm.entity import Entity, Kind
@@ -127,8 +127,12 @@ def question(
     source = f"crm.{entity.table} r{joined}"
     tables = [people.meant_sql(str(mark)) for mark in range(len(filters.people))]
     if args.query is None and not filters.held:
-        ways = (Way(source, condition),)
-        total = ways[0].counted
+        way = Way(source, condition)
+        ways, total = (way,), way.counted
+        if args.filters:
+            tables.append(one_pass.found(way))
+            ways = one_pass.ways(entity.table, joined, way, by_change=order.sql == "r.updated_at")
+            total = one_pass.TOTAL
     else:
         tables.append(words.FOUND)
         alone = part is None and not args.filters

@@ -1,5 +1,6 @@
 """Issues, newest first; one of them with all that belongs to it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -7,8 +8,9 @@ from pydantic import Field
 
 from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import clocks, issues, people
+from crm_mcp.crm import clocks, issues, people, words
 from crm_mcp.crm.issues import IssueView, Kind, Priority
+from crm_mcp.crm.words import Way
 from crm_mcp.principal import Agent, Role
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, tool
 
@@ -25,14 +27,26 @@ FILTER = f"""i.org_id = %(org)s and i.archived_at is null
    and (%(priority)s::text is null or i.priority = %(priority)s) and (%(type)s::text is null or i.type = %(type)s)
    and (%(nobody)s is false or i.assignee_id is null)
    and (%(person)s::text is null or i.assignee_id = (select id from whose))
-   and lower(i.title || ' ' || coalesce(i.description, '')) like all (%(words)s::text[])
+   and (%(parts)s::text[] = '{{}}' or lower(i.title || ' ' || coalesce(i.description, '')) like all (%(parts)s::text[]))
    and (%(overdue)s is false or ({clocks.UNRESOLVED} and k.state = 'breached'))"""
-LIST = f"""with {people.MEANT},
+BEHIND = """(%(after_at)s::timestamptz is null or (i.opened_at, i.id) < (%(after_at)s::timestamptz, %(after_id)s::bigint))
+   order by i.opened_at desc, i.id desc limit %(most)s"""
+ALL = (Way(f"crm.issues i, {clocks.CLOCK}", FILTER),)
+WORDED = words.ways("issues", f", {clocks.CLOCK}", FILTER, "i")
+"""The ways to issues: through the list, or through the words that they surely hold."""
+
+
+def listed(ways: Sequence[Way], found: str = "") -> str:
+    """Return the statement that lists what a way leads to; `found` are common table expressions that ways need."""
+    pages = "\n  union all ".join(f"(select i.* from {way.source} where {way.where} and {BEHIND})" for way in ways)
+    counts = "\n  union all ".join(
+        f"(select i.priority, i.status, k.state from {way.source} where {way.where} limit {COUNTED + 1})"
+        for way in ways
+    )
+    return f"""with {people.MEANT},
  whose as (select %(me)s::bigint as id where %(me)s::bigint is not null union all select min(id) from meant having count(*) = 1),
- page as (select i.* from crm.issues i, {clocks.CLOCK} where {FILTER}
-   and (%(after_at)s::timestamptz is null or (i.opened_at, i.id) < (%(after_at)s::timestamptz, %(after_id)s::bigint))
-   order by i.opened_at desc, i.id desc limit %(most)s),
- counted as (select i.priority, i.status, k.state from crm.issues i, {clocks.CLOCK} where {FILTER} limit {COUNTED + 1})
+ {found}page as ({pages}),
+ counted as ({counts})
  select (select coalesce(jsonb_agg(jsonb_strip_nulls({ROW}) order by i.opened_at desc, i.id desc), '[]') from page i, {clocks.CLOCK}),
   (select jsonb_build_object('total', count(*),
     'byPriority', (select coalesce(jsonb_object_agg(priority, n), '{{}}') from (select priority, count(*) n from counted group by 1) x),
@@ -41,6 +55,8 @@ LIST = f"""with {people.MEANT},
       where state is not null group by 1) x)) from counted),
   (select coalesce(jsonb_agg(jsonb_build_array(i.opened_at, i.id) order by i.opened_at desc, i.id desc), '[]') from page i),
   {people.LISTED}"""
+
+
 ON_IT = "{row}.org_id = %(org)s and {row}.subject_type = 'issues' and {row}.subject_id = i.id and {row}.archived_at is null"
 ONE = f"""select jsonb_strip_nulls({ROW} || jsonb_build_object('description', i.description, 'resolution', i.resolution,
    'respondBy', i.respond_by, 'respondedAt', i.responded_at, 'waitingSince', i.waiting_since, 'resolvedAt', i.resolved_at,
@@ -51,7 +67,7 @@ ONE = f"""select jsonb_strip_nulls({ROW} || jsonb_build_object('description', i.
      from crm.orders o where o.org_id = %(org)s and o.id = i.order_id),
    'product', (select jsonb_build_object('id', 'prod_' || p.id, 'name', p.name, 'sku', p.sku)
      from crm.products p where p.org_id = %(org)s and p.id = i.product_id),
-   'notes', (select jsonb_agg(x) from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy", n.created_at as "createdAt"
+   'notes', (select jsonb_agg(x) from (select 'note_' || n.id as id, n.body as text, u.name as "writtenBy", coalesce(n.written_at, n.created_at) as "createdAt"
      from crm.notes n left join crm.users u on u.id = n.created_by where {ON_IT.format(row="n")} order by n.id desc limit 10) x),
    'activities', (select jsonb_agg(jsonb_strip_nulls(to_jsonb(x))) from (select 'act_' || a.id as id, a.kind, a.direction, a.subject, a.body,
      a.happened_at as "happenedAt" from crm.activities a where {ON_IT.format(row="a")} order by a.happened_at desc, a.id desc limit 10) x),
@@ -92,8 +108,13 @@ async def get_issues(ctx: Read, args: GetIssues) -> Answer[list[IssueView]]:
     person = None if word == issues.NOBODY else args.assignee
     question = ["get_issues", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
+    held = " ".join(words.within(args.query or ""))
     row = await ctx.one(
-        LIST,
+        listed(WORDED, f"{words.FOUND},\n ") if held else listed(ALL),
+        kind="issues",
+        words=held,
+        live=True,
+        role=ctx.principal.role,
         now=now,
         customer=ids.parse("customers", args.customer) if args.customer else None,
         status=args.status,
@@ -102,7 +123,7 @@ async def get_issues(ctx: Read, args: GetIssues) -> Answer[list[IssueView]]:
         person=person,
         me=ctx.principal.user if word == people.ME else None,
         nobody=word == issues.NOBODY,
-        words=[_like(part) for part in (args.query or "").lower().split()],
+        parts=[_like(part) for part in (args.query or "").lower().split()],
         overdue=args.overdue,
         after_at=after[0],
         after_id=after[1],
