@@ -6,6 +6,7 @@ Nothing of a statement outlives it: the transaction is read only and rolled back
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -18,16 +19,20 @@ from psycopg_pool import AsyncConnectionPool
 
 from .binding import own
 from .db import Database
-from .errors import is_lost
+from .errors import Refusal, is_lost
 from .log import logger
 from .principal import Principal
+from .query.cursor import declared
+from .turns import Turns
 
 SECONDS = 5
 """For which Postgres runs one statement."""
 DEADLINE = SECONDS + 3
 """Seconds after which nobody waits for it any more, whatever Postgres does."""
 AT_ONCE = 2
-"""Statements that one process runs at a time; more wait."""
+"""Statements that one process runs at a time; more wait, each person's behind those of others who wait."""
+PATIENCE = DEADLINE * 2
+"""Seconds that a statement waits for its turn."""
 MOST_BYTES = 2 << 20
 """What a result's values may take."""
 _BATCH = 50
@@ -69,23 +74,30 @@ class Queries:
         """
         self._conninfo, self._agent = conninfo, agent
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
-        self._opening = asyncio.Lock()
+        self._opening, self._turns = asyncio.Lock(), Turns(AT_ONCE)
 
     async def run(self, who: Principal, sql: str, params: Sequence[object], most: int) -> Found:
         """Run a judged statement for a principal and return its first `most` rows.
 
         Raises:
             psycopg.Error: what Postgres says of the statement; it must not reach a client as it is.
+            Refusal: BUSY, no turn came.
         """
+        turn = AsyncExitStack()
         try:
+            await turn.enter_async_context(self._turns.turn((who.org, who.user), PATIENCE))
+        except TimeoutError:
+            raise Refusal("BUSY", "Other queries run, and some wait. Try again in a moment.") from None
+        async with turn:
+            try:
+                return await self._run(who, sql, params, most)
+            except psycopg.Error as problem:
+                if not is_lost(problem):
+                    raise
+                logger().info("the connection of a query broke", problem=type(problem).__name__)
+            await (await self._agent()).renew()
+            await (await self._connections()).check()
             return await self._run(who, sql, params, most)
-        except psycopg.Error as problem:
-            if not is_lost(problem):
-                raise
-            logger().info("the connection of a query broke", problem=type(problem).__name__)
-        await (await self._agent()).renew()
-        await (await self._connections()).check()
-        return await self._run(who, sql, params, most)
 
     async def _run(self, who: Principal, sql: str, params: Sequence[object], most: int) -> Found:
         db = await self._agent()
@@ -108,7 +120,7 @@ class Queries:
                     min_size=0,
                     max_size=AT_ONCE,
                     open=False,
-                    timeout=DEADLINE * 2,
+                    timeout=10,
                     max_idle=60,
                     reconnect_timeout=2,
                     reset=_discard,
@@ -162,12 +174,7 @@ async def _found(
         assert moment is not None
         cursor = AsyncRawCursor(conn)
         # params, though empty, make it one statement of the extended protocol: a second one is an error
-        await cursor.execute(
-            own(
-                f"declare found no scroll cursor without hold for select q.* from ({sql}\n) q where query.row_fits(pg_column_size(q))"
-            ),
-            params,
-        )
+        await cursor.execute(own(declared(sql)), params)
         columns, rows, is_cut = await _fetched(cursor, most)
     finally:
         if not conn.closed and conn.info.transaction_status != pq.TransactionStatus.IDLE:
