@@ -173,8 +173,9 @@ async def _found(
         moment = await bound.fetchone()
         assert moment is not None
         cursor = AsyncRawCursor(conn)
-        # params, though empty, make it one statement of the extended protocol: a second one is an error
-        await cursor.execute(own(declared(sql)), params)
+        # a binary result, though there is none, makes it one statement of the extended protocol: a second one is an error;
+        # without it psycopg sends what has no parameters by the simple protocol, which takes many
+        await cursor.execute(own(declared(sql)), params, binary=True)
         columns, rows, is_cut = await _fetched(cursor, most)
     finally:
         if not conn.closed and conn.info.transaction_status != pq.TransactionStatus.IDLE:
