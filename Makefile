@@ -63,7 +63,7 @@ campaign-forgery: setup  ## Every tool and role with forged approvals; everythin
 	$(LONG) tests/campaigns/test_forgery.py tests/campaigns/test_dependencies.py
 
 campaign-queries: setup  ## Free-form SQL attacked through the tool and past its judge
-	$(LONG) tests/campaigns/test_query_attacks.py tests/campaigns/test_drawn_queries.py
+	$(LONG) tests/campaigns/test_query_attacks.py tests/campaigns/test_drawn_queries.py tests/campaigns/test_queries_under_load.py
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog

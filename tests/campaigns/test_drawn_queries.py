@@ -238,8 +238,9 @@ def compared(lab: Lab, select: Drawn) -> str:
     """Run a statement guarded and directly; return in which way the two agree."""
     judged = judged_or_not(select.to("crm"), lab.relations)
     if isinstance(judged, Refusal):
-        assert "nested too deeply" in judged.hint or "too large" in judged.hint, (judged.hint, judged.context)
-        return "too deep"
+        known = ("nested too deeply", "too large", "read otherwise")
+        assert any(words in judged.hint for words in known), (judged.hint, judged.context)
+        return "not run"
     here = there = ""
     rows: list[str] = []
     is_cut = False

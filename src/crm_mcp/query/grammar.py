@@ -17,6 +17,7 @@ from . import syntax
 from .bounds import BOUNDED, inner, kind_of, number_of, words
 from .functions import FUNCTIONS, INSTEAD, OPERATORS, TYPE_INSTEAD, TYPES
 from .relations import Relation, Relations
+from .rewritten import says
 
 LONGEST = 20_000
 """Characters of a statement."""
@@ -98,8 +99,11 @@ def judge(text: str, relations: Relations) -> Judged:
         raise Refusal("SQL_REFUSED", hint)
     judging = _Judging(relations)
     judging.visit(statement, frozenset())
-    read = tuple(judging.read.values())
-    return Judged(deparse(tree), read, judging.parameters, judging.ranges, frozenset(judging.named))
+    read, written = tuple(judging.read.values()), deparse(tree)
+    if not says(written, tree):
+        hint = "A comparison stands where it is read otherwise than it was written, as within BETWEEN. Write it as CASE WHEN … THEN true ELSE false END."
+        raise Refusal("SQL_REFUSED", hint)
+    return Judged(written, read, judging.parameters, judging.ranges, frozenset(judging.named))
 
 
 @dataclass
