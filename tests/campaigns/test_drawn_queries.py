@@ -16,6 +16,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from postgast import deparse
 from psycopg import AsyncRawCursor, pq, sql
 from psycopg.adapt import Transformer
 from query_expressions import KINDS, Kind
@@ -25,6 +26,7 @@ from query_scene import Scene, attacking, checksums, leaks, left_behind, locks, 
 from crm_mcp import queries
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
+from crm_mcp.query import grammar
 from crm_mcp.query.grammar import Judged, judge
 from crm_mcp.query.relations import REGISTERED, Relations, relations_of
 from crm_mcp.query.views import PEOPLE
@@ -305,8 +307,18 @@ def test_the_tool_answers_any_text_at_all(lab, untouched, is_long):
 WIDE = "create or replace view query_admin.orders with (security_invoker, security_barrier) as select {} from crm.orders t"
 
 
+def test_a_judge_that_changes_what_a_statement_means_is_found(lab, monkeypatch):
+    select = Drawn("select id as a from orders where id > 100", ())
+    assert compared(lab, select) == "same"
+    monkeypatch.setattr(grammar, "deparse", lambda tree: deparse(tree).replace(" > ", " < "))
+    assert compared(lab, select) == "not run", "what is written anew is read once more"
+    monkeypatch.setattr(grammar, "says", lambda sql, tree: True)
+    with pytest.raises(AssertionError):
+        compared(lab, select)
+
+
 def test_a_planted_fault_is_found_by_what_is_drawn(lab):
-    """The oracles see a view and policies that let another org in, and a judge that changes what a statement means."""
+    """The oracles see a view and policies that let another org in."""
     columns = ", ".join(f"t.{column}" for column in lab.scene.columns["orders"])
     (policy,) = lab.root.execute("select pg_get_expr(polqual, polrelid) from pg_policy where polrelid = 'crm.orders'::regclass and polname = 'tenant'").fetchone()  # fmt: skip
     try:

@@ -239,9 +239,17 @@ async def test_what_a_query_never_needs_is_closed_by_postgres_itself(scene):
 
 @pytest.mark.parametrize("parameters", [(), ("x",)])
 async def test_past_the_judge_a_second_statement_is_an_error_whatever_it_is(scene, parameters):
-    """With one, COMMIT would end the transaction that is read only, bound to one org and short."""
+    """With one, COMMIT would end the transaction that is read only, bound to one org and short, and NOTIFY wake others."""
     first = "select $1::text" if parameters else "select 1"
-    for second in ("commit", "select 1", "create temp table t()", "set statement_timeout = 0", "rollback; begin"):
+    for second in (
+        "commit",
+        "select 1",
+        "create temp table t()",
+        "set statement_timeout = 0",
+        "rollback; begin",
+        "commit; notify a, 'b'",
+        "commit; listen a",
+    ):
         for text in (f"{first}) q; {second}; select * from (select 1", f"{first}) q; {second} --"):
             assert await scene.past(text, *parameters) == "SyntaxError", text
     assert await scene.past(first, *parameters) == [[parameters[0] if parameters else 1]]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from test_grammar import REFUSED
@@ -113,15 +114,19 @@ WRONG: list[tuple[str, tuple[object, ...], str, str]] = [
 ]  # fmt: skip
 
 
+ASKED: list[tuple[str, dict[str, Any]]] = []
+"""The answers, asked for once."""
+
+
 @pytest.fixture
 async def refusals(connect):
-    """Return each statement with the context of its refusal, those of the grammar's tests as well."""
-    told = []
-    async with connect("ada@demo.example", toolsets=frozenset({"query"})) as client:
-        for statement, parameters in [*((s, p) for s, p, *_ in WRONG), *((s, ()) for s, _ in REFUSED)]:
-            asked = {"query": statement, "reasoning": "a test", "parameters": list(parameters)}
-            told.append((statement, (await client.call_tool("execute_crm_query", asked)).structured_content))
-    return told
+    """Return each statement with its answer, those of the grammar's tests as well."""
+    if not ASKED:
+        async with connect("ada@demo.example", toolsets=frozenset({"query"})) as client:
+            for statement, parameters in [*((s, p) for s, p, *_ in WRONG), *((s, ()) for s, _ in REFUSED)]:
+                asked = {"query": statement, "reasoning": "a test", "parameters": list(parameters)}
+                ASKED.append((statement, (await client.call_tool("execute_crm_query", asked)).structured_content))
+    return ASKED
 
 
 async def test_each_error_says_what_to_write_instead(refusals):
