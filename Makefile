@@ -67,7 +67,7 @@ campaign-forgery: setup  ## Every tool and role with forged approvals; everythin
 	$(LONG) tests/campaigns/test_forgery.py tests/campaigns/test_dependencies.py
 
 campaign-queries: setup  ## Free-form SQL attacked through the tool and past its judge
-	$(LONG) tests/campaigns/test_query_attacks.py
+	$(LONG) tests/campaigns/test_query_attacks.py tests/campaigns/test_drawn_queries.py tests/campaigns/test_queries_under_load.py
 
 campaign-figures: setup  ## Every report over 48 generated orgs beside a second engine; CRM_FIGURES_SEED and CRM_FIGURES_ORGS choose others
 	$(LONG) tests/reports/test_generated_figures.py

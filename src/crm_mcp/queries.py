@@ -5,7 +5,9 @@ Nothing of a statement outlives it: the transaction is read only and rolled back
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -18,16 +20,20 @@ from psycopg_pool import AsyncConnectionPool
 
 from .binding import own
 from .db import Database
-from .errors import is_lost
+from .errors import Refusal, is_lost
 from .log import logger
 from .principal import Principal
+from .query.cursor import declared
+from .turns import Turns
 
 SECONDS = 5
 """For which Postgres runs one statement."""
 DEADLINE = SECONDS + 3
 """Seconds after which nobody waits for it any more, whatever Postgres does."""
 AT_ONCE = 2
-"""Statements that one process runs at a time; more wait."""
+"""Statements that one process runs at a time; more wait, each person's behind those of others who wait."""
+PATIENCE = DEADLINE * 2
+"""Seconds that a statement waits for its turn."""
 MOST_BYTES = 2 << 20
 """What a result's values may take."""
 _BATCH = 50
@@ -38,6 +44,7 @@ _NAMES: Mapping[int, str] = {
     1042: "text", 1043: "text", 1082: "date", 1083: "time", 1114: "timestamp", 1184: "timestamptz", 1186: "interval",
     1266: "timetz", 1700: "numeric", 2950: "uuid", 3802: "jsonb", 2249: "record", 705: "text",
     1000: "boolean[]", 1007: "integer[]", 1009: "text[]", 1016: "bigint[]", 1231: "numeric[]", 1182: "date[]", 1185: "timestamptz[]",
+    1005: "smallint[]", 1021: "real[]", 1022: "double precision[]", 2951: "uuid[]",
 }  # fmt: skip
 """The names of Postgres' types by their numbers, which are the same everywhere."""
 _READ: Mapping[int, Callable[[str], Any]] = {
@@ -45,7 +52,7 @@ _READ: Mapping[int, Callable[[str], Any]] = {
     700: float, 701: float,
 }  # fmt: skip
 _TIMES = frozenset({1114, 1184})
-_ARRAYS = frozenset({1000, 1007, 1009, 1016, 1182, 1185, 1231})
+_ARRAYS = frozenset({1000, 1005, 1007, 1009, 1016, 1021, 1022, 1182, 1185, 1231, 2951})
 _NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -69,23 +76,30 @@ class Queries:
         """
         self._conninfo, self._agent = conninfo, agent
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
-        self._opening = asyncio.Lock()
+        self._opening, self._turns = asyncio.Lock(), Turns(AT_ONCE)
 
     async def run(self, who: Principal, sql: str, params: Sequence[object], most: int) -> Found:
         """Run a judged statement for a principal and return its first `most` rows.
 
         Raises:
             psycopg.Error: what Postgres says of the statement; it must not reach a client as it is.
+            Refusal: BUSY, no turn came.
         """
+        turn = AsyncExitStack()
         try:
+            await turn.enter_async_context(self._turns.turn((who.org, who.user), PATIENCE))
+        except TimeoutError:
+            raise Refusal("BUSY", "Other queries run, and some wait. Try again in a moment.") from None
+        async with turn:
+            try:
+                return await self._run(who, sql, params, most)
+            except psycopg.Error as problem:
+                if not is_lost(problem):
+                    raise
+                logger().info("the connection of a query broke", problem=type(problem).__name__)
+            await (await self._agent()).renew()
+            await (await self._connections()).check()
             return await self._run(who, sql, params, most)
-        except psycopg.Error as problem:
-            if not is_lost(problem):
-                raise
-            logger().info("the connection of a query broke", problem=type(problem).__name__)
-        await (await self._agent()).renew()
-        await (await self._connections()).check()
-        return await self._run(who, sql, params, most)
 
     async def _run(self, who: Principal, sql: str, params: Sequence[object], most: int) -> Found:
         db = await self._agent()
@@ -108,7 +122,7 @@ class Queries:
                     min_size=0,
                     max_size=AT_ONCE,
                     open=False,
-                    timeout=DEADLINE * 2,
+                    timeout=10,
                     max_idle=60,
                     reconnect_timeout=2,
                     reset=_discard,
@@ -161,13 +175,9 @@ async def _found(
         moment = await bound.fetchone()
         assert moment is not None
         cursor = AsyncRawCursor(conn)
-        # params, though empty, make it one statement of the extended protocol: a second one is an error
-        await cursor.execute(
-            own(
-                f"declare found no scroll cursor without hold for select q.* from ({sql}\n) q where query.row_fits(pg_column_size(q))"
-            ),
-            params,
-        )
+        # a binary result, though there is none, makes it one statement of the extended protocol: a second one is an error;
+        # without it psycopg sends what has no parameters by the simple protocol, which takes many
+        await cursor.execute(own(declared(sql)), params, binary=True)
         columns, rows, is_cut = await _fetched(cursor, most)
     finally:
         if not conn.closed and conn.info.transaction_status != pq.TransactionStatus.IDLE:
@@ -221,4 +231,5 @@ def _iso(text: str) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in cast("list[Any]", value)]
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+    is_number = isinstance(value, float) and math.isfinite(value)
+    return value if value is None or is_number or isinstance(value, str | int | bool) else str(value)

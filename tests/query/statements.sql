@@ -554,7 +554,7 @@ select s.name, count(x.id), sum(x.base_amount) from pipeline_stages s left join 
 select x.subject_type, x.subject_id, s.name, now() - x.entered_at as since from pipeline_positions x join pipeline_stages s on s.id = x.stage_id where s.max_days is not null and x.entered_at < now() - make_interval(days => s.max_days)
 
 -- What is the weighted pipeline?
-select p.name, sum(x.base_amount * s.probability) as weighted from pipeline_positions x join pipeline_stages s on s.id = x.stage_id join pipelines p on p.id = x.pipeline_id group by p.name
+select p.name, sum(x.base_amount * s.probability) / 100 as weighted from pipeline_positions x join pipeline_stages s on s.id = x.stage_id join pipelines p on p.id = x.pipeline_id group by p.name
 
 -- How long do records stay in a stage?
 select f.name, avg(t.seconds_in_stage) / 86400 as days, count(*) from stage_transitions t join pipeline_stages f on f.id = t.from_stage_id group by f.name
@@ -754,3 +754,105 @@ select name from customers order by random() limit 1
 -- What is the total under a name that is asked for in capitals?
 SELECT SUM("gross_total") AS "Total Value" FROM "orders" AS "O"
 
+
+-- Of the customers whose first order was in a month, how many ordered again in each month after it?
+with firsts as (select customer_id, date_trunc('month', min(placed_at)) as cohort from orders where status <> 'cancelled' group by customer_id), active as (select distinct o.customer_id, f.cohort, (extract(year from age(date_trunc('month', o.placed_at), f.cohort)) * 12 + extract(month from age(date_trunc('month', o.placed_at), f.cohort)))::int as months_after from orders o join firsts f using (customer_id) where o.status <> 'cancelled'), sizes as (select cohort, count(*) as size from firsts group by cohort) select a.cohort::date, s.size, a.months_after, count(*) as customers, round(100.0 * count(*) / s.size, 1) as percent from active a join sizes s using (cohort) group by a.cohort, s.size, a.months_after order by a.cohort, a.months_after
+
+-- Which customers are champions, loyal, at risk or lost by recency, frequency and money?
+with rfm as (select customer_id, max(placed_at) as last_at, count(*) as orders, sum(base_total) as spent from orders where status <> 'cancelled' group by customer_id), scored as (select customer_id, ntile(5) over (order by last_at) as r, ntile(5) over (order by orders) as f, ntile(5) over (order by spent) as m from rfm) select case when r >= 4 and f >= 4 then 'champion' when f >= 4 then 'loyal' when r <= 2 and m >= 4 then 'at risk' when r = 1 then 'lost' else 'other' end as group_name, count(*), round(avg(r + f + m), 1) as score from scored group by 1 order by 2 desc
+
+-- How far do leads get, step by step?
+with steps as (select count(*) as leads, count(*) filter (where status <> 'new') as contacted, count(*) filter (where status in ('qualified', 'interview', 'proposal', 'converted')) as qualified, count(*) filter (where status = 'converted') as converted from leads) select step, many, round(100.0 * many / nullif(first_value(many) over (order by place), 0), 1) as of_all, round(100.0 * many / nullif(lag(many) over (order by place), 0), 1) as of_step from steps, lateral (values (1, 'leads', leads), (2, 'contacted', contacted), (3, 'qualified', qualified), (4, 'converted', converted)) as v(place, step, many) order by place
+
+-- How many quotes became orders, and how many of those were invoiced and paid?
+select date_trunc('quarter', q.quoted_at)::date as quarter, count(distinct q.id) as quotes, count(distinct o.id) as orders, round(count(distinct o.id)::numeric / nullif(count(distinct q.id), 0), 3) as rate from quotes q left join orders o on o.quote_id = q.id group by 1 order by 1
+
+-- What is the moving average of three months beside each month?
+with months as (select date_trunc('month', placed_at)::date as month, sum(base_total) as revenue from orders where status <> 'cancelled' group by 1) select month, revenue, round(avg(revenue) over (order by month rows between 2 preceding and current row), 2) as of_three from months order by month
+
+-- Which customers are A, B and C by their share of revenue?
+with spent as (select customer_id, sum(base_total) as revenue from orders where status <> 'cancelled' group by customer_id), shares as (select customer_id, revenue, sum(revenue) over (order by revenue desc, customer_id) / sum(revenue) over () as running from spent) select case when running <= 0.8 then 'A' when running <= 0.95 then 'B' else 'C' end as class, count(*) as customers, sum(revenue) as revenue, round(100 * sum(revenue) / sum(sum(revenue)) over (), 1) as percent from shares group by 1 order by 1
+
+-- What are the median and the ninth decile of an order in each segment?
+select c.segment, count(*), percentile_cont(0.5) within group (order by o.base_total) as median, percentile_cont(0.9) within group (order by o.base_total) as p90 from orders o join customers c on c.id = o.customer_id where o.status <> 'cancelled' group by c.segment order by median desc
+
+-- Which runs of days had an order each, and how long did they last?
+with days as (select distinct placed_at::date as day from orders), islands as (select day, day - (row_number() over (order by day))::int as island from days) select min(day) as from_day, max(day) as to_day, count(*) as days from islands group by island having count(*) > 1 order by days desc, from_day limit 10
+
+-- What were the longest gaps without an order?
+select day as since, next_day as until, next_day - day - 1 as days_without from (select day, lead(day) over (order by day) as next_day from (select distinct placed_at::date as day from orders) d) g where next_day - day > 1 order by days_without desc, since limit 5
+
+-- How did each month grow against the same month of the year before?
+with months as (select date_trunc('month', placed_at)::date as month, sum(base_total) as revenue from orders where status <> 'cancelled' group by 1) select m.month, m.revenue, p.revenue as year_before, round(100 * (m.revenue - p.revenue) / nullif(p.revenue, 0), 1) as growth from months m left join months p on p.month = (m.month - interval '1 year')::date order by m.month
+
+-- How old is what is owed?
+select case when current_date <= due_on then 'not due' when current_date - due_on <= 30 then '1 to 30' when current_date - due_on <= 60 then '31 to 60' when current_date - due_on <= 90 then '61 to 90' else 'over 90' end as age, currency, count(*), sum(gross_total - paid_total - credited_total) as owed from invoices where gross_total > paid_total + credited_total group by 1, 2 order by min(current_date - due_on), 2
+
+-- How old is what each customer owes, in columns?
+select c.name, i.currency, coalesce(sum(open) filter (where late <= 0), 0) as not_due, coalesce(sum(open) filter (where late between 1 and 30), 0) as d30, coalesce(sum(open) filter (where late between 31 and 60), 0) as d60, coalesce(sum(open) filter (where late > 60), 0) as older from (select customer_id, currency, current_date - due_on as late, gross_total - paid_total - credited_total as open from invoices where gross_total > paid_total + credited_total) i join customers c on c.id = i.customer_id group by c.name, i.currency order by older desc, c.name limit 20
+
+-- What are the three best products of each category?
+select p.category, t.name, t.revenue from (select distinct category from products where category is not null) p cross join lateral (select x.name, sum(l.net_amount) as revenue from products x join order_lines l on l.product_id = x.id where x.category = p.category group by x.id, x.name order by revenue desc, x.id limit 3) t order by p.category, t.revenue desc
+
+-- What do the fields of their own say about revenue?
+select coalesce(c.custom_fields ->> 'tier', 'none') as tier, count(distinct c.id) as customers, coalesce(sum(o.base_total), 0) as revenue from customers c left join orders o on o.customer_id = c.id and o.status <> 'cancelled' group by 1 order by 3 desc
+
+-- Which fields of their own hold numbers?
+select key, count(*), avg((value #>> '{}')::numeric) filter (where jsonb_typeof(value) = 'number') as mean from customers, jsonb_each(custom_fields) as f(key, value) group by key order by key
+
+-- What did each customer order last, in one text?
+select c.name, string_agg(o.number || ' (' || to_char(o.placed_at, 'DD.MM.YY') || ')', ', ' order by o.placed_at desc) filter (where o.status <> 'cancelled') as orders from customers c join orders o on o.customer_id = c.id group by c.id, c.name order by count(*) desc, c.id limit 10
+
+-- At which providers do contacts have their mail?
+select substring(lower(email) from '@(.+)$') as domain, count(*) as contacts, count(*) filter (where email ~* '@(gmail|gmx|web|outlook|hotmail|mail)\.') as private from contacts where email ~ '^[^@\s]+@[^@\s]+$' group by 1 order by 2 desc, 1 limit 20
+
+-- Which days had the most orders in New York's time?
+select date_trunc('day', placed_at, 'America/New_York') as day, (placed_at at time zone 'America/New_York')::date as local_date, count(*) from orders group by 1, 2 order by 3 desc, 1 limit 5
+
+-- What is the revenue by segment and country, each alone, and in all?
+select c.segment, c.country, grouping(c.segment) as of_all_segments, grouping(c.country) as of_all_countries, sum(o.base_total) as revenue from orders o join customers c on c.id = o.customer_id where o.status <> 'cancelled' group by grouping sets ((c.segment, c.country), (c.segment), (c.country), ()) order by 3, 4, 1, 2
+
+-- What is the revenue of each year, quarter and month, with subtotals?
+select extract(year from placed_at) as year, extract(quarter from placed_at) as quarter, extract(month from placed_at) as month, sum(base_total) as revenue from orders where status <> 'cancelled' group by rollup (1, 2, 3) order by 1 nulls last, 2 nulls last, 3 nulls last
+
+-- How many issues are there by type and priority, every way summed?
+select type, priority, count(*) from issues group by cube (type, priority) order by type nulls last, priority nulls last
+
+-- Who sells how much against the mean of all?
+select salesperson, sum(base_total) as revenue, round(sum(base_total) / avg(sum(base_total)) over (), 2) as against_mean, rank() over (order by sum(base_total) desc) as place from orders where status <> 'cancelled' and salesperson is not null group by salesperson order by place
+
+-- What is a customer worth over time, by cohort of the year?
+with firsts as (select customer_id, min(extract(year from placed_at))::int as cohort from orders where status <> 'cancelled' group by customer_id) select cohort, count(distinct f.customer_id) as customers, round(sum(o.base_total) / count(distinct f.customer_id), 2) as each from firsts f join orders o on o.customer_id = f.customer_id and o.status <> 'cancelled' group by cohort order by cohort
+
+-- How long does it take from quote to order, in quartiles?
+select percentile_cont(array[0.25, 0.5, 0.75]) within group (order by extract(epoch from o.placed_at - q.quoted_at)::float8 / 86400) as days from orders o join quotes q on q.id = o.quote_id
+
+-- Which customers have bought more every quarter for three quarters?
+with quarters as (select customer_id, date_trunc('quarter', placed_at) as quarter, sum(base_total) as spent from orders where status <> 'cancelled' group by 1, 2), grown as (select *, spent > lag(spent) over w as more, lag(spent, 1) over w > lag(spent, 2) over w as more_before from quarters window w as (partition by customer_id order by quarter)) select c.name, g.quarter::date, g.spent from grown g join customers c on c.id = g.customer_id where g.more and g.more_before order by g.spent desc limit 10
+
+-- How many days of sales are owed?
+select round(sum(gross_total - paid_total - credited_total) / nullif(sum(gross_total) filter (where issued_on > current_date - 90), 0) * 90, 1) as days from invoices
+
+-- What share of their orders do customers have late?
+select c.name, count(*) filter (where o.shipped_at - o.placed_at > interval '5 days') as late, count(*) as all_of_them, round(avg((o.shipped_at - o.placed_at > interval '5 days')::int), 3) as share from orders o join customers c on c.id = o.customer_id where o.shipped_at is not null group by c.id, c.name having count(*) >= 3 order by share desc, c.name limit 10
+
+-- Which pairs of categories are bought together more often than by chance?
+with baskets as (select distinct l.order_id, p.category from order_lines l join products p on p.id = l.product_id where p.category is not null), many as (select category, count(*) as n from baskets group by category), orders_of as (select count(distinct order_id)::numeric as n from baskets) select a.category, b.category as other, count(*) as together, round(count(*) * o.n / (x.n * y.n), 2) as lift from baskets a join baskets b on b.order_id = a.order_id and b.category > a.category join many x on x.category = a.category join many y on y.category = b.category cross join orders_of o group by a.category, b.category, o.n, x.n, y.n order by lift desc, 1, 2
+
+-- What would the open pipeline bring, weighted and month by month?
+select coalesce(date_trunc('month', d.expected_close_on)::date::text, 'open end') as month, count(*), sum(d.base_amount) as worth, round(sum(d.base_amount * coalesce(s.probability, 0)) / 100, 2) as weighted from deals d left join pipeline_positions x on x.subject_type = 'deals' and x.subject_id = d.id and x.closed_at is null left join pipeline_stages s on s.id = x.stage_id where d.status = 'open' group by 1 order by 1
+
+-- How often is an issue reopened or late by priority, and how long do they take?
+select priority, count(*), avg(resolved_at - opened_at) filter (where resolved_at is not null) as mean, percentile_disc(0.5) within group (order by resolved_at - opened_at) as median, bool_or(resolved_at is null) as any_open from issues group by priority order by array_position(array['urgent', 'high', 'normal', 'low'], priority)
+
+-- What is the running balance of a customer?
+select day, what, amount, sum(amount) over (order by day, what desc, n rows unbounded preceding) as balance from (select issued_on as day, 'invoice' as what, base_total as amount, id as n from invoices where customer_id = (select customer_id from invoices group by customer_id order by count(*) desc, customer_id limit 1) union all select received_on, 'payment', -base_amount, id from payments where archived_at is null and customer_id = (select customer_id from invoices group by customer_id order by count(*) desc, customer_id limit 1)) x order by day, what desc, n
+
+-- Which orders are far from what is usual for their customer?
+select number, base_total, round((base_total - mean) / nullif(deviation, 0), 2) as z from (select number, base_total, avg(base_total) over w as mean, stddev_samp(base_total) over w as deviation, count(*) over w as many from orders where status <> 'cancelled' window w as (partition by customer_id)) x where many >= 5 and abs(base_total - mean) > 1.5 * deviation order by abs((base_total - mean) / nullif(deviation, 0)) desc, number limit 10
+
+-- What does each weekday bring in each quarter, as columns?
+select date_trunc('quarter', placed_at)::date as quarter, round(sum(base_total) filter (where extract(isodow from placed_at) = 1)) as mon, round(sum(base_total) filter (where extract(isodow from placed_at) = 2)) as tue, round(sum(base_total) filter (where extract(isodow from placed_at) in (6, 7))) as weekend from orders where status <> 'cancelled' group by 1 order by 1
+
+-- How many customers are within each distance of the sea at Hamburg's latitude, say by longitude and latitude?
+select round((6371 * acos(least(1, cos(radians(53.55)) * cos(radians(lat)) * cos(radians(lon) - radians(10.0)) + sin(radians(53.55)) * sin(radians(lat)))))::numeric) as km from (values (52.52, 13.405), (48.137, 11.575)) as city(lat, lon)

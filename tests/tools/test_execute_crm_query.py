@@ -38,12 +38,22 @@ async def test_a_query_gives_columns_with_types_rows_the_statement_as_run_and_th
 async def test_numbers_stay_exact_and_times_bear_their_zone(ask):
     told = await ask(
         "select 0.1::numeric + $1, timestamptz '2026-03-29 00:30:00Z', date '2026-03-29', interval '36 hours', "
-        "array[1, 2], '{\"a\": [1]}'::jsonb, true, null, 'NaN'::float8",
+        "array[1, 2], '{\"a\": [1]}'::jsonb, true, null, 'NaN'::float8, array[1.5, 'Infinity']::float8[]",
         0.2,
     )
     (row,) = told["result"]["rows"]
     assert Decimal(row[0]) == Decimal("0.3")
-    assert row[1:] == ["2026-03-29T01:30:00+01:00", "2026-03-29", "PT36H", [1, 2], {"a": [1]}, True, None, "NaN"]
+    assert row[1:] == [
+        "2026-03-29T01:30:00+01:00",
+        "2026-03-29",
+        "PT36H",
+        [1, 2],
+        {"a": [1]},
+        True,
+        None,
+        "NaN",
+        [1.5, "inf"],
+    ]
 
 
 async def test_more_rows_than_asked_for_are_said(ask):

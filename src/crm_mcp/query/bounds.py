@@ -53,11 +53,11 @@ def _series(args: list[Any]) -> None:
         if abs(stop - start) // max(1, abs(step[0] if step else 1)) > MOST_SERIES:
             raise Refusal("SQL_REFUSED", f"generate_series may make {MOST_SERIES} rows; use a larger step.")
         return
-    if len(args) == 3 and kind_of(args[2]) == "TypeCast" and _is_interval(args[2]):
+    if len(args) == 3 and _is_interval(args[2]):
         return
     hint = (
-        "generate_series takes whole numbers, written out, or two times and a step written out as interval '1 day', an hour "
-        "at the least."
+        "generate_series takes whole numbers, written out, or two dates and a step written out as interval '1 day', an hour "
+        "at the least. For more numbers use row_number() over ()."
     )
     raise Refusal("SQL_REFUSED", hint)
 
@@ -65,14 +65,15 @@ def _series(args: list[Any]) -> None:
 _STEP = re.compile(r"\s*\+?(\d{1,4})\s*(hour|day|week|month|mon|quarter|year)s?\s*")
 
 
-def _is_interval(cast: Any) -> bool:
-    """Say whether a cast is a step of an hour or more, written out."""
-    if words(cast.type_name.names)[-1:] != ["interval"]:
+def _is_interval(step: Any) -> bool:
+    """Say whether a step is written out, an hour or more; a text with a unit can be read as an interval alone."""
+    if kind_of(step) == "TypeCast":
+        if words(step.type_name.names)[-1:] != ["interval"]:
+            return False
+        step = inner(step.arg)
+    if kind_of(step) != "A_Const" or step.WhichOneof("val") != "sval":
         return False
-    arg = inner(cast.arg)
-    if kind_of(arg) != "A_Const" or arg.WhichOneof("val") != "sval":
-        return False
-    found = _STEP.fullmatch(arg.sval.sval.lower())
+    found = _STEP.fullmatch(step.sval.sval.lower())
     return found is not None and int(found[1]) > 0
 
 

@@ -15,7 +15,7 @@ AGGREGATES = frozenset(
 WINDOWS = frozenset("row_number ntile lag lead first_value last_value nth_value".split())
 _NUMBERS = (
     "abs ceil ceiling floor round trunc sign mod div power sqrt cbrt exp ln log log10 width_bucket greatest least gcd lcm "
-    "degrees radians pi random scale min_scale trim_scale to_number numeric_inc"
+    "degrees radians pi sin cos tan asin acos atan atan2 random scale min_scale trim_scale to_number numeric_inc"
 )
 _TEXT = (
     "lower upper initcap length char_length character_length octet_length bit_length btrim ltrim rtrim trim substring substr "
@@ -58,6 +58,8 @@ INSTEAD: Mapping[str, str] = {
     "nvl": "Write coalesce(a, b).",
     "ifnull": "Write coalesce(a, b).",
     "isnull": "Write a is null, or coalesce(a, b).",
+    "date_diff": "Subtract dates: a - b is a number of days; age(a, b) an interval.",
+    "timestampdiff": "Subtract times: extract(epoch from a - b) / 3600 is a number of hours.",
     "datediff": "Subtract dates: a - b is a number of days; age(a, b) an interval.",
     "dateadd": "Write a + interval '1 month'.",
     "date_add": "Write a + interval '1 month'.",
@@ -80,6 +82,41 @@ INSTEAD: Mapping[str, str] = {
     "len": "Write length(a).",
     "charindex": "Write position(a in b).",
     "instr": "Write position(a in b).",
+    "today": "Write current_date.",
+    "safe_divide": "Write a / nullif(b, 0).",
+    "div0": "Write a / nullif(b, 0).",
+    "countif": "Write count(*) filter (where …).",
+    "count_if": "Write count(*) filter (where …).",
+    "sumif": "Write sum(a) filter (where …).",
+    "approx_count_distinct": "Write count(distinct a).",
+    "last_day": "Write (date_trunc('month', a) + interval '1 month - 1 day')::date.",
+    "eomonth": "Write (date_trunc('month', a) + interval '1 month - 1 day')::date.",
+    "months_between": "Write extract(year from age(a, b)) * 12 + extract(month from age(a, b)).",
+    "add_months": "Write a + interval '1 month'.",
+    "dayofweek": "Write extract(isodow from a): 1 is Monday.",
+    "weekday": "Write extract(isodow from a): 1 is Monday.",
+    "dayname": "Write to_char(a, 'FMDay').",
+    "monthname": "Write to_char(a, 'FMMonth').",
+    "hour": "Write extract(hour from a).",
+    "to_days": "Subtract dates: a - b is a number of days.",
+    "from_unixtime": "Write to_timestamp(a).",
+    "unix_timestamp": "Write extract(epoch from a).",
+    "convert": "Write a::numeric, a::date or a::text.",
+    "try_cast": "Write case when a ~ '^\\d+$' then a::numeric end.",
+    "crosstab": "Write sum(a) filter (where b = 'x') for each column.",
+    "ratio_to_report": "Write a / sum(a) over ().",
+    "arg_max": "Write (array_agg(a order by b desc))[1], or DISTINCT ON.",
+    "max_by": "Write (array_agg(a order by b desc))[1], or DISTINCT ON.",
+    "first": "Write (array_agg(a order by b))[1], or first_value(a) over (order by b).",
+    "last": "Write (array_agg(a order by b desc))[1], or last_value with a frame.",
+    "json_value": "Write a ->> 'key'.",
+    "json_extract": "Write a -> 'key', or a ->> 'key' for its text.",
+    "unaccent": "Compare with ~* '[aäà]'; search_customers finds names without their accents.",
+    "levenshtein": "search_customers finds misspelt names, find_duplicates the same record twice.",
+    "pg_typeof": "The result's columns bear their types; get_schema has those of the tables.",
+    "gen_random_uuid": "row_number() over (order by …) numbers rows.",
+    "uuid_generate_v4": "row_number() over (order by …) numbers rows.",
+    "setseed": "random() is not repeatable; order by md5(id::text) is.",
     "to_regclass": "The catalog is not open; get_schema describes the tables there are.",
     "format_type": "The catalog is not open; get_schema describes the tables there are.",
 }
@@ -90,6 +127,26 @@ TYPES = frozenset(
     "uuid int4range int8range numrange daterange tsrange tstzrange".split()
 )
 """Types a value may be cast to; arrays of them as well."""
+
+TYPE_INSTEAD: Mapping[str, str] = {
+    "money": "Amounts are numeric, with their currency in a column of its own.",
+    "string": "Write ::text.",
+    "nvarchar": "Write ::text.",
+    "char": "Write ::text.",
+    "name": "Write ::text.",
+    "bytea": "Bytes are not shown.",
+    "datetime": "Write ::timestamptz, or ::date.",
+    "int64": "Write ::bigint.",
+    "float64": "Write ::numeric.",
+    "number": "Write ::numeric.",
+    "double": "Write ::numeric, or ::double precision.",
+    "signed": "Write ::bigint.",
+    "serial": "row_number() over (order by …) numbers rows.",
+    "record": "A row needs no cast; take its columns.",
+    "regclass": "The catalog is not open; get_schema describes the tables there are.",
+    "xml": "XML is not available; use jsonb.",
+}
+"""What to write in place of a type that is refused."""
 
 OPERATORS = frozenset(
     "+ - * / % ^ = <> != < > <= >= || ~~ ~~* !~~ !~~* ~ ~* !~ !~* -> ->> #> #>> @> <@ ? ?| ?& && @? @@ <-> << >> | & # ^@".split()

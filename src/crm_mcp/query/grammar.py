@@ -13,9 +13,11 @@ from typing import Any
 from postgast import PgQueryError, deparse, parse, pg_query_pb2
 
 from ..errors import Refusal
+from . import syntax
 from .bounds import BOUNDED, inner, kind_of, number_of, words
-from .functions import FUNCTIONS, INSTEAD, OPERATORS, TYPES
+from .functions import FUNCTIONS, INSTEAD, OPERATORS, TYPE_INSTEAD, TYPES
 from .relations import Relation, Relations
+from .rewritten import says
 
 LONGEST = 20_000
 """Characters of a statement."""
@@ -38,7 +40,7 @@ _INSTEAD_OF: Mapping[str, str] = {
     "MergeStmt": "A query only reads. To change records use propose_changes or the tool of that record.",
     "ExplainStmt": "Plans are not shown; write the SELECT alone.",
     "VariableSetStmt": "Settings cannot be changed; the time zone is the org's.",
-    "VariableShowStmt": "Settings cannot be read; the time zone is the org's.",
+    "VariableShowStmt": "Settings cannot be read; the time zone is the org's. get_schema lists the tables.",
     "TransactionStmt": "One SELECT is one transaction; leave BEGIN and COMMIT out.",
     "XmlExpr": "XML is not available; use jsonb_build_object.",
     "JsonTable": "JSON_TABLE is not available; use jsonb_to_recordset or jsonb_array_elements.",
@@ -58,11 +60,16 @@ _VALUES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A statement that may run: the SQL as it is run, the tables it reads, how many parameters it takes."""
+    """A statement that may run: the SQL as it is run, the tables it reads, how many parameters it takes.
+
+    `ranges` are the names that tables go by in it, `named` those that it gives to what it selects.
+    """
 
     sql: str
     relations: tuple[Relation, ...]
     parameters: int
+    ranges: Mapping[str, Relation] = field(default_factory=dict[str, Relation])
+    named: frozenset[str] = frozenset()
 
 
 def judge(text: str, relations: Relations) -> Judged:
@@ -76,7 +83,7 @@ def judge(text: str, relations: Relations) -> Judged:
     try:
         tree: Any = parse(text)
     except PgQueryError as bad:
-        raise _syntax(text, bad) from None
+        raise syntax.refusal(text, bad) from None
     except Exception:
         raise Refusal(
             "SQL_REFUSED",
@@ -92,19 +99,19 @@ def judge(text: str, relations: Relations) -> Judged:
         raise Refusal("SQL_REFUSED", hint)
     judging = _Judging(relations)
     judging.visit(statement, frozenset())
-    return Judged(deparse(tree), tuple(judging.read.values()), judging.parameters)
-
-
-def _syntax(text: str, bad: PgQueryError) -> Refusal:
-    at = max(0, getattr(bad, "cursorpos", 0) - 1)
-    near = text[at : at + 40].strip() or text[-40:].strip()
-    return Refusal("INVALID_SQL", f"PostgreSQL's grammar stops there. Look at what is before {near!r}.", near=near)
+    read, written = tuple(judging.read.values()), deparse(tree)
+    if not says(written, tree):
+        hint = "A comparison stands where it is read otherwise than it was written, as within BETWEEN. Write it as CASE WHEN … THEN true ELSE false END."
+        raise Refusal("SQL_REFUSED", hint)
+    return Judged(written, read, judging.parameters, judging.ranges, frozenset(judging.named))
 
 
 @dataclass
 class _Judging:
     relations: Relations
     read: dict[str, Relation] = field(default_factory=dict[str, Relation])
+    ranges: dict[str, Relation] = field(default_factory=dict[str, Relation])
+    named: set[str] = field(default_factory=set[str])
     parameters: int = 0
     nodes: int = 0
 
@@ -167,12 +174,17 @@ class _Judging:
         table.schemaname, table.relname = found.schema, found.view
         table.inh = True
         self.read[found.view] = found
+        self.ranges.setdefault(table.alias.aliasname, found)
 
     def select(self, node: Any) -> None:
         if node.HasField("into_clause"):
             raise Refusal("SQL_REFUSED", _INSTEAD_OF["IntoClause"])
         if node.locking_clause:
             raise Refusal("SQL_REFUSED", _INSTEAD_OF["LockingClause"])
+
+    def target(self, node: Any) -> None:
+        if node.name:
+            self.named.add(node.name)
 
     def column(self, node: Any) -> None:
         """Leave the type of a table out of a column's name: the table stands under its own name alone."""
@@ -221,8 +233,12 @@ class _Judging:
         if node.setof or node.pct_type or len(names) > 2 or (len(names) == 2 and names[0] != "pg_catalog"):
             raise Refusal("SQL_REFUSED", "That type is not available in a query.")
         if names[-1] not in TYPES:
-            near = difflib.get_close_matches(names[-1], sorted(TYPES), 2, 0.5)
-            raise Refusal("SQL_REFUSED", f"The type {names[-1]!r} is not available in a query.", suggestions=near)
+            instead = TYPE_INSTEAD.get(
+                names[-1].lower(), "Write ::text, ::numeric, ::date, ::timestamptz, ::jsonb or the like."
+            )
+            near = difflib.get_close_matches(names[-1], sorted(TYPES), 2, 0.6)
+            hint = f"The type {names[-1][:100]!r} is not available in a query. {instead}"
+            raise Refusal("SQL_REFUSED", hint, suggestions=near)
         for modifier in node.typmods:
             if (number := number_of(inner(modifier))) is None or (number > LONGEST_TYPED and names[-1] != "interval"):
                 raise Refusal("SQL_REFUSED", f"A type's length is a number up to {LONGEST_TYPED}; text needs none.")
@@ -234,7 +250,9 @@ class _Judging:
 
     def value(self, node: Any) -> None:
         if node.op not in _VALUES:
-            raise Refusal("SQL_REFUSED", "Every query runs as the same login; whoami says who you are.")
+            raise Refusal(
+                "SQL_REFUSED", "Every query runs as the same login; whoami says who you are, people who there is."
+            )
 
     def collation(self, node: Any) -> None:
         names = words(node.collname)
@@ -254,6 +272,7 @@ _NAMELESS = frozenset(
 Rule = Callable[[_Judging, Any], None]
 _RULES: Mapping[str, Rule] = {
     "SelectStmt": _Judging.select,
+    "ResTarget": _Judging.target,
     "ColumnRef": _Judging.column,
     "CommonTableExpr": _Judging.cte,
     "FuncCall": _Judging.call,

@@ -1,6 +1,7 @@
 """The tables that a principal may query, by the names they may be asked by."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,28 @@ class Relation:
     view: str
     columns: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+
+
+_MEANT: Mapping[str, str] = {
+    r"client|account|buyer": "customers",
+    r"compan|firm": "organizations",
+    r"sale|purchase": "orders",
+    r"(order|sales).*(item|row|detail)|line|item": "order_lines",
+    r"invoice.*(item|row|detail)|line": "invoice_lines",
+    r"employee|staff|rep$|reps$|team|user|owner|member": "people",
+    r"ticket|case|complaint": "issues",
+    r"bill|receivable": "invoices",
+    r"receipt": "payments",
+    r"refund|credit": "credit_notes",
+    r"offer|proposal|estimate": "quotes",
+    r"stage.*(hist|chang|mov)|hist": "stage_transitions",
+    r"stock|inventor": "stock_movements",
+    r"rate|fx|currenc": "exchange_rates",
+    r"call|meeting|event|touch": "activities",
+    r"file|attachment": "documents",
+    r"categor|good|article": "products",
+}
+"""Words of names that tables go by elsewhere, and the table that is meant."""
 
 
 class Relations:
@@ -42,8 +65,14 @@ class Relations:
 
     def near(self, name: str) -> list[str]:
         """Return the names of the tables that are nearest to one that is not there."""
-        shown = {relation.name if relation.type == CRM else f"{relation.type}.{relation.name}" for relation in self}
-        return difflib.get_close_matches(name.lower().removeprefix("crm."), sorted(shown), 3, 0.5)
+        asked = name.lower().rsplit(".", 1)[-1]
+        called: dict[str, str] = {}
+        for relation in self:
+            shown = relation.name if relation.type == CRM else f"{relation.type}.{relation.name}"
+            called |= {one.lower(): shown for one in (*relation.aliases, relation.name)}
+        meant = [called[one] for word, one in _MEANT.items() if re.search(word, asked) and one in called]
+        near = difflib.get_close_matches(asked, sorted(called), 4, 0.55)
+        return list(dict.fromkeys([*meant, *(called[one] for one in near)]))[:4]
 
     def __iter__(self) -> Any:
         return iter({relation.view: relation for relation in self._known.values()}.values())

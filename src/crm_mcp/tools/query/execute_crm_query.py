@@ -61,7 +61,7 @@ async def execute_crm_query(ctx: Read, args: ExecuteCrmQuery) -> Answer[QueryVie
     try:
         found = await ctx.query(judged.sql, [_exact(value) for value in args.parameters], args.limit)
     except psycopg.Error as problem:
-        said = problems.refusal(problem, judged)
+        said = problems.refusal(problem, judged, args.parameters)
         if said is None:
             raise
         raise said from None
