@@ -35,6 +35,7 @@ for command in (
     local.worker,
     local.demo,
     orgs.init,
+    orgs.fiscal_year,
     people.users,
     orgs.migrate,
     keys.keys,

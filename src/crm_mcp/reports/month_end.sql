@@ -15,6 +15,7 @@
 -- column: received_base money total | received, in base currency.
 -- column: open_base money total | open_after, in base currency by the rates of the invoices.
 -- column: unconverted integer total | Documents of the period or open without a rate; they are in no base amount.
+-- key: currency
 -- ids: invoices
 -- note: A payment settles an invoice on the later of the day it was received and the day of the invoice; what is received and not settled stays on account.
 -- note: What an invoice says is paid or credited without a record of it (imported) is settled on the invoice's day.

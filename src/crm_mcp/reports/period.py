@@ -12,7 +12,8 @@ from . import spoken
 
 NAMES = ("period", "month", "year", "days", "from", "to")
 MEANING = {
-    "period": "In words or ISO: last quarter, year to date, last 90 days, Q3 2026, 2026-W31, 2026-01/2026-03.",
+    "period": "In words or ISO: last quarter, year to date, last 90 days, Q3 2026, 2026-W31, 2026-01/2026-03; by the org's "
+    "fiscal year: last fiscal quarter, fiscal year to date, FY2026 (ends in 2026), FQ3, FY2026-Q3.",
     "month": "YYYY-MM",
     "year": "A calendar year.",
     "days": "That many days back from today, today included; 0: all time.",
@@ -31,8 +32,8 @@ class Period:
     default: str
     meaning: str
 
-    def days(self, given: Mapping[str, Any], today: date) -> Days:
-        """Return the first and the last day, None where it is open.
+    def days(self, given: Mapping[str, Any], today: date, starts: int = 1) -> Days:
+        """Return the first and the last day, None where it is open; fiscal years begin in month `starts`.
 
         Raises:
             Refusal: INVALID_ARGUMENT.
@@ -44,7 +45,7 @@ class Period:
         if len(ways) > 1:
             raise _refusal(named[1], "Name the period one way: period, month, year, days, or from and to.")
         try:
-            since, until = _read(named[0], given, today)
+            since, until = _read(named[0], given, today, starts)
         except (ValueError, TypeError, OverflowError):
             raise _refusal(named[0], f"{named[0]}: {MEANING[named[0]]}") from None
         if since and until and since > until:
@@ -64,11 +65,11 @@ class Period:
                 return today - timedelta(days=int(back.removesuffix("_days")) - 1), today
 
 
-def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
+def _read(name: str, given: Mapping[str, Any], today: date, starts: int) -> Days:
     value = given[name]
     match name:
         case "period":
-            return _said(value, today)
+            return _said(value, today, starts)
         case "month":
             if not isinstance(value, str) or (found := _MONTH.fullmatch(value)) is None:
                 raise ValueError
@@ -83,8 +84,8 @@ def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
             return _day(given, "from"), _day(given, "to")
 
 
-def _said(value: Any, today: date) -> Days:
-    if isinstance(value, str) and (found := spoken.days(value, today)) is not None:
+def _said(value: Any, today: date, starts: int) -> Days:
+    if isinstance(value, str) and (found := spoken.days(value, today, starts)) is not None:
         return found
     near = spoken.nearest(value) if isinstance(value, str) else None
     hint = f"period: {MEANING['period']}" + (f" Did you mean {near!r}?" if near else "")

@@ -9,6 +9,12 @@
 -- column: rate percent | Of the quotes that are won, lost or expired; of won ones the win rate.
 -- column: value_rate percent | The same by value.
 -- column: unconverted integer total | Foreign quotes without a rate, which count as 0 in value.
+-- key: outcome, reason
+-- filter: customer id customers | q.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: person text | lower(coalesce(nullif(btrim(q.salesperson), ''), '(not stated)')) = lower(btrim(%(person)s::text)) | By this person, as written on it.
+-- filter: in_currency currency | q.currency = %(in_currency)s | In this currency alone.
 -- ids: quotes
 -- chart: pie outcome quotes
 -- note: A quote expires the day after its last day, in the org's zone. Up to 50 reasons.
@@ -24,9 +30,10 @@ from (select q.id, case when q.status = 'declined' then btrim(left(q.lost_reason
     case when q.currency = %(currency)s then q.net_total
            when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total else 0 end as value
   from crm.quotes q
+  left join crm.customers c on c.org_id = %(org)s and c.id = q.customer_id
   where q.org_id = %(org)s and q.archived_at is null
     and q.quoted_at >= %(from)s::date::timestamp at time zone %(zone)s
-  and q.quoted_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s) x
+  and q.quoted_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s{filters}) x
 group by x.outcome, x.reason
 order by array_position(array['won', 'lost', 'expired', 'open'], x.outcome), quotes desc, x.reason
 limit 53

@@ -20,6 +20,7 @@ class OrgSettings(Record):
     sender_name: Mapped[str | None]
     sender_email: Mapped[str | None]
     service_hours: Mapped[dict[str, list[int]]] = mapped_column(JSONB, server_default=FetchedValue())
+    fiscal_year_start: Mapped[int] = mapped_column(default=1)
 
 
 class PolicyEdition(Record):
