@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from .waiting import Waits
 
 if TYPE_CHECKING:
     from .queries import Queries
+    from .reports.report import Report
     from .updates import Updates
 
 COMMITTING = timedelta(minutes=1)
@@ -79,6 +80,8 @@ class App:
     """What the client follows, from its first subscription on."""
     queries: "Queries | None" = None
     """Runs free-form SQL; None where there is no login for it."""
+    reports: "Sequence[Report]" = ()
+    """Own reports from files; the orgs' own rows are read with each call."""
     flusher: Flusher | None = None
     """Of the process, where it serves several clients; else made with the first read."""
     _db: Database | None = None

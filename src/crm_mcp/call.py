@@ -117,7 +117,7 @@ async def reading(
         return await app.queries.run(this.principal, sql, params, most)
 
     queries = query if app.queries is not None else None
-    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.keeps)
+    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.reports, app.keeps)
     found = await handler(ctx)
     if standing is None:
         await ask("select 1", {})

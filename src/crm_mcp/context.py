@@ -64,6 +64,8 @@ class Read:
     cursors: Cursors
     page_url: str
     query: Queries | None = None
+    reports: Sequence[Any] = ()
+    """Own reports from files (`reports.report.Report`), of whatever org: each says whose it is."""
     keeps: dict[str, Any] = field(default_factory=dict[str, Any])
     """What a tool keeps in this process for the next call, under its name; whoever keeps it bounds it."""
 

@@ -26,6 +26,7 @@ from .warming import warm
 if TYPE_CHECKING:
     from .audit import Flusher
     from .embedded import Lease
+    from .reports.report import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -149,6 +150,24 @@ def queries_of(settings: Settings, agent: Callable[[], Awaitable[Database]]) -> 
     return Queries(lambda: home.conninfo("crm_query"), agent)
 
 
+def own_reports(settings: Settings) -> "tuple[Report, ...]":
+    """Read the folder of own reports; what is wrong with one ends the command before anything is served."""
+    folder = settings.reports or (settings.home / "reports" if settings.is_embedded else None)
+    if folder is None or not (folder.is_dir() or settings.reports):
+        return ()
+    if not folder.is_dir():
+        parser().error(f"CRM_REPORTS: {folder} is no folder")
+    if find_spec("postgast") is None or not any(folder.glob("*.sql")):
+        return ()
+    from .reports.header import HeaderInvalid
+    from .reports.own import of_folder
+
+    try:
+        return of_folder(folder)
+    except HeaderInvalid as wrong:
+        parser().error(f"{folder}: {wrong}")
+
+
 class Doorbell:
     """Rings once, when something waits for the first time: a process of its own sees to the page and the browser.
 
@@ -230,6 +249,7 @@ def main(words: Sequence[str]) -> None:
         Client(proof),
         page,
         queries=queries,
+        reports=own_reports(settings),
         sync_reads=settings.audit_reads == "sync",
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
@@ -268,6 +288,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         parser().error(str(problem))
     log.configure(settings.log_level)
     connector = Connector(settings, size=limits.AT_ONCE)
+    reports = own_reports(settings)
     page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
     rings = _rings(given, settings)
 
@@ -293,6 +314,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 rings=rings,
                 flusher=flusher,
                 queries=queries,
+                reports=reports,
             )
 
         gc.freeze()

@@ -78,6 +78,51 @@ All of it goes into `parameters`.
 - `row` (one row by its key, as the result shows it) gives up to 250 of the ids behind it, `ids` passes over so many."""
 
 
+OWN = """## Reports of your own
+
+A report is a file `name.sql`: a header of comment lines and one SELECT. `crm-mcp reports check FILE --org SLUG` says whether it
+could be added, `add` keeps it for the org (recorded and audited, by an administrator), `list` and `remove` see to the rest. Files
+in the folder `reports` of the home, or in `CRM_REPORTS`, are own reports too; each says whose with `-- org: slug`, and one whose
+header is wrong ends `serve` with its file and line.
+
+```sql
+-- title: Large orders
+-- description: Orders above an amount, by the person who sold them.
+-- roles: admin, sales
+-- period: 90_days | When orders were placed.
+-- param: above integer = 1000 | Net, in base currency.
+-- column: person text | Salesperson as written on the order.
+-- column: orders integer total | How many.
+-- column: revenue money total | Net of discount and without tax.
+-- key: person
+-- when: o.placed_at
+-- group: person | coalesce(o.salesperson, '(not stated)') | Salesperson as written on the order.
+-- filter: customer id customers | o.customer_id = %(customer)s | Of this customer.
+-- ids: orders
+-- chart: bar person revenue
+-- note: Orders in base currency alone.
+select {group} as {by}, count(*) as orders, sum(o.net_total) as revenue,
+  (array_agg(o.id order by o.id desc))[1:20] as ids, count(*) as id_count
+from orders o
+where o.currency = %(currency)s and o.net_total > %(above)s::int and o.status <> 'cancelled'
+  and o.placed_at >= %(from)s::date::timestamp at time zone %(zone)s
+  and o.placed_at < (%(to)s::date + 1)::timestamp at time zone %(zone)s{filters}
+group by 1 order by revenue desc
+```
+
+- Header lines, where there are any: `param: name integer|text|date = default [up to most] | meaning`, `period: all|this_month|last_month|N_days | of what`,
+  `column: name text|integer|money|amount|date|percent [total] [in unit] | meaning` (money is in base currency, an amount in that of
+  the row's column `currency`), `key: column [in time], …` (what names a row: for `compare` and `row`), `when: moment` or
+  `when: day as day` (grouping by week to fiscal year), `group: name | expression | meaning` with {group} and {by} in the statement,
+  `filter: name text|integer|date|currency|id table|word a/b | condition | meaning` with {filters} in it, `ids: table` with the
+  columns `ids` (taken as `[1:20]`) and `id_count`, `chart: bar|line|pie x y`, `note`, `also: former_name`.
+- The statement may name %(zone)s, %(currency)s, %(now)s, %(today)s, %(from)s, %(to)s, %(fiscal)s and its own parameters. They are
+  bound, never pasted, and stand outside of quotes.
+- It runs as `execute_crm_query` does and under the same guards: over the tables that get_schema describes, as the role of whoever
+  asks, 5 seconds, 1,000 rows. A role that may not see a table of it cannot be in its header. Nobody of another org sees it, runs
+  it, or learns its name. Up to 50 an org."""
+
+
 def _page() -> str:
     """Write the page of reports from the headers."""
     parts = [
@@ -85,6 +130,7 @@ def _page() -> str:
         "One entry a report, from the headers in `src/crm_mcp/reports`. `list_reports` shows those of your role;"
         " `run_report` runs one.",
         PERIODS,
+        OWN,
     ]
     for report in definition.every().values():
         about = f"Roles: {', '.join(sorted(report.roles))}."

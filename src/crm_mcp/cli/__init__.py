@@ -17,6 +17,7 @@ from . import (
     people,
     policy,
     recovery,
+    reports,
 )
 
 
@@ -47,6 +48,7 @@ for command in (
     inspect.drafts,
     inspect.audit,
     policy.policy,
+    reports.reports,
     doctor.doctor,
     installing.install,
 ):

@@ -129,15 +129,7 @@ async def run(ctx: Read, name: str, parameters: Mapping[str, Any]) -> Ran:
     Raises:
         Refusal: REPORT_NOT_FOUND, INVALID_ARGUMENT.
     """
-    report = definition.named(name, ctx.principal.role)
-    if report is None:
-        names = [known for known, r in definition.every().items() if ctx.principal.role in r.roles]
-        raise Refusal(
-            "REPORT_NOT_FOUND",
-            "list_reports names the reports you may run.",
-            searchedId=name,
-            suggestions=difflib.get_close_matches(name, names, 3, 0.3),
-        )
+    report = await _found(ctx, name)
     now, zone = datetime.now(UTC), ctx.principal.timezone
     today = now.astimezone(ZoneInfo(zone)).date()
     starts = await _fiscal_start(ctx, parameters)
@@ -151,6 +143,33 @@ async def run(ctx: Read, name: str, parameters: Mapping[str, Any]) -> Ran:
         ran = await asking.beside(comparing.span_before(report, asked, way))
         ran = _saying(ran, compare=way)
     return ran if starts is None else _fiscally(ran, starts)
+
+
+async def _found(ctx: Read, name: str) -> Report:
+    """Return the report of a name: one that comes with the program, else one of the org's own."""
+    role = ctx.principal.role
+    report = definition.named(name, role)
+    if report is not None:
+        return report
+    own = await every_own(ctx)
+    if name in own:
+        return own[name]
+    names = [*(known for known, r in definition.every().items() if role in r.roles), *own]
+    raise Refusal(
+        "REPORT_NOT_FOUND",
+        "list_reports names the reports you may run.",
+        searchedId=name,
+        suggestions=difflib.get_close_matches(name, names, 3, 0.3),
+    )
+
+
+async def every_own(ctx: Read) -> Mapping[str, Report]:
+    """Return the own reports of the principal's org; what judges them is imported only where free-form SQL can run."""
+    if ctx.query is None:
+        return {}
+    from . import own
+
+    return await own.every(ctx)
 
 
 async def _fiscal_start(ctx: Read, parameters: Mapping[str, Any]) -> int | None:
@@ -208,44 +227,57 @@ class _Asking:
 
     async def alone(self, some_ids: tuple[int, int] | None) -> Ran:
         sql = self.report.statement(self.asked.group, self.asked.filters, some_ids)
-        (rows,) = await self._rows([sql], {})
-        return self._ran(self._ordered(rows), sql)
+        got = await self._rows([(sql, {})])
+        return self._ran(self._ordered(got.rows[0]), got)
 
     async def beside(self, span: Span) -> Ran:
         """Return the rows of both periods, as of one moment; those that are first in either where only some are wanted."""
         sql = self.report.statement(self.asked.group, self.asked.filters)
-        other = sql.replace("%(from)s", "%(before_from)s").replace("%(to)s", "%(before_to)s")
-        most = {param.name: MOST_COMPARED for param in self.report.params if param.most is not None}
-        rows, others = await self._rows([sql, other], {**most, "before_from": span[0], "before_to": span[1]})
-        ran = self._ran(self._ordered(rows), sql)
+        most: dict[str, object] = {p.name: MOST_COMPARED for p in self.report.params if p.most is not None}
+        got = await self._rows([(sql, most), (sql, {**most, "from": span[0], "to": span[1]})])
+        rows, others = got.rows
+        ran = self._ran(self._ordered(rows), got)
         shown = self.asked.shown
         pairing = Pairing(ran.report, (shown["from"], shown["to"]), span, self.starts)  # type: ignore[arg-type]
         pairs = pairing.pairs(ran.rows, others)
         if most:
-            (limit,) = (shown[name] for name in most)
-            firsts = [*map(id, ran.rows[:limit]), *map(id, others[:limit])]  # type: ignore[misc]
-            pairs = [pair for pair in pairs if {id(pair.now), id(pair.before)} & {*firsts}]
+            limit = min(int(str(shown[name])) for name in most)
+            firsts = {id(row) for row in (*ran.rows[:limit], *others[:limit])}
+            pairs = [pair for pair in pairs if {id(pair.now), id(pair.before)} & firsts]
         kept = [pair.now for pair in pairs if pair.now is not None]
-        cut = (f"Only the first {MOST_COMPARED} rows of each period were compared.",)
-        notes = cut if max(len(rows), len(others)) >= MOST_COMPARED else ()
+        is_cut = most and max(len(rows), len(others)) >= MOST_COMPARED
+        notes = (f"Only the first {MOST_COMPARED} rows of each period were compared.",) if is_cut else ()
         return replace(ran, rows=kept, beside=Beside(span, pairing, pairs), notes=(*ran.notes, *notes))
 
-    async def _rows(self, statements: Sequence[str], more: Mapping[str, object]) -> list[list[Row]]:
-        """Ask for the rows of statements in one round trip, all as of one moment."""
+    async def _rows(self, asked: Sequence[tuple[str, Mapping[str, object]]]) -> "_Got":
+        """Ask for the rows of statements, each with what it binds otherwise."""
         who = self.ctx.principal
-        listed = ", ".join(
-            f"(select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from ({sql}) r)" for sql in statements
-        )
-        row = await self.ctx.one(
-            f"select {listed}",
-            zone=who.timezone,
-            currency=who.currency,
-            now=self.now,
-            today=self.today,
-            fiscal=fiscal.offset(self.starts),
-            **{**self.asked.bound, **more},
-        )
-        return [json.loads(text, parse_float=Decimal) for text in row or ()]
+        given = {"zone": who.timezone, "currency": who.currency, "now": self.now, "today": self.today}
+        bound = {**given, "fiscal": fiscal.offset(self.starts), **self.asked.bound}
+        if not self.report.own:
+            return await self._at_once(asked, bound)
+        from .own import MOST_ROWS, rows_of
+
+        found: list[tuple[list[Row], bool, str]] = [
+            await rows_of(self.ctx, sql, {**bound, **more}) for sql, more in asked
+        ]
+        is_cut = any(one[1] for one in found)
+        notes = (f"There are more rows: only the first {MOST_ROWS} were read, and added up.",) if is_cut else ()
+        return _Got([one[0] for one in found], found[0][2], notes)
+
+    async def _at_once(
+        self, asked: Sequence[tuple[str, Mapping[str, object]]], bound: Mapping[str, object]
+    ) -> "_Got":
+        """Ask in one round trip, all as of one moment; what one statement binds otherwise goes by a name of its own."""
+        parts: list[str] = []
+        every = dict(bound)
+        for number, (sql, more) in enumerate(asked):
+            for name, value in more.items():
+                every[f"{name}_{number}"] = value
+                sql = sql.replace(f"%({name})s", f"%({name}_{number})s")
+            parts.append(f"(select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from ({sql}) r)")
+        row = await self.ctx.one(f"select {', '.join(parts)}", **every)
+        return _Got([json.loads(text, parse_float=Decimal) for text in row or ()], asked[0][0])
 
     def _ordered(self, rows: list[Row]) -> list[Row]:
         """Return rows that are grouped otherwise than usual in an order of their own: by time, or the largest first."""
@@ -260,9 +292,19 @@ class _Asking:
             return sorted(rows, key=lambda row: -Decimal(row[of] or 0))
         return rows
 
-    def _ran(self, rows: Sequence[Row], sql: str) -> Ran:
+    def _ran(self, rows: Sequence[Row], got: "_Got") -> Ran:
         report = self.report.grouped(self.asked.group)
-        return Ran(report, self.asked, rows, self.ctx.principal.currency, self.now, sql.strip(), notes=report.notes)
+        notes = (*report.notes, *got.notes)
+        return Ran(report, self.asked, rows, self.ctx.principal.currency, self.now, got.sql.strip(), notes=notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Got:
+    """The rows of each statement, the first one's SQL as it ran, and what is to be said of the rows."""
+
+    rows: Sequence[list[Row]]
+    sql: str
+    notes: Sequence[str] = ()
 
 
 def _described(column: Column) -> dict[str, str]:

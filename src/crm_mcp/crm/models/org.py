@@ -31,6 +31,15 @@ class PolicyEdition(Record):
     changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
 
 
+class OwnReport(Record):
+    """A report that the org added: its header and its statement as text."""
+
+    __tablename__ = "reports"
+
+    name: Mapped[str]
+    definition: Mapped[str]
+
+
 class ExternalRef(Record):
     __tablename__ = "external_refs"
 

@@ -9,7 +9,7 @@ from crm_mcp import ids
 from crm_mcp.context import Read
 from crm_mcp.envelope import BUDGET, plain
 from crm_mcp.principal import Agent
-from crm_mcp.reports import definition, period
+from crm_mcp.reports import definition, period, running
 from crm_mcp.reports.report import TIME_GROUPS, Report
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
 
@@ -52,7 +52,11 @@ ROOM = (BUDGET - 300) * 4
 async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
     """List the reports you may run, with their parameters. Use when figures over many records are asked for; then call
     run_report with a name from here."""
-    reports = [report for report in definition.every().values() if ctx.principal.role in report.roles]
+    own = await running.every_own(ctx)
+    reports = [
+        *own.values(),
+        *(report for report in definition.every().values() if ctx.principal.role in report.roles),
+    ]
     told = {
         "period": "The default; parameters name another one by period, month, year, days, or from and to.",
         **period.MEANING,

@@ -39,6 +39,7 @@ class ReportView(View):
     notes: list[str]
     chart: dict[str, str] | None = None
     sql: str | None = None
+    own: bool | None = None
 
 
 IDS = 250
@@ -79,6 +80,7 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
         notes=list(ran.notes),
         chart=dict(report.chart) if report.chart else None,
         sql=ran.sql if "sql" in args.include else None,
+        own=report.own or None,
     )
     subtitle = ", ".join(part for part in (ran.span, f"{len(rows)} rows") if part)
     return Answer(
