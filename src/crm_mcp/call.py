@@ -103,9 +103,9 @@ async def reading(
     begun: audit.Statement | None = None if this.is_begun else audit.begun(this)
     standing: Standing | None = None
 
-    async def ask(sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None:
+    async def ask(sql: str, params: Mapping[str, object], *, is_long: bool = False) -> tuple[Any, ...] | None:
         nonlocal begun, standing
-        row, standing = await db.one(this.principal, sql, params, begun, app.client.seen)
+        row, standing = await db.one(this.principal, sql, params, begun, app.client.seen, is_long=is_long)
         begun = None
         return row
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class Asks(Protocol):
-    async def __call__(self, sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None: ...
+    async def __call__(
+        self, sql: str, params: Mapping[str, object], *, is_long: bool = False
+    ) -> tuple[Any, ...] | None: ...
 
 
 class Reports(Protocol):
@@ -72,6 +74,11 @@ class Read:
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""
         return await self.ask(sql, {**params, "org": self.principal.org, "user": self.principal.user})
+
+    async def long(self, sql: str, **params: object) -> tuple[Any, ...] | None:
+        """Return the same of a statement that may take long: given up, it ends on the server at once."""
+        bound = {**params, "org": self.principal.org, "user": self.principal.user}
+        return await self.ask(sql, bound, is_long=True)
 
     def page(self, question: object, positions: list[Any]) -> Page:
         """Return where the list that answers a question goes on, by the positions of the rows found."""

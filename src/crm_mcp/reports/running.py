@@ -276,7 +276,7 @@ class _Asking:
                 every[f"{name}_{number}"] = value
                 sql = sql.replace(f"%({name})s", f"%({name}_{number})s")
             parts.append(f"(select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from ({sql}) r)")
-        row = await self.ctx.one(f"select {', '.join(parts)}", **every)
+        row = await self.ctx.long(f"select {', '.join(parts)}", **every)
         return _Got([json.loads(text, parse_float=Decimal) for text in row or ()], asked[0][0])
 
     def _ordered(self, rows: list[Row]) -> list[Row]:
