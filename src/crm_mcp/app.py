@@ -15,6 +15,7 @@ from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
 from .standing import Standing
+from .tasks import Tasks
 from .waiting import Waits
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class App:
     """The client's calls that wait; shared by the clients of one key."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
+    tasks: Tasks = field(default_factory=Tasks)
+    """Calls that go on after their request; shared by the clients of one process."""
     updates: "Updates | None" = None
     """What the client follows, from its first subscription on."""
     queries: "Queries | None" = None
@@ -148,6 +151,7 @@ class App:
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
+        await self.tasks.close()
         await self.leave()
         if self.flusher is not None:
             await self.flusher.flush()

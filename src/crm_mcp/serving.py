@@ -21,6 +21,7 @@ from .db import Database
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
+from .tasks import Tasks
 from .warming import warm
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
     connector = Connector(settings, size=limits.AT_ONCE)
     reports = own_reports(settings)
     page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
+    tasks = Tasks()
     rings = _rings(given, settings)
 
     async def run() -> None:
@@ -315,11 +317,13 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 flusher=flusher,
                 queries=queries,
                 reports=reports,
+                tasks=tasks,
             )
 
         gc.freeze()
         gc.enable()
         await listening.serve(where, listener, db, app_for, agent, per_minute)
+        await tasks.close()
         if queries is not None:
             await queries.close()
 
@@ -343,6 +347,7 @@ async def _serve(app: App, settings: Settings) -> None:
         await server.run(incoming, outgoing, server.create_initialization_options())
     early.cancel()
     warming.cancel()
+    await app.tasks.close()
     if app.queries is not None:
         await app.queries.close()
     await app.close()

@@ -7,15 +7,9 @@ import psycopg
 import pytest
 
 from crm_mcp import queries
-from crm_mcp.cli.keeping import kept
+from slowness import slow_report
 
 ADA = "ada@demo.example"
-SLOW = """-- title: Slow
--- description: Counts for hours.
--- roles: admin
--- column: n integer | N.
-select count(*) as n from generate_series(1, 10000) a, generate_series(1, 10000) b, generate_series(1, 10000) c
-"""
 RUNS = """select count(*) from pg_stat_activity where usename = %s and state <> 'idle' and query like %s and pid <> pg_backend_pid()"""
 ENDED = "select count(*) from crm.audit_log where id > %s and tool = 'run_report' and phase = 'refused' and outcome = 'CANCELLED'"
 
@@ -39,14 +33,8 @@ def watches(home):
 
 @pytest.fixture
 def slow(home):
-    with psycopg.connect(home.conninfo("crm_owner")) as conn, kept(conn, "demo", ADA, "reports", "test", {}) as org:
-        conn.execute("insert into crm.reports(org_id, name, definition) values (%s, 'slow', %s)", (org, SLOW))
-    yield "slow"
-    with psycopg.connect(home.conninfo("crm_owner")) as conn, kept(conn, "demo", ADA, "reports", "test", {}) as org:
-        conn.execute(
-            "update crm.reports set archived_at = now(), name = 'slow_' || id where org_id = %s and name = 'slow'",
-            (org,),
-        )
+    with slow_report(home) as name:
+        yield name
 
 
 async def _given_up(client, report, when):
