@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
 from .standing import Standing
+from .tasks import Tasks
 from .waiting import Waits
 
 if TYPE_CHECKING:
     from .queries import Queries
+    from .reports.report import Report
     from .updates import Updates
 
 COMMITTING = timedelta(minutes=1)
@@ -75,10 +77,14 @@ class App:
     """The client's calls that wait; shared by the clients of one key."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the client's list of tools is on its way."""
+    tasks: Tasks = field(default_factory=Tasks)
+    """Calls that go on after their request; shared by the clients of one process."""
     updates: "Updates | None" = None
     """What the client follows, from its first subscription on."""
     queries: "Queries | None" = None
     """Runs free-form SQL; None where there is no login for it."""
+    reports: "Sequence[Report]" = ()
+    """Own reports from files; the orgs' own rows are read with each call."""
     flusher: Flusher | None = None
     """Of the process, where it serves several clients; else made with the first read."""
     _db: Database | None = None
@@ -145,6 +151,7 @@ class App:
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
+        await self.tasks.close()
         await self.leave()
         if self.flusher is not None:
             await self.flusher.flush()

@@ -103,9 +103,9 @@ async def reading(
     begun: audit.Statement | None = None if this.is_begun else audit.begun(this)
     standing: Standing | None = None
 
-    async def ask(sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None:
+    async def ask(sql: str, params: Mapping[str, object], *, is_long: bool = False) -> tuple[Any, ...] | None:
         nonlocal begun, standing
-        row, standing = await db.one(this.principal, sql, params, begun, app.client.seen)
+        row, standing = await db.one(this.principal, sql, params, begun, app.client.seen, is_long=is_long)
         begun = None
         return row
 
@@ -117,7 +117,7 @@ async def reading(
         return await app.queries.run(this.principal, sql, params, most)
 
     queries = query if app.queries is not None else None
-    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.keeps)
+    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.reports, app.keeps)
     found = await handler(ctx)
     if standing is None:
         await ask("select 1", {})

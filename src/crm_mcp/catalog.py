@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .errors import Refusal, UnknownTool
 from .jsonvalue import is_array, is_object
 from .principal import Principal, Role
+from .tasks import LONG
 from .tool import CARD, Effect, Tool
 
 HERE = Path(__file__).parent
@@ -183,6 +184,7 @@ def describe(tool: Tool) -> dict[str, Any]:
             "inputSchema": _input(tool),
             "outputSchema": _output(tool),
             "annotations": hints,
+            **({"execution": {"taskSupport": "optional"}} if tool.name in LONG else {}),
             **shown,
         },
     }

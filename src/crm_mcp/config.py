@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """The same server as crm_worker, for `worker`."""
     query_url: SecretStr | None = None
     """The same server as crm_query, for `serve`: free-form SQL; unset: there is none."""
+    reports: Path | None = None
+    """A folder of an org's own reports, for `serve`; unset: reports in the home of the embedded database, if there."""
     approvals_url: str | None = None
     """Where people reach the approvals page, if not where `up` listens."""
     tls_cert: Path | None = None

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class Asks(Protocol):
-    async def __call__(self, sql: str, params: Mapping[str, object]) -> tuple[Any, ...] | None: ...
+    async def __call__(
+        self, sql: str, params: Mapping[str, object], *, is_long: bool = False
+    ) -> tuple[Any, ...] | None: ...
 
 
 class Reports(Protocol):
@@ -64,12 +66,19 @@ class Read:
     cursors: Cursors
     page_url: str
     query: Queries | None = None
+    reports: Sequence[Any] = ()
+    """Own reports from files (`reports.report.Report`), of whatever org: each says whose it is."""
     keeps: dict[str, Any] = field(default_factory=dict[str, Any])
     """What a tool keeps in this process for the next call, under its name; whoever keeps it bounds it."""
 
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""
         return await self.ask(sql, {**params, "org": self.principal.org, "user": self.principal.user})
+
+    async def long(self, sql: str, **params: object) -> tuple[Any, ...] | None:
+        """Return the same of a statement that may take long: given up, it ends on the server at once."""
+        bound = {**params, "org": self.principal.org, "user": self.principal.user}
+        return await self.ask(sql, bound, is_long=True)
 
     def page(self, question: object, positions: list[Any]) -> Page:
         """Return where the list that answers a question goes on, by the positions of the rows found."""

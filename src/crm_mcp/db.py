@@ -10,6 +10,7 @@ from . import audit, revision
 from .auth import principal_of
 from .binding import bearer_of, own, to_org, token_of, with_settings
 from .errors import SignInFailed
+from .giving_up import ended_with
 from .news import News
 from .pools import Pools
 from .principal import Principal, Proof
@@ -48,43 +49,38 @@ class Database:
             return await (await conn.execute(own(proof.statement), proof.arguments)).fetchone()
 
     async def one(
-        self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
+        self,
+        who: Principal,
+        sql: str,
+        params: Mapping[str, object],
+        begun: audit.Statement | None,
+        since: object,
+        *,
+        is_long: bool = False,
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         """Ask one statement in one round trip, its audit row before it in a transaction of its own.
 
-        Returns the first row, and where the principal stands with decisions since `since`.
+        Returns the first row, and where the principal stands with decisions since `since`. What `is_long` ends on the
+        server when it is given up.
 
         Raises:
             MembershipChanged: the principal's rights have changed; what was read is thrown away.
         """
-        return await self._pools.again(lambda: self._one(who, sql, params, begun, since))
+        return await self._pools.again(lambda: self._one(who, sql, params, begun, since, is_long))
 
     async def _one(
-        self, who: Principal, sql: str, params: Mapping[str, object], begun: audit.Statement | None, since: object
+        self,
+        who: Principal,
+        sql: str,
+        params: Mapping[str, object],
+        begun: audit.Statement | None,
+        since: object,
+        is_long: bool,
     ) -> tuple[tuple[Any, ...] | None, Standing]:
         pool = await self._pools.readers()
         async with pool.connection() as conn:
-            bind = to_org(who.org)
-            try:
-                async with conn.pipeline():
-                    if begun is not None:
-                        await conn.execute("begin")
-                        await conn.execute(bind)
-                        await conn.execute("set local synchronous_commit = off")
-                        await conn.execute(own(begun[0]), begun[1])
-                        await conn.execute("commit")
-                    await conn.execute("begin read only")
-                    await conn.execute(bind)
-                    asked, about = standing_of(who, since)
-                    standing = await conn.execute(own(asked), about)
-                    found = await conn.execute(own(sql), params)
-                    await conn.execute("commit")
-                stands = await standing.fetchone()
-                row = await found.fetchone()
-            except BaseException:
-                if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    await conn.rollback()
-                raise
+            asking = _asked(conn, who, sql, params, begun, since)
+            stands, row = await (ended_with(conn, asking) if is_long else asking)
         if stands is None or stands[0] != who.stamp:
             raise MembershipChanged
         return row, Standing(*stands)
@@ -285,3 +281,34 @@ async def _add(conn: psycopg.AsyncConnection[Any], who: Principal, rows: Iterabl
     await conn.execute(to_org(who.org))
     for sql, params in rows:
         await conn.execute(own(sql), params)
+
+
+async def _asked(
+    conn: psycopg.AsyncConnection[Any],
+    who: Principal,
+    sql: str,
+    params: Mapping[str, object],
+    begun: audit.Statement | None,
+    since: object,
+) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+    """Ask where the principal stands and one statement in a pipeline; return the first row of each."""
+    bind = to_org(who.org)
+    try:
+        async with conn.pipeline():
+            if begun is not None:
+                await conn.execute("begin")
+                await conn.execute(bind)
+                await conn.execute("set local synchronous_commit = off")
+                await conn.execute(own(begun[0]), begun[1])
+                await conn.execute("commit")
+            await conn.execute("begin read only")
+            await conn.execute(bind)
+            asked, about = standing_of(who, since)
+            standing = await conn.execute(own(asked), about)
+            found = await conn.execute(own(sql), params)
+            await conn.execute("commit")
+        return await standing.fetchone(), await found.fetchone()
+    except BaseException:
+        if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            await conn.rollback()
+        raise

@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 from .binding import own
 from .db import Database
 from .errors import Refusal, is_lost
+from .giving_up import ended_with
 from .log import logger
 from .principal import Principal
 from .query.cursor import declared
@@ -108,7 +109,7 @@ class Queries:
             token = await _token(db, who, conn.info.backend_pid)
             try:
                 async with asyncio.timeout(DEADLINE):
-                    return await _found(conn, who, token, sql, params, most)
+                    return await ended_with(conn, _found(conn, who, token, sql, params, most))
             except TimeoutError:
                 await conn.close()
                 raise psycopg.errors.QueryCanceled from None

@@ -12,7 +12,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.models import InitializationOptions
 
-from . import __version__
+from . import __version__, tasking
 from .app import App
 from .context import Reports
 from .doorbell import ring
@@ -37,6 +37,10 @@ def build_server(app: App) -> Server[dict[str, Any]]:
 def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
     """Return an MCP server that finds the app of each request: several clients of one key are heard apart."""
 
+    def named_app_of(ctx: Context) -> App:
+        _name_client(app := app_of(ctx), ctx)
+        return app
+
     async def list_tools(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         app = app_of(ctx)
         _one_page(params)
@@ -55,12 +59,7 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
             except UnknownTool:
                 raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
         await ring(app, ctx.session, ctx.request_id, answer.body)
-        return t.CallToolResult(
-            content=[t.TextContent(type="text", text=answer.text())],
-            structured_content=answer.body,
-            is_error=answer.is_error,
-            _meta=_for_the_card(app, ctx, answer),
-        )
+        return tasking.result_of(answer, _for_the_card(app, ctx, answer))
 
     async def list_prompts(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
         from . import briefing
@@ -186,16 +185,22 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
     )
     server.extensions[card.EXTENSION] = {}
     server.middleware.append(_declares_extensions(server))
+    tasking.add_to(server, named_app_of)
     return server
 
 
 def _declares_extensions(server: Server[dict[str, Any]]) -> ServerMiddleware[dict[str, Any]]:
-    """Return what names the extensions in a handshake too: the SDK leaves them out there, and hosts look for them."""
+    """Return what names the extensions in a handshake too: the SDK leaves them out there, and hosts look for them.
+
+    Tasks are no extension there: 2025-11-25 has its own in the core, and earlier versions have none.
+    """
 
     async def declare(ctx: Context, call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
         if ctx.method == "initialize" and isinstance(result, dict):
-            return {**result, "capabilities": {**result["capabilities"], "extensions": dict(server.extensions)}}
+            extensions = {name: said for name, said in server.extensions.items() if name != tasking.EXTENSION}
+            core = {"tasks": dict(tasking.CAPABILITY)} if result["protocolVersion"] == tasking.CORE else {}
+            return {**result, "capabilities": {**result["capabilities"], "extensions": extensions, **core}}
         return result
 
     return declare

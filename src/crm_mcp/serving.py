@@ -21,11 +21,13 @@ from .db import Database
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
+from .tasks import Tasks
 from .warming import warm
 
 if TYPE_CHECKING:
     from .audit import Flusher
     from .embedded import Lease
+    from .reports.report import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -149,6 +151,24 @@ def queries_of(settings: Settings, agent: Callable[[], Awaitable[Database]]) -> 
     return Queries(lambda: home.conninfo("crm_query"), agent)
 
 
+def own_reports(settings: Settings) -> "tuple[Report, ...]":
+    """Read the folder of own reports; what is wrong with one ends the command before anything is served."""
+    folder = settings.reports or (settings.home / "reports" if settings.is_embedded else None)
+    if folder is None or not (folder.is_dir() or settings.reports):
+        return ()
+    if not folder.is_dir():
+        parser().error(f"CRM_REPORTS: {folder} is no folder")
+    if find_spec("postgast") is None or not any(folder.glob("*.sql")):
+        return ()
+    from .reports.header import HeaderInvalid
+    from .reports.own import of_folder
+
+    try:
+        return of_folder(folder)
+    except HeaderInvalid as wrong:
+        parser().error(f"{folder}: {wrong}")
+
+
 class Doorbell:
     """Rings once, when something waits for the first time: a process of its own sees to the page and the browser.
 
@@ -230,6 +250,7 @@ def main(words: Sequence[str]) -> None:
         Client(proof),
         page,
         queries=queries,
+        reports=own_reports(settings),
         sync_reads=settings.audit_reads == "sync",
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
@@ -268,7 +289,9 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         parser().error(str(problem))
     log.configure(settings.log_level)
     connector = Connector(settings, size=limits.AT_ONCE)
+    reports = own_reports(settings)
     page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
+    tasks = Tasks()
     rings = _rings(given, settings)
 
     async def run() -> None:
@@ -293,11 +316,14 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 rings=rings,
                 flusher=flusher,
                 queries=queries,
+                reports=reports,
+                tasks=tasks,
             )
 
         gc.freeze()
         gc.enable()
         await listening.serve(where, listener, db, app_for, agent, per_minute)
+        await tasks.close()
         if queries is not None:
             await queries.close()
 
@@ -321,6 +347,7 @@ async def _serve(app: App, settings: Settings) -> None:
         await server.run(incoming, outgoing, server.create_initialization_options())
     early.cancel()
     warming.cancel()
+    await app.tasks.close()
     if app.queries is not None:
         await app.queries.close()
     await app.close()

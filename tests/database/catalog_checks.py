@@ -133,6 +133,7 @@ HELD = {
     "custom_field_definitions": "decides what every record may hold",
     "pipelines": "decides how every contact moves",
     "pipeline_stages": "part of a pipeline",
+    "reports": "what an org adds of its own runs for others of it",
 }
 UNRECORDED_COLUMNS = {"blobs": ["content"]}
 """Large, and held to their recorded digest by a constraint."""

@@ -11,7 +11,7 @@ from meanings import MEANING, UNITS
 
 from crm_mcp.money import rounded
 from crm_mcp.reports import definition
-from crm_mcp.reports.definition import Column, Report
+from crm_mcp.reports.report import Column, Report
 
 Engine = duckdb.DuckDBPyConnection
 Told = Mapping[str, Any]

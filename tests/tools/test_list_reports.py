@@ -15,14 +15,14 @@ async def test_each_role_is_shown_its_own_reports(lab, email, role):
 
 async def test_every_listed_report_runs_as_it_is_listed(lab):
     for report in (await lab.ask("list_reports", {}))["reports"]:
-        given = {p["name"]: p["default"] for p in report["parameters"] if p.get("default") is not None}
+        given = {p["name"]: p["default"] for p in report.get("parameters", ()) if p.get("default") is not None}
         told = await lab.ask("run_report", {"report": report["name"], "parameters": given})
         assert told["report"]["name"] == report["name"]
 
 
 async def test_parameters_say_what_they_mean(lab):
     told = (await lab.ask("list_reports", {}))["reports"]
-    assert all(p["type"] and p["meaning"] for report in told for p in report["parameters"])
+    assert all(p["type"] and p["meaning"] for report in told for p in report.get("parameters", ()))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from crm_mcp.reports import definition
+from crm_mcp.reports.header import read_file
 from crm_mcp.reports.period import Period
 
 GOOD = """-- title: T
@@ -16,17 +17,21 @@ GOOD = """-- title: T
 -- ids: orders
 -- chart: bar n n
 -- also: older
-select 1 as n -- kept
+select 1 as n, array[1][1:20] as ids, 1 as id_count where %(most)s > 0 -- kept
 """
 
 
 def test_a_header_is_read_whole(tmp_path):
     file = tmp_path / "some.sql"
     file.write_text(GOOD, encoding="utf-8")
-    report = definition.read(file)
+    report = read_file(file)
     (column,) = report.columns
     assert (column.type, column.total, column.unit) == ("integer", True, "days")
-    assert report.formerly == ("older",) and report.ids == "orders" and report.sql == "select 1 as n -- kept"
+    assert (
+        report.formerly == ("older",)
+        and report.ids == "orders"
+        and report.sql == "select 1 as n, array[1][1:20] as ids, 1 as id_count where %(most)s > 0 -- kept"
+    )
     assert report.chart == {"kind": "bar", "x": "n", "y": "n"}
 
 
@@ -45,7 +50,7 @@ def test_a_header_of_another_form_is_no_report(tmp_path, line, bad):
     file = tmp_path / "some.sql"
     file.write_text(GOOD.replace(line, bad), encoding="utf-8")
     with pytest.raises(ValueError, match=r"some\.sql"):
-        definition.read(file)
+        read_file(file)
 
 
 @pytest.mark.parametrize("report", definition.every().values(), ids=lambda report: report.name)

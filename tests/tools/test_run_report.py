@@ -4,7 +4,6 @@ import pytest
 from lab import LUX
 
 from crm_mcp.reports import definition
-from crm_mcp.tools.reports import run_report
 
 ADA = "ada@demo.example"
 ROLES = {
@@ -70,19 +69,6 @@ async def test_a_report_of_other_roles_is_unknown_in_the_same_words(lab):
     own = {name for name, report in definition.every().items() if "support" in report.roles}
     assert set(told["context"]["suggestions"] + unknown["context"]["suggestions"]) <= own
     assert told["error"] == unknown["error"] == "REPORT_NOT_FOUND"
-
-
-async def test_rows_that_were_never_read_are_counted_and_added_up_with_the_others(connect, monkeypatch):
-    asked = {"report": "top_customers", "parameters": {"days": 0, "most": 13}}
-    async with connect(ADA) as client:
-        whole = (await client.call_tool("run_report", asked)).structured_content
-        monkeypatch.setattr(run_report, "_fitting", lambda _: 3)
-        told = (await client.call_tool("run_report", {**asked, "skip": 2})).structured_content
-        last = (await client.call_tool("run_report", {**asked, "skip": 12})).structured_content
-    assert told["report"]["rows"] == whole["report"]["rows"][2:5]
-    assert told["report"]["totals"] == whole["report"]["totals"]
-    assert (told["_meta"]["rows"], told["_meta"]["leftOut"]) == (13, {"report.rows": 8})
-    assert len(last["report"]["rows"]) == 1 and "leftOut" not in last["_meta"]
 
 
 async def test_rows_that_were_left_out_come_when_the_others_are_skipped(connect):

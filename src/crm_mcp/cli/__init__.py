@@ -18,6 +18,7 @@ from . import (
     people,
     policy,
     recovery,
+    reports,
 )
 
 
@@ -36,6 +37,7 @@ for command in (
     local.worker,
     local.demo,
     orgs.init,
+    orgs.fiscal_year,
     people.users,
     orgs.migrate,
     keys.keys,
@@ -47,6 +49,7 @@ for command in (
     inspect.drafts,
     inspect.audit,
     policy.policy,
+    reports.reports,
     doctor.doctor,
     installing.install,
     agents.agents,

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from ..context import Read
 from ..money import money, money_sql
 from ..reports import definition
-from ..reports.definition import Report
+from ..reports.report import Report
 from . import completing
 from .prompt import Brief, PromptArgs, prompt
 from .saying import DRAFTS

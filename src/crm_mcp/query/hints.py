@@ -126,6 +126,7 @@ HINTS: Mapping[str, Hint] = {
     "projects": Hint("crm", ("name",), ("name", "description")),
     "quote_lines": Hint("crm", ("quote_id", "position"), ("description",)),
     "quotes": Hint("crm", ("number",), ("number", "salesperson", "comment", "lost_reason")),
+    "reports": Hint("analytics", ("name",), ("name", "definition")),
     "stage_transitions": Hint("analytics", ("position_id", "moved_at"), ("explanation",)),
     "stock_movements": Hint("crm", ("id",)),
     "stock_reservations": Hint("crm", ("product_id", "order_id")),

@@ -14,7 +14,8 @@
 -- column: credited_base money total | credited, in base currency.
 -- column: received_base money total | received, in base currency.
 -- column: open_base money total | open_after, in base currency by the rates of the invoices.
--- column: unconverted integer total | Documents of the period without a rate, and invoices without one open at its end; they are in no base amount.
+-- column: unconverted integer total | Documents of the period, and invoices open at its end, without a rate: in no base amount.
+-- key: currency
 -- ids: invoices
 -- note: A payment settles an invoice on the later of the day it was received and the day of the invoice; what is received and not settled stays on account.
 -- note: What an invoice says is paid or credited without a record of it (imported) is settled on the invoice's day.
@@ -77,7 +78,7 @@ with parts as (
       select a.invoice_id, a.amount from crm.payments p
         join crm.payment_allocations a on a.org_id = p.org_id and a.payment_id = p.id and a.archived_at is null
         where p.org_id = %(org)s and p.archived_at is null and p.received_on > %(to)s::date) s
-    group by s.invoice_id) since on since.invoice_id = i.id
+    group by 1) since on since.invoice_id = i.id
   where i.org_id = %(org)s and i.archived_at is null and i.base_total is null and i.issued_on < %(from)s::date
     and i.open_total + coalesce(since.amount, 0) <> 0
   group by i.currency),
@@ -90,5 +91,5 @@ summed as (
   from parts group by currency)
 select *, open_before + invoiced - credited - open_after as settled, invoices as id_count
 from summed
-where invoices > 0 or unconverted > 0 or open_before <> 0 or open_after <> 0 or credited <> 0 or received <> 0
+where (invoices, unconverted, open_before, open_after, credited, received) <> (0, 0, 0, 0, 0, 0)
 order by currency <> %(currency)s, currency

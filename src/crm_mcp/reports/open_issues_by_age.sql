@@ -8,6 +8,10 @@
 -- column: waiting integer total | Of them waiting for the customer.
 -- column: unassigned integer total | Of them nobody's.
 -- column: late integer total | Of them past the time they should be resolved by; not those that wait.
+-- key: age
+-- filter: customer id customers | i.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: person text | (i.assignee_id is null and lower(btrim(%(person)s::text)) = '(nobody)' or i.assignee_id in (select y.id from crm.users y join crm.memberships z on z.org_id = %(org)s and z.user_id = y.id where lower(btrim(%(person)s::text)) in (lower(y.name), lower(y.email)))) | Whose they are; name, e-mail or (nobody).
+-- filter: priority word urgent/high/normal/low | i.priority = %(priority)s | Of this priority.
 -- ids: issues
 -- chart: bar age issues
 -- note: ids are the oldest of the row.
@@ -20,6 +24,6 @@ select (array['0-1', '2-7', '8-30', 'over 30'])[b.bucket] as age, count(*)::int 
 from crm.issues i
 cross join lateral (select floor(extract(epoch from %(now)s::timestamptz - i.opened_at) / 86400) as days) d
 cross join lateral (select case when d.days <= 1 then 1 when d.days <= 7 then 2 when d.days <= 30 then 3 else 4 end as bucket) b
-where i.org_id = %(org)s and i.status in ('open', 'waiting') and i.archived_at is null
+where i.org_id = %(org)s and i.status in ('open', 'waiting') and i.archived_at is null{filters}
 group by b.bucket
 order by b.bucket

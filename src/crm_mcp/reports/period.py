@@ -4,15 +4,19 @@ import calendar
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ..errors import Refusal
 from . import spoken
 
 NAMES = ("period", "month", "year", "days", "from", "to")
+BOUND = ("from", "to", "since", "until")
+"""What a statement may take of a period: its first and last day, the instants at which it begins and is over."""
 MEANING = {
-    "period": "In words or ISO: last quarter, year to date, last 90 days, Q3 2026, 2026-W31, 2026-01/2026-03.",
+    "period": "In words or ISO: last quarter, year to date, last 90 days, Q3 2026, 2026-W31, 2026-01/2026-03; by the org's "
+    "fiscal year: last fiscal quarter, fiscal year to date, FY2026 (ends in 2026), FQ3, FY2026-Q3.",
     "month": "YYYY-MM",
     "year": "A calendar year.",
     "days": "That many days back from today, today included; 0: all time.",
@@ -31,8 +35,8 @@ class Period:
     default: str
     meaning: str
 
-    def days(self, given: Mapping[str, Any], today: date) -> Days:
-        """Return the first and the last day, None where it is open.
+    def days(self, given: Mapping[str, Any], today: date, starts: int = 1) -> Days:
+        """Return the first and the last day, None where it is open; fiscal years begin in month `starts`.
 
         Raises:
             Refusal: INVALID_ARGUMENT.
@@ -44,7 +48,7 @@ class Period:
         if len(ways) > 1:
             raise _refusal(named[1], "Name the period one way: period, month, year, days, or from and to.")
         try:
-            since, until = _read(named[0], given, today)
+            since, until = _read(named[0], given, today, starts)
         except (ValueError, TypeError, OverflowError):
             raise _refusal(named[0], f"{named[0]}: {MEANING[named[0]]}") from None
         if since and until and since > until:
@@ -64,11 +68,11 @@ class Period:
                 return today - timedelta(days=int(back.removesuffix("_days")) - 1), today
 
 
-def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
+def _read(name: str, given: Mapping[str, Any], today: date, starts: int) -> Days:
     value = given[name]
     match name:
         case "period":
-            return _said(value, today)
+            return _said(value, today, starts)
         case "month":
             if not isinstance(value, str) or (found := _MONTH.fullmatch(value)) is None:
                 raise ValueError
@@ -83,8 +87,8 @@ def _read(name: str, given: Mapping[str, Any], today: date) -> Days:
             return _day(given, "from"), _day(given, "to")
 
 
-def _said(value: Any, today: date) -> Days:
-    if isinstance(value, str) and (found := spoken.days(value, today)) is not None:
+def _said(value: Any, today: date, starts: int) -> Days:
+    if isinstance(value, str) and (found := spoken.days(value, today, starts)) is not None:
         return found
     near = spoken.nearest(value) if isinstance(value, str) else None
     hint = f"period: {MEANING['period']}" + (f" Did you mean {near!r}?" if near else "")
@@ -114,3 +118,18 @@ def _whole(value: Any) -> int:
 
 def _refusal(name: str, hint: str) -> Refusal:
     return Refusal("INVALID_ARGUMENT", hint, argument=f"parameters.{name}")
+
+
+def begins(day: object, zone: ZoneInfo) -> object:
+    """Return the first instant of a day in a zone, which is the first midnight where the clocks go back over it.
+
+    What is no day, for a period open at an end, stays as it is.
+    """
+    return datetime.combine(day, time.min, zone) if isinstance(day, date) else day
+
+
+def ends(day: object, zone: ZoneInfo) -> object:
+    """Return the first instant after a day in a zone; never, after the last day there is."""
+    if not isinstance(day, date):
+        return day
+    return begins(day + timedelta(days=1), zone) if day < date.max else "infinity"

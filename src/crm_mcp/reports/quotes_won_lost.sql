@@ -9,6 +9,12 @@
 -- column: rate percent | Of the quotes that are won, lost or expired; of won ones the win rate.
 -- column: value_rate percent | The same by value.
 -- column: unconverted integer total | Foreign quotes without a rate, which count as 0 in value.
+-- key: outcome, reason
+-- filter: customer id customers | q.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: person text | lower(coalesce(nullif(btrim(q.salesperson), ''), '(not stated)')) = lower(btrim(%(person)s::text)) | By this person, as written on it.
+-- filter: in_currency currency | q.currency = %(in_currency)s | In this currency alone.
 -- ids: quotes
 -- chart: pie outcome quotes
 -- note: A quote expires the day after its last day, in the org's zone. Up to 50 reasons.
@@ -25,9 +31,10 @@ from (select q.id, case when q.status = 'declined' then nullif(btrim(left(q.lost
            when q.gross_total > 0 then q.net_total * q.base_total / q.gross_total
            when q.base_total is not null then 0 end as value
   from crm.quotes q
+  left join crm.customers c on c.org_id = %(org)s and c.id = q.customer_id
   where q.org_id = %(org)s and q.archived_at is null
-    and q.quoted_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
-  and q.quoted_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')) x
+    and q.quoted_at >= %(since)s::timestamptz
+  and q.quoted_at < %(until)s::timestamptz{filters}) x
 group by x.outcome, x.reason
 order by array_position(array['won', 'lost', 'expired', 'open'], x.outcome), quotes desc, x.reason
 limit 53

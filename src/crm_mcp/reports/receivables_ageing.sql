@@ -11,6 +11,12 @@
 -- column: over_90 amount total | Overdue by more than 90 days.
 -- column: overdue_base money total | All that is overdue.
 -- column: oldest integer in days | Days overdue of the oldest invoice.
+-- key: id, currency
+-- filter: customer id customers | i.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: owner text | c.owner_id in (select y.id from crm.users y join crm.memberships z on z.org_id = %(org)s and z.user_id = y.id where lower(btrim(%(owner)s::text)) in (lower(y.name), lower(y.email))) | Of customers that this person looks after; name or e-mail.
+-- filter: in_currency currency | i.currency = %(in_currency)s | In this currency alone.
 -- ids: invoices
 -- chart: bar customer overdue_base
 -- note: Open: gross less paid and credited, above zero; what a customer has in credit is not set off. As of today in the org's zone.
@@ -30,7 +36,8 @@ from (
     (array_agg(i.id order by i.due_on, i.id) filter (where i.due_on < %(today)s::date))[1:20] as ids,
     (count(*) filter (where i.due_on < %(today)s::date))::int as id_count
   from crm.invoices i
-  where i.org_id = %(org)s and i.open_total > 0 and i.archived_at is null
+  left join crm.customers c on c.org_id = %(org)s and c.id = i.customer_id
+  where i.org_id = %(org)s and i.open_total > 0 and i.archived_at is null{filters}
   group by i.customer_id, i.currency
   order by overdue_base desc, oldest desc, i.customer_id, i.currency
   limit 5000) s

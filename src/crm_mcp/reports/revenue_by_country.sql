@@ -7,11 +7,23 @@
 -- column: orders integer total | Orders that are not cancelled.
 -- column: revenue money total | Net of discount and without tax.
 -- column: unconverted integer total | Foreign orders without a rate.
+-- key: country
+-- when: o.placed_at
+-- group: segment | coalesce(nullif(btrim(c.segment), ''), '(not stated)') | Segment of the customer as recorded; (not stated) where there is none.
+-- group: country | coalesce(nullif(btrim(c.country), ''), '(not stated)') | Country of the customer as recorded; (not stated) where there is none.
+-- group: person | coalesce(nullif(btrim(o.salesperson), ''), '(not stated)') | Salesperson as written on the order; (not stated) where there is none.
+-- filter: customer id customers | o.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: person text | lower(coalesce(nullif(btrim(o.salesperson), ''), '(not stated)')) = lower(btrim(%(person)s::text)) | By this person, as written on it.
+-- filter: product id products | exists (select from crm.order_lines y where y.org_id = %(org)s and y.order_id = o.id and y.product_id = %(product)s::bigint) | Only orders with this product, whole.
+-- filter: in_currency currency | o.currency = %(in_currency)s | In this currency alone.
+-- filter: status word confirmed/shipped/completed | o.status = %(status)s | In this status.
 -- ids: orders
 -- chart: bar country revenue
 -- note: A foreign order counts by the rate stored with it; one without a rate counts as 0 and is in unconverted.
 -- note: The country is that of today, not of the day of the order.
-select coalesce(nullif(btrim(c.country), ''), '(not stated)') as country, count(distinct o.customer_id)::int as customers,
+select {group} as {by}, count(distinct o.customer_id)::int as customers,
   count(*)::int as orders,
   coalesce(sum(case when o.currency = %(currency)s then o.net_total
            when o.gross_total > 0 then o.net_total * o.base_total / o.gross_total else 0 end), 0) as revenue,
@@ -20,8 +32,8 @@ select coalesce(nullif(btrim(c.country), ''), '(not stated)') as country, count(
 from crm.orders o
 join crm.customers c on c.org_id = %(org)s and c.id = o.customer_id
 where o.org_id = %(org)s and o.status <> 'cancelled'
-  and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
-  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
+  and o.placed_at >= %(since)s::timestamptz
+  and o.placed_at < %(until)s::timestamptz{filters}
 group by 1
 order by revenue desc, 1
 limit 500

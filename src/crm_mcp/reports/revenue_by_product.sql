@@ -2,7 +2,7 @@
 -- description: Net revenue and units by product, the largest first.
 -- roles: admin, sales, operations, finance
 -- period: 365_days | When orders were placed.
--- param: most integer = 20 | How many products, up to 100.
+-- param: most integer = 20 up to 100 | How many products, up to 100.
 -- column: id text | Product id.
 -- column: sku text | Stock keeping unit.
 -- column: product text | Name.
@@ -10,6 +10,15 @@
 -- column: revenue money total | Net of discount and without tax.
 -- column: share percent | Of the revenue of all products in the period.
 -- column: unconverted integer total | Foreign orders without a rate, which count as 0.
+-- key: id
+-- filter: customer id customers | o.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: person text | lower(coalesce(nullif(btrim(o.salesperson), ''), '(not stated)')) = lower(btrim(%(person)s::text)) | By this person, as written on it.
+-- filter: category text | l.product_id in (select y.id from crm.products y where y.org_id = %(org)s and lower(y.category) = lower(btrim(%(category)s::text))) | Of products of this category.
+-- filter: product id products | l.product_id = %(product)s::bigint | This product alone.
+-- filter: in_currency currency | o.currency = %(in_currency)s | In this currency alone.
+-- filter: status word confirmed/shipped/completed | o.status = %(status)s | In this status.
 -- ids: orders
 -- chart: bar product revenue
 -- note: Orders that are not cancelled. Totals are of the rows shown.
@@ -25,10 +34,11 @@ from (
     (array_agg(distinct o.id order by o.id desc))[1:20] as ids, count(distinct o.id)::int as id_count
   from crm.orders o
   join crm.order_lines l on l.org_id = o.org_id and l.order_id = o.id
+  left join crm.customers c on c.org_id = %(org)s and c.id = o.customer_id
   where o.org_id = %(org)s and o.status <> 'cancelled'
-    and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
-  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
+    and o.placed_at >= %(since)s::timestamptz
+  and o.placed_at < %(until)s::timestamptz{filters}
   group by l.product_id) s
 join crm.products p on p.org_id = %(org)s and p.id = s.product_id
 order by s.revenue desc, p.id
-limit least(greatest(%(most)s::int, 1), 100)
+limit %(most)s::int

@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
+from . import fiscal
+
 Span = tuple[date, date]
 _DAY = timedelta(days=1)
 FORMS = (
     *("today", "yesterday", "all time", "year to date", "quarter to date", "month to date"),
     *(f"{which} {unit}" for which in ("this", "last") for unit in ("week", "month", "quarter", "year")),
+    *fiscal.FORMS,
     *("last 30 days", "last 90 days", "last 12 months", "Q3 2026", "2026-Q3", "2026-W31", "2026-08", "2026"),
 )
 """What is said of a period that is none: the nearest of these."""
 
 
-def days(text: str, today: date) -> tuple[date | None, date | None] | None:
-    """Return the first and the last day of what is said; None if it is no period.
+def days(text: str, today: date, starts: int = 1) -> tuple[date | None, date | None] | None:
+    """Return the first and the last day of what is said; None if it is no period. Fiscal years begin in month `starts`.
 
     Raises:
         OverflowError, ValueError: a day outside of the calendar.
@@ -27,9 +30,9 @@ def days(text: str, today: date) -> tuple[date | None, date | None] | None:
         return None, None
     if "/" in said:
         first, _, last = said.partition("/")
-        begins, ends = _written(first.strip()), _written(last.strip())
+        begins, ends = (_written(part.strip(), today, starts) for part in (first, last))
         return (begins[0], ends[1]) if begins and ends and begins[0] <= ends[1] else None
-    return _written(said) or _relative(said, today)
+    return _written(said, today, starts) or fiscal.relative(said, today, starts) or _relative(said, today)
 
 
 def nearest(text: str) -> str | None:
@@ -39,11 +42,11 @@ def nearest(text: str) -> str | None:
     return by[found[0]] if found else None
 
 
-def _written(said: str) -> Span | None:
+def _written(said: str, today: date, starts: int) -> Span | None:
     for shape, span in _WRITTEN:
         if found := shape.fullmatch(said):
             return span(*(int(number) for number in found.groups()))
-    return None
+    return fiscal.written(said, today, starts)
 
 
 def _relative(said: str, today: date) -> Span | None:

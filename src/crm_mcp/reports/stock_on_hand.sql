@@ -10,6 +10,7 @@
 -- column: available integer total in units | in_stock less reserved.
 -- column: currency text | Of value.
 -- column: value amount total | in_stock at today's net price.
+-- key: id
 -- note: At selling prices, not at cost. Products that are no longer sold count while they are in stock. Up to 5,000 rows.
 select 'prod_' || p.id as id, p.sku, p.name as product, coalesce(s.units, 0) as in_stock, coalesce(r.units, 0) as reserved,
   coalesce(s.units, 0) - coalesce(r.units, 0) as available, p.currency, coalesce(s.units, 0) * p.unit_price as value

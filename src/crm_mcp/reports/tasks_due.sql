@@ -10,6 +10,9 @@
 -- column: later integer total | Due after that.
 -- column: no_date integer total | Without a day.
 -- column: urgent integer total | Of the open ones urgent.
+-- key: person
+-- filter: person text | lower(btrim(%(person)s::text)) in (lower(coalesce(u.name, '(nobody)')), lower(u.email)) | Whose they are; name, e-mail or (nobody).
+-- filter: priority word urgent/high/normal/low | t.priority = %(priority)s | Of this priority.
 -- ids: tasks
 -- chart: bar person overdue
 -- note: ids are in the order they fall due.
@@ -23,7 +26,7 @@ select coalesce(u.name, '(nobody)') as person, count(*)::int as open,
   (array_agg(t.id order by t.due_on nulls last, t.id))[1:20] as ids, count(*)::int as id_count
 from crm.tasks t
 left join crm.users u on u.id = t.assignee_id
-where t.org_id = %(org)s and t.status = 'open' and t.archived_at is null
+where t.org_id = %(org)s and t.status = 'open' and t.archived_at is null{filters}
 group by t.assignee_id, u.name
 order by overdue desc, open desc, person
 limit 500

@@ -2,13 +2,22 @@
 -- description: Customers by net revenue, the largest first.
 -- roles: admin, sales, finance
 -- period: 365_days | When orders were placed.
--- param: most integer = 10 | How many customers, up to 100.
+-- param: most integer = 10 up to 100 | How many customers, up to 100.
 -- column: id text | Customer id.
 -- column: customer text | Name.
 -- column: orders integer total | Orders that are not cancelled.
 -- column: revenue money total | Net of discount and without tax.
 -- column: last_order date | Day of the last order, in the org's zone.
 -- column: unconverted integer total | Foreign orders without a rate.
+-- key: id
+-- filter: customer id customers | o.customer_id = %(customer)s::bigint | Of this customer.
+-- filter: segment text | lower(coalesce(nullif(btrim(c.segment), ''), '(not stated)')) = lower(btrim(%(segment)s::text)) | Of customers of this segment.
+-- filter: country text | lower(coalesce(nullif(btrim(c.country), ''), '(not stated)')) = lower(btrim(%(country)s::text)) | Of customers of this country, as recorded.
+-- filter: person text | lower(coalesce(nullif(btrim(o.salesperson), ''), '(not stated)')) = lower(btrim(%(person)s::text)) | By this person, as written on it.
+-- filter: product id products | exists (select from crm.order_lines y where y.org_id = %(org)s and y.order_id = o.id and y.product_id = %(product)s::bigint) | Only orders with this product, whole.
+-- filter: owner text | c.owner_id in (select y.id from crm.users y join crm.memberships z on z.org_id = %(org)s and z.user_id = y.id where lower(btrim(%(owner)s::text)) in (lower(y.name), lower(y.email))) | Of customers that this person looks after; name or e-mail.
+-- filter: in_currency currency | o.currency = %(in_currency)s | In this currency alone.
+-- filter: status word confirmed/shipped/completed | o.status = %(status)s | In this status.
 -- ids: orders
 -- chart: bar customer revenue
 -- note: A foreign order counts by the rate stored with it; one without a rate counts as 0 and is in unconverted.
@@ -22,11 +31,12 @@ from (
     max(o.placed_at) as last_order, (count(*) filter (where o.base_total is null))::int as unconverted,
     (array_agg(o.id order by o.id desc))[1:20] as ids, count(*)::int as id_count
   from crm.orders o
+  left join crm.customers c on c.org_id = %(org)s and c.id = o.customer_id
   where o.org_id = %(org)s and o.status <> 'cancelled'
-    and o.placed_at >= least(%(from)s::date::timestamp at time zone %(zone)s, (%(from)s::date - interval '1 hour') at time zone %(zone)s + interval '1 hour')
-  and o.placed_at < least((%(to)s::date + 1)::timestamp at time zone %(zone)s, (%(to)s::date + interval '23 hours') at time zone %(zone)s + interval '1 hour')
+    and o.placed_at >= %(since)s::timestamptz
+  and o.placed_at < %(until)s::timestamptz{filters}
   group by o.customer_id
   order by revenue desc, o.customer_id
-  limit least(greatest(%(most)s::int, 1), 100)) s
+  limit %(most)s::int) s
 join crm.customers c on c.org_id = %(org)s and c.id = s.customer_id
 order by s.revenue desc, c.id

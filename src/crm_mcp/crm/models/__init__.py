@@ -4,7 +4,7 @@ from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, Pa
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
 from .orders import Order, OrderLine, Quote, QuoteLine
-from .org import CustomField, ExternalRef, OrgSettings, PolicyEdition, Provenance
+from .org import CustomField, ExternalRef, OrgSettings, OwnReport, PolicyEdition, Provenance
 from .parties import Contact, Customer, CustomerParty, Individual, Organization
 from .pipeline import (
     Deal,
@@ -52,6 +52,7 @@ __all__ = [
     "OrderLine",
     "OrgSettings",
     "Organization",
+    "OwnReport",
     "Partnership",
     "Payment",
     "PaymentAllocation",

@@ -20,6 +20,7 @@ class OrgSettings(Record):
     sender_name: Mapped[str | None]
     sender_email: Mapped[str | None]
     service_hours: Mapped[dict[str, list[int]]] = mapped_column(JSONB, server_default=FetchedValue())
+    fiscal_year_start: Mapped[int] = mapped_column(default=1)
 
 
 class PolicyEdition(Record):
@@ -28,6 +29,15 @@ class PolicyEdition(Record):
     edition: Mapped[int]
     document: Mapped[dict[str, Any]] = mapped_column(JSONB)
     changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
+class OwnReport(Record):
+    """A report that the org added: its header and its statement as text."""
+
+    __tablename__ = "reports"
+
+    name: Mapped[str]
+    definition: Mapped[str]
 
 
 class ExternalRef(Record):

@@ -1,5 +1,6 @@
 """A report's exact figures, with the statement they came from."""
 
+import json
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from crm_mcp.context import Read
 from crm_mcp.principal import Agent
 from crm_mcp.reports import running
+from crm_mcp.reports.running import Ran
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
 
 
@@ -28,12 +30,16 @@ class ReportView(View):
         description="Money in `currency`, amounts in the row's. `ids`: some of the `idCount` records behind a row."
     )
     totals: dict[str, Any] = Field(description="Over all rows; amounts by currency, never added across currencies.")
+    compared: dict[str, Any] | None = Field(
+        None, description="The other period, with its totals; rows have `before`."
+    )
     parameters: dict[str, Any]
     currency: str
     asOf: str
     notes: list[str]
     chart: dict[str, str] | None = None
     sql: str | None = None
+    own: bool | None = None
 
 
 IDS = 250
@@ -57,19 +63,37 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     await ctx.progress(0, 2, "running the report")
     ran = await running.run(ctx, args.report, args.parameters)
     await ctx.progress(1, 2, "adding up")
-    report, most_ids = ran.report, min(20, max(2, IDS // max(1, len(ran.rows))))
+    report = ran.report
+    wanted = args.parameters.get("row")
+    most_ids = running.IDS_OF_A_ROW if wanted else min(5 if ran.beside else 20, max(2, IDS // max(1, len(ran.rows))))
+    rows = [row for row in ran.all_shown(most_ids) if not wanted or all(row.get(k) == v for k, v in wanted.items())]
     view = ReportView(
         name=report.name,
         title=report.title,
         columns=ran.columns,
-        rows=[ran.shown(row, most_ids) for row in ran.rows[args.skip :][: BESIDE if "sql" in args.include else None]],
+        rows=rows[args.skip :][: BESIDE if "sql" in args.include else None],
         totals=ran.totals(),
+        compared=ran.compared(),
         parameters=dict(ran.asked.shown),
         currency=ran.currency,
         asOf=ran.as_of.isoformat(timespec="seconds"),
-        notes=list(report.notes),
+        notes=list(ran.notes),
         chart=dict(report.chart) if report.chart else None,
-        sql=report.sql.strip() if "sql" in args.include else None,
+        sql=ran.sql if "sql" in args.include else None,
+        own=report.own or None,
     )
-    subtitle = ", ".join(part for part in (ran.span, f"{len(ran.rows)} rows") if part)
-    return Answer(view, Display(title=report.title, subtitle=subtitle), {"rows": len(ran.rows)})
+    subtitle = ", ".join(part for part in (ran.span, f"{len(rows)} rows") if part)
+    return Answer(
+        view, Display(title=report.title, subtitle=subtitle), {"rows": len(rows), **_more_ids(ran, rows, args)}
+    )
+
+
+def _more_ids(ran: Ran, rows: list[dict[str, Any]], args: RunReport) -> dict[str, str]:
+    """Say how the ids that a result has no room for are asked for, where there are any."""
+    passed = int(args.parameters.get("ids") or 0) if args.parameters.get("row") else 0
+    more = next((row for row in rows if row.get("idCount", 0) > passed + len(row.get("ids", ()))), None)
+    if more is None or not ran.report.key:
+        return {}
+    named = {key.column: more[key.column] for key in ran.report.key}
+    again = json.dumps({"row": named, "ids": passed + len(more["ids"])}, ensure_ascii=False)
+    return {"moreIds": f"A row's next ids, with these parameters besides: {again}"}
