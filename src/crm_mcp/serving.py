@@ -22,7 +22,7 @@ from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
 from .tasks import Tasks
-from .warming import warm
+from .warming import check_reports, warm
 
 if TYPE_CHECKING:
     from .audit import Flusher
@@ -289,6 +289,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         parser().error(str(problem))
     log.configure(settings.log_level)
     connector = Connector(settings, size=limits.AT_ONCE)
+    check_reports()
     reports = own_reports(settings)
     page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
     tasks = Tasks()

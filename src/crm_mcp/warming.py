@@ -24,13 +24,29 @@ _LIBRARIES = (
 )
 
 
+def check_reports() -> None:
+    """Read the headers of all reports that come with the program.
+
+    Raises:
+        SystemExit: one is wrong; the text names its file and line.
+    """
+    from .reports.definition import every
+    from .reports.header import HeaderInvalid
+
+    try:
+        every()
+    except HeaderInvalid as wrong:
+        raise SystemExit(f"crm-mcp: {wrong}") from None
+
+
 async def warm(app: App) -> None:
     """Wait until tools were listed, then import what writes and the listed tools, and open the connection of writes.
 
-    What fails here is left to the first call that needs it.
+    What fails here is left to the first call that needs it; but a report whose header is wrong ends the process.
     """
     await app.listed.wait()
     await asyncio.sleep(PAUSE)
+    await asyncio.to_thread(check_reports)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     try:

@@ -7,6 +7,7 @@ import pytest
 from crm_mcp.reports import definition
 from crm_mcp.reports.header import read_file
 from crm_mcp.reports.period import Period
+from crm_mcp.warming import check_reports
 
 GOOD = """-- title: T
 -- description: D
@@ -84,3 +85,14 @@ def test_a_statement_names_its_org_at_every_table_and_takes_only_what_it_declare
 )
 def test_a_period_is_the_days_it_says(default, given, since, until):
     assert Period(default, "When.").days(given, date(2024, 2, 29)) == (since, until)
+
+
+def test_a_wrong_header_ends_the_server_with_its_file_and_line(tmp_path, monkeypatch):
+    (tmp_path / "some.sql").write_text(GOOD.replace("-- chart: bar n n", "-- chart: cake n n"), encoding="utf-8")
+    monkeypatch.setattr(definition, "HERE", tmp_path)
+    definition.every.cache_clear()
+    try:
+        with pytest.raises(SystemExit, match=r"some\.sql, line 8: 'cake n n'"):
+            check_reports()
+    finally:
+        definition.every.cache_clear()

@@ -101,7 +101,7 @@ async def _search(ctx: Read, table: str, least: float) -> Duplicates:
   where t.org_id = %(org)s and t.archived_at is null and t.id > %(after)s order by t.id limit {BATCH}) r"""
 
     async def batch(after: int) -> tuple[str, int, int]:
-        row = await ctx.one(sql, after=after)
+        row = await ctx.long(sql, after=after)
         assert row is not None
         return row[0], row[1] or 0, row[2]
 
