@@ -78,9 +78,9 @@ with parts as (
       select a.invoice_id, a.amount from crm.payments p
         join crm.payment_allocations a on a.org_id = p.org_id and a.payment_id = p.id and a.archived_at is null
         where p.org_id = %(org)s and p.archived_at is null and p.received_on > %(to)s::date) s
-    group by 1) since on since.invoice_id = i.id
+    group by 1) l on l.invoice_id = i.id
   where i.org_id = %(org)s and i.archived_at is null and i.base_total is null and i.issued_on < %(from)s::date
-    and i.open_total + coalesce(since.amount, 0) <> 0
+    and i.open_total + coalesce(l.amount, 0) <> 0
   group by i.currency),
 summed as (
   select currency, sum(invoices)::int as invoices, coalesce(sum(open_before), 0) as open_before,
