@@ -13,13 +13,12 @@ from exported import crm, taken_out
 from figures import Engine, compare
 from meanings import MEANING
 
-from conftest import SHARED
 from crm_mcp.embedded import Home
 from crm_mcp.reports import definition
 from homes import temporary_home
 from orgs import found_org
 
-NORTHWIND = SHARED / "northwind"
+NORTHWIND = Path(__file__).parents[2].parent / "shared" / "data" / "northwind"
 pytestmark = pytest.mark.skipif(not NORTHWIND.is_dir(), reason=f"the Northwind tables are not at {NORTHWIND}")
 PERIODS = ({"days": 0}, {"year": 1997}, {"period": "Q1 1998"})
 WITHOUT = {
