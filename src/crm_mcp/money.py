@@ -60,12 +60,12 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 
 def summed(amount: Decimal) -> Decimal:
-    """Return a sum of quotients as it would be of fractions, to seven decimals.
+    """Return a sum of quotients as it would be of fractions, to nine decimals.
 
-    Postgres gives a quotient 16 digits or some more, so that three times five sixths of a cent lack a little of the
-    half that is rounded up.
+    Postgres gives a quotient below 10^8 at least twelve decimals, so that three times five sixths of a cent lack a
+    little of the half that is rounded up. Fewer decimals here would round up what is truly below a half.
     """
-    return amount.quantize(Decimal("1e-7"), ROUND_HALF_EVEN, Context(prec=60))
+    return amount.quantize(Decimal("1e-9"), ROUND_HALF_EVEN, Context(prec=60))
 
 
 def money(amount: Decimal, currency: str) -> Money:

@@ -220,16 +220,16 @@ class Org:
             )
         notes, received, parts = self._credits(bills), *self._receipts(bills)
         made = await self._put(models.Invoice, bills)
-        given = [{**note, "invoice_id": made[note["invoice_id"]]} for note in notes]
+        given: list[Row] = [{**note, "invoice_id": made[note["invoice_id"]]} for note in notes]
         await self._put(models.CreditNote, [*given, {**given[0], "archived_at": x.now}])
         payments = await self._put(models.Payment, received)
         taken: list[Row] = [
             {"payment_id": payments[p], "invoice_id": made[i], "amount": amount} for p, i, amount in parts
         ]
         # what was taken back, and does not count
-        mine = {i for p, i, _ in parts if p == 0}
-        back = [made[note["invoice_id"]] for note in notes if note["invoice_id"] not in mine]
-        gone = {"payment_id": payments[0], "amount": Decimal(7), "archived_at": x.now}
+        mine: set[int] = {i for p, i, _ in parts if p == 0}
+        back: list[int] = [made[note["invoice_id"]] for note in notes if note["invoice_id"] not in mine]
+        gone: Row = {"payment_id": payments[0], "amount": Decimal(7), "archived_at": x.now}
         await self._put(models.PaymentAllocation, [*taken, *({**gone, "invoice_id": one} for one in back)])
 
     def _credits(self, bills: list[Row]) -> list[Row]:

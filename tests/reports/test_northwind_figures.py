@@ -18,7 +18,7 @@ from crm_mcp.reports import definition
 from homes import temporary_home
 from orgs import found_org
 
-NORTHWIND = Path(__file__).parents[3] / "shared" / "data" / "northwind"
+NORTHWIND = Path(__file__).parents[2].parent / "shared" / "data" / "northwind"
 pytestmark = pytest.mark.skipif(not NORTHWIND.is_dir(), reason=f"the Northwind tables are not at {NORTHWIND}")
 PERIODS = ({"days": 0}, {"year": 1997}, {"period": "Q1 1998"})
 WITHOUT = {
