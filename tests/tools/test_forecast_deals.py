@@ -103,6 +103,7 @@ async def test_a_stated_probability_counts_before_history_and_history_before_the
     found, meta = await told(history)
     assert euros(found, found["months"][0]["currencies"])["weighted"] == "115.00"
     assert meta["probabilityFrom"] == {"history": 1, "stated": 1}
+    assert "withoutProbability" not in found["months"][0]["currencies"][0]
 
 
 async def test_committed_is_from_eighty_per_cent_and_worst_what_is_won(history):

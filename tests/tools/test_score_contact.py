@@ -140,3 +140,13 @@ def test_a_persons_own_score_counts_even_where_it_is_nought():
     assert scoring.effective(Decimal(70), Decimal(0)) == 0
     assert scoring.effective(Decimal(70), None) == 70
     assert scoring.effective(None, None) is None
+
+
+async def test_scoring_anew_leaves_the_follow_up_that_is_planned(way, lab):
+    it = await deal(lab)
+    await way.put(it)
+    soon = (date.today() + timedelta(days=3)).isoformat()
+    await way.ask("score_contact", record=it, pipeline=way.name, next_follow_up_on=soon)
+    told = await way.ask("score_contact", record=it, pipeline=way.name, factors={"fit": 80})
+    assert told["score"]["nextFollowUpOn"] == soon
+    assert "follow" not in told["summary"]
