@@ -299,6 +299,71 @@ def test_an_impact_is_arithmetic_on_the_other_stages_and_none_where_there_is_not
     assert ("look_at_waiting", "A") not in said(figures("A", waiting=3, waited=14.0, most=14))[0]
 
 
+def test_figures_are_put_together_as_the_methods_say():
+    told = verdicts.analysis(
+        [
+            figures("A", 20, 2, stays=5, median=10.26, waiting=3, waited=4.44, most=10),
+            {**figures("B", 10, 1, stays=6, median=3.0, waiting=2, waited=1.0, most=3), "advanced": 4},
+        ],
+        {"records": 20, "won": 6, "open": 9},
+        {"won": 6, "lost": 2, "mean": 1500.5, "value": {"amount": "9003.00", "currency": "EUR"}, "unconverted": 1},
+        {"n": 6, "signed": 4, "mean": 12.5, "median": 11.04, "p90": 20.0},
+        {"n": 7, "transferred": 1, "median": 9.96, "people": [{"person": "Ann", "n": 7, "median": 9.96}]}, "EUR",
+    )  # fmt: skip
+    metrics = told["metrics"]
+    assert (metrics["dropped"], metrics["decided"], metrics["conversionRate"]) == (5, 8, 0.3)
+    assert (metrics["winRateOfDecided"], metrics["bottleneckStage"]) == (0.75, "A")
+    cycle = metrics["salesCycle"]
+    assert (cycle["toSignature"], cycle["toClosing"], cycle["medianDays"]) == (4, 2, 11.0)
+    # 5 open × 6/8 won × 1500.50 in 12.5 days each
+    assert metrics["velocity"]["perDay"] == {"amount": "450.15", "currency": "EUR"}
+    assert (metrics["velocity"]["open"], metrics["velocity"]["meanCycleDays"]) == (5, 12.5)
+    assert [one["stillOpen"] for one in told["stages"]] == [0, 5]
+    assert told["stages"][0]["time"]["medianDays"] == 10.3
+    assert told["handleTime"]["people"] == [{"person": "Ann", "n": 7, "medianDays": 10.0}]
+    slow, quick = told["insights"]
+    assert slow["text"] == "A takes longest: median 10.3 days, p90 10.3 (n 5), over its target of 10 days."
+    assert quick["text"] == "B is quickest: median 3.0 days (n 6), within its target of 3 days."
+
+
+@pytest.mark.parametrize(
+    ("ended", "cycle"),
+    [
+        ({"won": 0, "lost": 2, "mean": 5}, {"mean": 3}),
+        ({"won": 1, "lost": 2, "mean": None}, {"mean": 3}),
+        ({"won": 1, "lost": 2, "mean": 5}, {"mean": 0}),
+        ({"won": 1, "lost": 2, "mean": 5}, {"mean": None}),
+    ],
+)
+def test_there_is_no_velocity_where_a_part_of_it_is_unknown(ended, cycle):
+    assert verdicts.velocity(4, ended, cycle, "EUR") is None
+
+
+def test_one_stage_is_not_the_quickest_and_says_no_target_it_has_not():
+    _, (slow,) = said(figures("A", median=4.0))
+    assert slow["text"] == "A takes longest: median 4.0 days, p90 4.0 (n 5)."
+    _, (slow, quick) = said(figures("A", median=4.0), figures("B", median=2.0))
+    assert quick["text"] == "B is quickest: median 2.0 days (n 5)."
+    made, _ = said(figures("A", waiting=3, waited=20.0, most=14))
+    text = made["look_at_waiting", "A"]["expectedImpact"]["text"]
+    assert text == "3 records would be looked at, 6.0 days late by the median."
+    made, _ = said(figures("A", 11, 4), figures("B", 10, 1))
+    assert made["review_criteria", "A"]["expectedImpact"]["records"] == 2.9
+
+
+def test_of_stages_as_slow_the_one_that_drops_more_is_the_bottleneck_and_an_empty_one_drops_nothing():
+    _, insights = said(figures("A", entered=0), figures("B", 10, 1))
+    assert insights[0]["stage"] == "B"
+
+
+def test_an_impact_is_told_against_stages_that_take_no_time_and_by_shares_of_three_places():
+    made, _ = said(figures("A", median=4.0), figures("B", median=0.0))
+    impact = made["plan_follow_ups", "A"]["expectedImpact"]
+    assert (impact["days"], impact["basis"]) == (4.0, 0.0)
+    made, _ = said(figures("A", 20, 10), figures("B", 10, 1), figures("C", 199, 40))
+    assert made["review_criteria", "A"]["expectedImpact"]["basis"] == 0.151
+
+
 def test_a_stage_loses_records_from_thirty_per_cent_of_ten_on_and_is_slow_from_five_stays_on():
     assert ("review_criteria", "A") in said(figures("A", 10, 3))[0]
     assert ("review_criteria", "A") not in said(figures("A", 9, 9))[0]

@@ -37,6 +37,19 @@ def test_what_the_asked_lacks_is_left_out_and_what_the_other_lacks_counts_as_unl
     assert likeness.compare({}, {"segment": "a"}, weights) == (0.0, [])
 
 
+def test_what_is_nought_or_less_is_like_its_own_kind_alone():
+    def alike(one, other):
+        return likeness.similarity({"size": one}, {"size": other}, {"size": 1.0})
+
+    assert (alike(0, 0), alike(0, 1), alike(1, 0), alike(-2, -2), alike(-2, 2)) == (1, 0, 0, 1, 0)
+    assert (alike(1, 1), alike(1, 0.5), alike(0.5, 1)) == (1, 0.699, 0.699)
+    mixes = {"product_mix": 1.0}
+    assert likeness.similarity({"product_mix": {"a": 0}}, {"product_mix": {"a": 5}}, mixes) == 0
+    assert (
+        likeness.similarity({"product_mix": {"a": 0.1, "b": 0.7}}, {"product_mix": {"a": 0.1, "b": 0.7}}, mixes) == 1
+    )
+
+
 def test_false_is_known_and_like_false():
     assert likeness.compare({"remote": False}, {"remote": False}, {"remote": 1.0})[0] == 1
     assert likeness.compare({"remote": False}, {"remote": True}, {"remote": 1.0})[0] == 0

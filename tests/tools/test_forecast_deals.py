@@ -10,7 +10,7 @@ from history import History, day, is_unknown
 from lab import LUX
 
 from crm_mcp.errors import Refusal
-from crm_mcp.tools.pipelines.forecast_deals import days
+from crm_mcp.tools.pipelines.forecast_deals import days, probability
 
 TODAY = day(0)
 
@@ -54,6 +54,38 @@ def test_what_is_no_period_is_refused(period):
         days(period, date(2026, 11, 21))
 
 
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        ("next 24 months", "2026-11-01", "2028-10-31"), ("next 12 months", "2026-11-01", "2027-10-31"),
+        ("0001", "0001-01-01", "0001-12-31"), ("9998", "9998-01-01", "9998-12-31"), ("2026-12", "2026-12-01", "2026-12-31"),
+    ],
+)  # fmt: skip
+def test_the_longest_the_first_and_the_last_period_there_is(period, first, last):
+    assert days(period, date(2026, 11, 30)) == (date.fromisoformat(first), date.fromisoformat(last))
+
+
+@pytest.mark.parametrize(("today", "first"), [("2026-01-01", "2026-01-01"), ("2026-03-31", "2026-01-01"), ("2026-04-01", "2026-04-01"), ("2026-12-31", "2026-10-01")])  # fmt: skip
+def test_a_quarter_begins_with_january_april_july_and_october(today, first):
+    assert days("this quarter", date.fromisoformat(today))[0] == date.fromisoformat(first)
+
+
+@pytest.mark.parametrize(
+    ("stated", "n", "won", "configured", "odds"),
+    [
+        (80, 99, 1, 10, (Decimal("0.8"), "stated")),
+        (0, 99, 1, 10, (Decimal(0), "stated")),
+        (None, 10, 5, 40, (Decimal("0.5"), "history")),
+        (None, 10, 3, 40, (Decimal(4) / 12, "history")),
+        (None, 9, 5, 40, (Decimal("0.4"), "configured")),
+        (None, None, None, 40, (Decimal("0.4"), "configured")),
+        (None, None, None, None, (None, "none")),
+    ],
+)
+def test_a_probability_is_as_stated_then_as_history_then_as_the_stage_says(stated, n, won, configured, odds):
+    assert probability({"stated": stated, "n": n, "won": won, "configured": configured}) == odds
+
+
 async def test_a_stated_probability_counts_before_history_and_history_before_the_configured(history):
     ahead = {"expected_close_on": TODAY, "amount": "100"}
     await history.deals({**ahead, "way": [("Demo", 5)]})
@@ -71,6 +103,7 @@ async def test_a_stated_probability_counts_before_history_and_history_before_the
     found, meta = await told(history)
     assert euros(found, found["months"][0]["currencies"])["weighted"] == "115.00"
     assert meta["probabilityFrom"] == {"history": 1, "stated": 1}
+    assert "withoutProbability" not in found["months"][0]["currencies"][0]
 
 
 async def test_committed_is_from_eighty_per_cent_and_worst_what_is_won(history):

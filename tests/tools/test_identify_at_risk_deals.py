@@ -71,6 +71,12 @@ def test_a_close_date_counts_from_the_day_after(days, share):
     assert impact("overdue_close_date", overdue=days) == share
 
 
+def test_the_factor_that_adds_most_comes_first_and_of_equals_the_earlier_name():
+    names = [one["factor"] for one in risk.judge({**FACTS, "silent": 30, "overdue": 3, "inStage": 15}).factors]
+    impacts = [one["impact"] for one in risk.judge({**FACTS, "silent": 30, "overdue": 3, "inStage": 15}).factors]
+    assert impacts == sorted(impacts, reverse=True) and names[0] == "inactivity"
+
+
 def test_one_day_is_said_as_one():
     told = {
         one["factor"]: one["text"] for one in risk.judge({**FACTS, "overdue": 1, "median": 0.5, "inStage": 1}).factors

@@ -198,6 +198,44 @@ def test_odds_are_what_a_plain_recomputation_over_single_deals_says():
     assert "large" not in [one["factor"] for one in found.factors]
     assert found.low < found.probability < found.high
 
+    def known_of(name):
+        return [one for one in deals if one[0][name] is not None]
+
+    variance = sum(1 / (1 + sum(won is end for _, won in deals)) for end in (True, False))
+    for name in ("reached_stage", "engagement", "returning_customer", "contact_named"):
+        for end in (True, False):
+            of = [one for one in known_of(name) if one[1] is end]
+            same = sum(one[0][name] == asked[name] for one in of)
+            variance += found.hold**2 * (1 / (same + 1) - 1 / (len(of) + odds.LEVELS[name]))
+    middle = log_odds(deals, asked, found.hold)
+    assert found.low == pytest.approx(share(middle - 1.96 * math.sqrt(variance)))
+    assert found.high == pytest.approx(share(middle + 1.96 * math.sqrt(variance)))
+    for one in found.factors:
+        alone = log_odds(deals, {**dict.fromkeys(asked), one["factor"]: asked[one["factor"]]}, found.hold)
+        own = alone - log_odds(deals, dict.fromkeys(asked), found.hold)
+        assert one["logOdds"] == round(own, 3)
+        assert one["impact"] == round(share(middle) - share(middle - own), 3)
+
+
+def test_what_tells_most_comes_first_either_way_and_counts_where_as_many_were_won_as_lost():
+    none = dict.fromkeys(odds.LEVELS)
+    groups = [
+        Group({**none, "contact_named": "yes", "large": "yes"}, 14, 2),
+        Group({**none, "contact_named": "no", "large": "no"}, 2, 14),
+        Group({**none, "contact_named": "yes", "large": "no"}, 4, 1),
+        Group({**none, "contact_named": "no", "large": "yes"}, 0, 3),
+    ]
+    found = odds.odds(groups, {**none, "contact_named": "no", "large": "yes"})
+    assert [one["factor"] for one in found.factors] == ["contact_named", "large"]
+    assert found.factors[0]["impact"] < 0 < found.factors[1]["impact"] < -found.factors[0]["impact"]
+
+
+def test_a_level_that_nobody_was_ever_known_to_have_tells_nothing():
+    levels = dict.fromkeys(odds.LEVELS)
+    found = odds.odds([Group(levels, 20, 15)], {**levels, "contact_named": "yes"})
+    assert (found.factors, found.hold) == ((), 0)
+    assert found.probability == pytest.approx(21 / 37)
+
 
 async def people(history, *ways, **more):
     """Make contacts that go such ways; return their ids."""

@@ -1,8 +1,10 @@
 from datetime import date, timedelta
+from decimal import Decimal
 
 from funnel import contact, deal
 from lab import LOU, ago
 
+from crm_mcp.crm import scoring
 from crm_mcp.crm.models import Activity
 from crm_mcp.principal import Agent
 
@@ -124,3 +126,27 @@ async def test_a_follow_up_alone_scores_nothing(way, lab):
     told = await scored(way, it, next_follow_up_on="2030-01-02")
     assert told["summary"].startswith("Done: follow up on 2030-01-02 in ")
     assert "computed" not in told["score"] and "engagementFrom" not in told["_meta"]
+
+
+def test_a_score_is_the_mean_by_weight_of_what_is_known_and_plain_where_nothing_weighs():
+    known = {"fit": Decimal(80), "intent": Decimal(50)}
+    assert scoring.overall(known, {"fit": 2, "intent": 1, "timing": 9}) == Decimal("70.00")
+    assert scoring.overall(known, {"fit": 2}) == Decimal("80.00")
+    assert scoring.overall(known, {}) == scoring.overall(known, {"fit": 0, "intent": 0}) == Decimal("65.00")
+    assert scoring.overall({"fit": Decimal("33.335")}, {}) == Decimal("33.34")
+
+
+def test_a_persons_own_score_counts_even_where_it_is_nought():
+    assert scoring.effective(Decimal(70), Decimal(0)) == 0
+    assert scoring.effective(Decimal(70), None) == 70
+    assert scoring.effective(None, None) is None
+
+
+async def test_scoring_anew_leaves_the_follow_up_that_is_planned(way, lab):
+    it = await deal(lab)
+    await way.put(it)
+    soon = (date.today() + timedelta(days=3)).isoformat()
+    await way.ask("score_contact", record=it, pipeline=way.name, next_follow_up_on=soon)
+    told = await way.ask("score_contact", record=it, pipeline=way.name, factors={"fit": 80})
+    assert told["score"]["nextFollowUpOn"] == soon
+    assert "follow" not in told["summary"]

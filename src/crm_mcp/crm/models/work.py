@@ -78,7 +78,7 @@ class Note(Record):
 
     customer_id: Mapped[int | None] = mapped_column(BigInteger)
     body: Mapped[str]
-    written_at: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    written_at: Mapped[datetime | None] = mapped_column(Instant, server_default=FetchedValue())
     subject_type: Mapped[str]
     subject_id: Mapped[int] = mapped_column(BigInteger)
 
