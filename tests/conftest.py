@@ -141,9 +141,11 @@ async def database_of(
 ) -> AsyncGenerator[Callable[[str], Database]]:
     """Return the database of a conninfo; one of its own for a test that runs loops of its own."""
     own: list[Database] = []
+    # asked now: while it runs, an asynchronous test's function is pytest-asyncio's, which is none
+    keeps = inspect.iscoroutinefunction(request.function)
 
     def database(conninfo: str) -> Database:
-        if inspect.iscoroutinefunction(request.function):
+        if keeps:
             if conninfo not in kept_databases:
                 kept_databases[conninfo] = Kept(conninfo, size=8)
             return kept_databases[conninfo]
@@ -179,6 +181,7 @@ async def queries_of(
 ) -> AsyncGenerator[Callable[[Home], Queries]]:
     """Return what runs free-form SQL in a home; one of its own for a test that runs loops of its own."""
     own: list[Queries] = []
+    keeps = inspect.iscoroutinefunction(request.function)
 
     def queries(home: Home) -> Queries:
         made: list[Database] = []
@@ -189,7 +192,7 @@ async def queries_of(
             return made[0]
 
         conninfo = home.conninfo("crm_query")
-        if inspect.iscoroutinefunction(request.function):
+        if keeps:
             return kept_queries.setdefault(conninfo, KeptQueries(conninfo, database))
         own.append(Queries(conninfo, database))
         return own[-1]
