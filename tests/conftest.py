@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,9 +42,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the place of the run's templates, before there are workers: they inherit the environment."""
+    """Choose the place of the run's templates, before there are workers: they inherit the environment.
+
+    Bytecode is kept, whatever the environment says: else each of the hundred servers that tests start compiles the
+    product anew, and each worker the tests.
+    """
     if not hasattr(config, "workerinput"):
         os.environ[TEMPLATES] = str(temporary_folder("crm-h-"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
