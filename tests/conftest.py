@@ -3,12 +3,14 @@
 import inspect
 import json
 import os
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psycopg
 import pytest
 from mcp import Client, ClientSession
 
@@ -40,9 +42,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the place of the run's templates, before there are workers: they inherit the environment."""
+    """Choose the place of the run's templates, before there are workers: they inherit the environment.
+
+    Bytecode is kept, whatever the environment says: else each of the hundred servers that tests start compiles the
+    product anew, and each worker the tests.
+    """
     if not hasattr(config, "workerinput"):
         os.environ[TEMPLATES] = str(temporary_folder("crm-h-"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -141,9 +149,11 @@ async def database_of(
 ) -> AsyncGenerator[Callable[[str], Database]]:
     """Return the database of a conninfo; one of its own for a test that runs loops of its own."""
     own: list[Database] = []
+    # asked now: while it runs, an asynchronous test's function is pytest-asyncio's, which is none
+    keeps = inspect.iscoroutinefunction(request.function)
 
     def database(conninfo: str) -> Database:
-        if inspect.iscoroutinefunction(request.function):
+        if keeps:
             if conninfo not in kept_databases:
                 kept_databases[conninfo] = Kept(conninfo, size=8)
             return kept_databases[conninfo]
@@ -179,17 +189,20 @@ async def queries_of(
 ) -> AsyncGenerator[Callable[[Home], Queries]]:
     """Return what runs free-form SQL in a home; one of its own for a test that runs loops of its own."""
     own: list[Queries] = []
+    keeps = inspect.iscoroutinefunction(request.function)
 
     def queries(home: Home) -> Queries:
         made: list[Database] = []
 
         async def database() -> Database:
+            if keeps:
+                return database_of(home.conninfo("crm_agent"))
             if not made:
                 made.append(database_of(home.conninfo("crm_agent")))
             return made[0]
 
         conninfo = home.conninfo("crm_query")
-        if inspect.iscoroutinefunction(request.function):
+        if keeps:
             return kept_queries.setdefault(conninfo, KeptQueries(conninfo, database))
         own.append(Queries(conninfo, database))
         return own[-1]
@@ -197,6 +210,34 @@ async def queries_of(
     yield queries
     for one in own:
         await one.close()
+
+
+@pytest.fixture(scope="session")
+def kept_owners() -> Generator[dict[str, psycopg.Connection[Any]]]:
+    """Connections on which tests ask as the owner."""
+    kept: dict[str, psycopg.Connection[Any]] = {}
+    yield kept
+    for conn in kept.values():
+        conn.close()
+
+
+@pytest.fixture(scope="session")
+def let_go(
+    kept_databases: dict[str, Kept],
+    kept_queries: dict[str, KeptQueries],
+    kept_owners: dict[str, psycopg.Connection[Any]],
+) -> Callable[[], Awaitable[None]]:
+    """Close every connection that was kept: nobody may be connected to a database that is copied."""
+
+    async def close() -> None:
+        while kept_databases:
+            await kept_databases.popitem()[1].end()
+        while kept_queries:
+            await kept_queries.popitem()[1].end()
+        while kept_owners:
+            kept_owners.popitem()[1].close()
+
+    return close
 
 
 @pytest.fixture
@@ -260,15 +301,25 @@ def connect(home: Home, database_of: Callable[[str], Database], queries_of: Call
     return client
 
 
-def _one(home: Home, sql: str, *params: object, org: int | None = None) -> Any:
+@pytest.fixture
+def owner_asks(home: Home, kept_owners: dict[str, psycopg.Connection[Any]]) -> Callable[..., Any]:
     """Ask one value as the owner, who sees every org."""
-    import psycopg
 
-    with psycopg.connect(home.conninfo("crm_owner")) as conn:
-        row = conn.execute(sql, params).fetchone()
+    def ask(conninfo: str, sql: str, params: tuple[object, ...]) -> Any:
+        if conninfo not in kept_owners:
+            # nothing is prepared: tests change tables
+            kept_owners[conninfo] = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        row = kept_owners[conninfo].execute(sql, params).fetchone()  # type: ignore[arg-type]
         return row[0] if row else None
 
+    def asks(sql: str, *params: object) -> Any:
+        conninfo = home.conninfo("crm_owner")
+        try:
+            return ask(conninfo, sql, params)
+        except psycopg.OperationalError:
+            if conninfo not in kept_owners or not kept_owners[conninfo].closed:
+                raise
+        del kept_owners[conninfo]  # the server was stopped meanwhile
+        return ask(conninfo, sql, params)
 
-@pytest.fixture
-def owner_asks(home: Home) -> Callable[..., Any]:
-    return lambda sql, *params: _one(home, sql, *params)
+    return asks

@@ -32,6 +32,10 @@ SIZE = 3
 
 @pytest.fixture(scope="module", autouse=True)
 def _everything_is_signed(home, desk):
+    # a reminder that another file left waiting would stand in the groups of this one
+    desk.owner.execute(
+        "update crm.drafts set state = 'discarded' where org_id = %s and state = 'pending'", (desk.org,)
+    )
     with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as conn:
         state_policy(conn, desk.org, {"passkeys": "always"})
         yield

@@ -92,8 +92,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def batch(scene: Scene, schema: str, is_long: bool) -> list[str]:
     """Return the written attacks and variants of them: the tool is given table names, Postgres the views."""
     made = corpus.written(scene.other, schema)
-    few = made if is_long else made[:: 1 + len(made) // 700] + made[: len(corpus.STATEMENTS)]
-    return few + corpus.variants(made, 11, 20_000 if is_long else 500)
+    few = made if is_long else made[:: 1 + len(made) // 300] + made[: len(corpus.STATEMENTS)]
+    return few + corpus.variants(made, 11, 20_000 if is_long else 250)
 
 
 async def test_attacks_through_the_tool_find_nothing_and_leave_nothing(scene, untouched, is_long, short):
@@ -105,7 +105,7 @@ async def test_attacks_through_the_tool_find_nothing_and_leave_nothing(scene, un
             answers.append((statement, await scene.ask(statement[:20_000])))
 
     await _clean(scene, attack)
-    assert len(answers) > 1100 and leaks(answers) == []
+    assert len(answers) > 600 and leaks(answers) == []
     print(
         f"{len(answers)} attacks through the tool, {sum('error' not in told for _, told in answers)} of them answered"
     )
@@ -113,7 +113,7 @@ async def test_attacks_through_the_tool_find_nothing_and_leave_nothing(scene, un
 
 async def test_lines_of_others_through_the_tool_find_nothing(scene, untouched, payloads, is_long, short):
     answers = []
-    for number, line in enumerate(payloads):
+    for number, line in enumerate(payloads if is_long else payloads[::2]):
         at = zlib.crc32(line.encode())
         asked = (
             [line, corpus.spliced(line, "crm", at)]
@@ -131,7 +131,7 @@ async def test_lines_of_others_through_the_tool_find_nothing(scene, untouched, p
 
 async def test_selects_put_together_show_one_org_alone(scene, untouched, is_long, short):
     """They are good statements: most must run, and all of what they give is of the org."""
-    answers = [(one, await scene.ask(one)) for one in corpus.selects(scene.columns, 3, 20_000 if is_long else 350)]
+    answers = [(one, await scene.ask(one)) for one in corpus.selects(scene.columns, 3, 20_000 if is_long else 200)]
     assert leaks(answers) == []
     ran = sum("error" not in told for _, told in answers)
     assert ran > len(answers) * 0.8
@@ -159,9 +159,9 @@ async def test_past_the_judge_postgres_holds_alone(scene, untouched, is_long, sh
 
 
 async def test_past_the_judge_lines_of_others_find_nothing(scene, untouched, payloads, is_long, short):
-    some = payloads if is_long else payloads[::3]
+    some = payloads if is_long else payloads[::5]
     answers = [(line, await scene.past(corpus.spliced(line, "query_admin", n))) for n, line in enumerate(some)]
-    answers += [(line, await scene.past(line)) for line in (payloads if is_long else payloads[1::3])]
+    answers += [(line, await scene.past(line)) for line in (payloads if is_long else payloads[1::5])]
     assert leaks(answers) == []
 
 
@@ -264,11 +264,16 @@ BOMBS = (
     "select * from customers a, customers b, customers c, customers d order by a.name, b.name desc, c.city",
     "select distinct a.name || b.name || c.name || d.name from customers a, customers b, customers c, customers d",
 )
+SLOW = BOMBS[0]
+ENDLESS = {SLOW, BOMBS[4]}
+"""They end by time, however much of it they are given."""
 LARGE = {"QUERY_TOO_SLOW", "QUERY_TOO_LARGE", "INVALID_SQL"}
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-async def test_a_statement_that_wants_all_is_stopped_and_others_go_on(scene, root, bomb, untouched):
+async def test_a_statement_that_wants_all_is_stopped_and_others_go_on(scene, root, bomb, untouched, monkeypatch):
+    if bomb in ENDLESS:
+        monkeypatch.setattr(queries, "SECONDS", 1)
     started = root.execute("select pg_postmaster_start_time(), (select count(*) from pg_stat_activity)").fetchone()[0]
     told = await scene.ask(bomb)
     assert told.get("error") in LARGE or told.get("type") == "result", told
@@ -280,7 +285,8 @@ async def test_a_statement_that_wants_all_is_stopped_and_others_go_on(scene, roo
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="the memory of a process is read from /proc")
 async def test_the_memory_of_a_backend_stays_bounded_past_the_judge(scene, root):
-    bombs = ("select length(repeat('x', 1000000000))", "select length(repeat('x', 1000000000) || repeat('x', 1000000000))", "select array_fill(1, array[100000, 2000])",
+    gigabyte = "repeat(repeat('x', 1000), 1000000)"
+    bombs = (f"select length({gigabyte})", f"select length({gigabyte} || {gigabyte})", "select array_fill(1, array[100000, 2000])",
              "select set_config('work_mem', '100GB', true), count(*) from generate_series(1, 100000000) a")  # fmt: skip
     for bomb in bombs:
         await scene.past(bomb)
@@ -289,9 +295,6 @@ async def test_the_memory_of_a_backend_stays_bounded_past_the_judge(scene, root)
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             peak = next(int(line.split()[1]) for line in status if line.startswith("VmPeak"))
         assert peak <= 2 << 20, f"{peak} kB"
-
-
-SLOW = "select count(*) from customers a, customers b, customers c, customers d, customers e, customers f"
 
 
 async def test_two_run_at_once_and_the_others_wait_their_turn(scene, short):

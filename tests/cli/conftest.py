@@ -55,13 +55,12 @@ def member(crm):
 
 
 @pytest.fixture(scope="session")
-async def real(home, kept_databases):
+async def real(home, let_go):
     """A copy of the demo database on which an e-mail address alone signs nobody in; its URL for each login.
 
     Nobody may be connected to what is copied: the connections kept so far are let go.
     """
-    while kept_databases:
-        await kept_databases.popitem()[1].end()
+    await let_go()
     superuser = home.conninfo("postgres", "postgres")
     with psycopg.connect(superuser, autocommit=True) as conn:
         deadline = time.monotonic() + 10

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
 import psycopg
 import pytest
@@ -16,13 +15,12 @@ COPY = "attacked"
 
 
 @pytest.fixture(scope="session")
-async def attacked(home: Home, kept_databases: dict[str, Any]) -> AsyncGenerator[Callable[[str], str]]:
+async def attacked(home: Home, let_go: Callable[[], Awaitable[None]]) -> AsyncGenerator[Callable[[str], str]]:
     """Copy the demo database; give the conninfo with which a login connects to the copy.
 
     Nobody may be connected to what is copied: the connections kept so far are let go.
     """
-    while kept_databases:
-        await kept_databases.popitem()[1].end()
+    await let_go()
     superuser = home.conninfo("postgres", "postgres")
     with psycopg.connect(superuser, autocommit=True) as conn:
         deadline = time.monotonic() + 10

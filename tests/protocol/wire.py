@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30
+PATIENCE = 120
 """Seconds until a missing answer is a failure."""
 
 

@@ -127,8 +127,11 @@ async def test_a_decision_that_was_committed_late_is_told_nevertheless(lab, exec
         # as if its transaction had taken its time between the decision and the commit
         change("decided_at = clock_timestamp() - interval '20 seconds'", draft)
         client.app.client.seen -= COMMITTING  # the client has been there for a while
-        assert draft in await told(client)
-        assert await told(client) == {}
+        heard = dict[str, object]()
+        while more := await told(client):  # those of other tests too, so many at a time
+            assert not heard.keys() & more.keys()
+            heard |= more
+        assert draft in heard
 
 
 async def test_reading_a_resource_or_completing_swallows_no_decision(lab, executor, lea):

@@ -242,7 +242,8 @@ async def test_lost_loses_the_deal_with_its_reason_and_moving_back_opens_it_agai
     await way.approve(await way.move(it, "Qualified"))
     assert owner_asks(look, it) == ["open", None, True]
     assert owner_asks(
-        "select closed_at is null from crm.pipeline_positions where subject_id = %s order by id desc", int(it[5:])
+        "select closed_at is null from crm.pipeline_positions where subject_type = 'deals' and subject_id = %s order by id desc",
+        int(it[5:]),
     )
 
 

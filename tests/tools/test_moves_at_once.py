@@ -111,7 +111,7 @@ async def test_a_call_that_began_before_another_ones_move_leaves_no_stage_before
     kept = way.row(
         """select bool_and(t.seconds_in_stage >= 0), max(t.moved_at) = max(p.entered_at), max(p.entered_at) = max(p.closed_at),
          max(d.closed_at) = max(p.closed_at) from crm.stage_transitions t join crm.pipeline_positions p on p.org_id = t.org_id
-         and p.id = t.position_id join crm.deals d on d.org_id = p.org_id and d.id = p.subject_id where 'pos_' || p.id = %s""",
+         and p.id = t.position_id join crm.deals d on d.org_id = p.org_id and d.id = p.subject_id and p.subject_type = 'deals' where 'pos_' || p.id = %s""",
         place,
     )
     assert kept == (True, True, True, True)
