@@ -17,6 +17,7 @@ from . import (
     people,
     policy,
     recovery,
+    registry,
 )
 
 
@@ -46,6 +47,7 @@ for command in (
     inspect.drafts,
     inspect.audit,
     policy.policy,
+    registry.registry,
     doctor.doctor,
     installing.install,
 ):

@@ -166,7 +166,7 @@ class _Judging:
             table.alias.aliasname = table.relname
         table.schemaname, table.relname = found.schema, found.view
         table.inh = True
-        self.read[found.view] = found
+        self.read[found.label] = found
 
     def select(self, node: Any) -> None:
         if node.HasField("into_clause"):

@@ -42,11 +42,20 @@ _SAID: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+_CHANGED = (
+    "UNKNOWN_TABLE",
+    "A table of the query was changed just now. get_schema lists what there is; ask again.",
+)
+"""A table of the org's own was taken away, or confined anew, between the judgement and the run."""
+
+
 def refusal(problem: psycopg.Error, judged: Judged) -> Refusal | None:
     """Return what may be said of a statement that Postgres refused; None where it says nothing of the statement."""
     state = problem.sqlstate or ""
     if state in ("42703", "42P01"):
         return _unknown(problem, judged)
+    if state == "42501":
+        return Refusal(*_CHANGED)
     if state in _SAID:
         error, hint = _SAID[state]
         return Refusal(error, hint, **_where(problem, judged))
@@ -57,7 +66,10 @@ def refusal(problem: psycopg.Error, judged: Judged) -> Refusal | None:
 
 def _unknown(problem: psycopg.Error, judged: Judged) -> Refusal:
     """Name the columns nearest to one that is not there; only what the query itself wrote is repeated."""
-    found = _IDENTIFIER.search(problem.diag.message_primary or "")
+    said = problem.diag.message_primary or ""
+    if problem.sqlstate == "42P01" and any(f'"{one.schema}.{one.view}"' in said for one in judged.relations):
+        return Refusal(*_CHANGED)
+    found = _IDENTIFIER.search(said)
     name = (found[1] or found[2]) if found else ""
     bare = name.rsplit(".", 1)[-1]
     if bare.lower() == "org_id":
@@ -66,7 +78,7 @@ def _unknown(problem: psycopg.Error, judged: Judged) -> Refusal:
         return Refusal(
             "UNKNOWN_COLUMN", "A column or alias that the query names does not exist.", **_where(problem, judged)
         )
-    tables = {relation.name: list(relation.columns) for relation in judged.relations}
+    tables = {relation.label: list(relation.columns) for relation in judged.relations}
     hint = f"There is no column or alias {name!r} there. get_schema describes the columns of each table."
     return Refusal(
         "UNKNOWN_COLUMN", hint, column=name, suggestions=_near(bare, judged.relations), columns=_few(tables)
@@ -74,7 +86,7 @@ def _unknown(problem: psycopg.Error, judged: Judged) -> Refusal:
 
 
 def _near(name: str, relations: Iterable[Relation]) -> list[str]:
-    columns = {column: relation.name for relation in relations for column in relation.columns}
+    columns = {column: relation.label for relation in relations for column in relation.columns}
     near = difflib.get_close_matches(name.lower(), sorted(columns), 4, 0.5)
     near += [column for column in sorted(columns) if name.lower() in column and column not in near][:3]
     return [f"{columns[column]}.{column}" for column in near]
