@@ -38,7 +38,7 @@ async def test_monthly_revenue_is_that_of_the_report(ask, report):
     rows = await ask(
         "select to_char(month, 'YYYY-MM'), orders, revenue, unconverted from analytics.monthly_revenue order by month"
     )
-    told = {row["month"]: row for row in await report("revenue_by_month", period="all")}
+    told = {row["month"]: row for row in await report("revenue_by_month", period="all time")}
     assert len(rows) > 6 and {row[0] for row in rows} >= told.keys()
     for month, orders, revenue, unconverted in rows:
         if month in told:
@@ -116,7 +116,7 @@ async def test_value_of_customers_and_sales_of_products_add_up_to_all_orders(ask
 async def test_outcomes_of_quotes_are_those_of_the_report(ask, report):
     rows = await ask("select outcome, sum(quotes), sum(value) from analytics.quote_outcomes group by outcome")
     told = {}
-    for row in await report("quotes_won_lost", period="all"):
+    for row in await report("quotes_won_lost", period="all time"):
         quotes, value = told.get(row["outcome"], (0, Decimal(0)))
         told[row["outcome"]] = (quotes + row["quotes"], value + money(row["value"]))
     assert {outcome: int(quotes) for outcome, quotes, _ in rows} == {outcome: one[0] for outcome, one in told.items()}

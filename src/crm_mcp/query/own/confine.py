@@ -13,6 +13,7 @@ from .found import OURS, Connection, Found, look
 from .objections import objections
 
 _TABLE = ROWS + " where w.schema_name = %s and w.table_name = %s order by w.id"
+_SAME = "select definition is not distinct from crm.view_text(%s) from crm.own_tables where id = %s"
 _COMMENT = "comment on policy {} on {} is {}"
 _OTHERS = "(current_user <> 'crm_query')"
 _SAID = "Made by crm-mcp, which switched row level security on here: other logins see and write what they did before."
@@ -26,15 +27,16 @@ def make(conn: Connection) -> None:
     for entry in [Entry(*row) for row in conn.execute(ROWS + " order by w.kind, w.id").fetchall()]:
         try:
             with conn.transaction():
-                renew(conn, entry, switch_on=False)
+                renew(conn, entry, is_asked=False)
         except Exception as problem:
             logger().warning("an own table stays closed", table=entry.label, problem=type(problem).__name__)
 
 
-def renew(conn: Connection, entry: Entry, *, switch_on: bool = True) -> list[str]:
+def renew(conn: Connection, entry: Entry, *, is_asked: bool = True) -> list[str]:
     """Make what an entry needs anew; return what stands in its way, and then nothing is made.
 
-    `switch_on` switches row level security on where it is off; else that stands in the way.
+    Where nobody asked for it, what was changed at the relation itself stays closed: row level security that was switched
+    off, a view that was defined anew.
     """
     found = look(conn, entry.schema, entry.table)
     if found is None:
@@ -42,8 +44,10 @@ def renew(conn: Connection, entry: Entry, *, switch_on: bool = True) -> list[str
     if found.is_view != (entry.kind == "view"):
         return [f"it is no {entry.kind} any more"]
     said = objections(conn, found, entry, is_registered=True)
-    if not found.is_view and not found.row_security and not switch_on:
+    if not is_asked and not found.is_view and not found.row_security:
         said.append("its row level security was switched off")
+    if not is_asked and found.is_view and not (conn.execute(_SAME, (found.oid, entry.id)).fetchone() or (False,))[0]:
+        said.append("it, or a view under it, was defined anew")
     if not said:
         confine(conn, found)
         show(conn, entry)

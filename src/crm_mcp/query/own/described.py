@@ -62,12 +62,16 @@ class Document(_Part):
     masked: Annotated[dict[Name, list[Role]], Field(max_length=MOST)] = {}
 
     def with_more(self, **more: Any) -> "Document":
-        """Return the document with what was said beside it; that goes before what it says itself."""
+        """Return the document with what was said beside it; that goes before what it says itself.
+
+        Raises:
+            Refusal: it is not as it should be then.
+        """
         given = {name: value for name, value in more.items() if value}
         for name in ("columns", "masked"):
             if name in given:
                 given[name] = {**getattr(self, name), **given[name]}
-        return Document.model_validate({**self.model_dump(), **given})
+        return _validated({**self.model_dump(), **given})
 
     def problems(self, columns: Collection[str], found: Found) -> list[str]:
         """Return what it says of columns that are not shown, and what fits none."""
@@ -94,19 +98,27 @@ class Document(_Part):
             said.append("polymorphic names two columns: the one of the table's name and the one of its row's id")
         return said
 
-    def hint(self, columns: Collection[str], relations: Relations) -> dict[str, Any]:
-        """Return what is stored of it. A column that nobody described has an empty meaning.
+    def hint(self, found: Found, columns: Collection[str], relations: Relations) -> dict[str, Any]:
+        """Return what is stored of it; a column is described by the comment on it, else its meaning is empty.
 
         Raises:
             Refusal: an example's query cannot be run as it stands.
         """
         told = self.model_dump(mode="json", by_alias=True, exclude={"description", "columns", "examples"})
         kept = {name: said for name, said in told.items() if said}
-        kept["columns"] = {column: self.columns.get(column, "") for column in columns}
+        kept["columns"] = {
+            column: self.columns.get(column) or comment(found.columns[column].comment) for column in columns
+        }
         kept["examples"] = [
             {"question": one.question, "query": one.query, "reads": _read(one, relations)} for one in self.examples
         ]
         return kept
+
+
+def comment(text: str | None) -> str:
+    """Return a comment of the database as one line of what shows of it, 500 characters at the most."""
+    shown = "".join(" " if is_invisible(char) else char for char in text or "")
+    return " ".join(shown.split())[:500]
 
 
 def parse(text: str) -> Document:
@@ -121,14 +133,17 @@ def parse(text: str) -> Document:
         raise Refusal("INVALID_ARGUMENT", "The hints are no JSON document.") from None
     if isinstance(given, dict):
         given = _said(cast("dict[str, Any]", given))
+    return _validated(given)
+
+
+def _validated(given: object) -> Document:
     try:
         return Document.model_validate(given)
     except ValidationError as bad:
         first = bad.errors(include_input=False)[0]
         at = ".".join(str(part) for part in first["loc"])[:100]
-        raise Refusal(
-            "INVALID_ARGUMENT", f"The hints are not as they should be at {at or 'their root'}: {first['msg']}."
-        ) from None
+        hint = f"What is said of the table is not as it should be at {at or 'its root'}: {first['msg']}."
+        raise Refusal("INVALID_ARGUMENT", hint) from None
 
 
 def _said(given: dict[str, Any]) -> dict[str, Any]:
@@ -165,8 +180,8 @@ def skeleton(found: Found, names: Mapping[tuple[str, str], str]) -> Document:
     names_row = next((key.columns for key in found.keys if key.is_primary), ())
     there = {column.name for column in shown}
     return Document.model_construct(
-        description=found.comment,
-        columns={column.name: column.comment or "" for column in shown},
+        description=comment(found.comment),
+        columns={column.name: comment(column.comment) for column in shown},
         relationships={column: to for column, to in points.items() if column in there},
         key_fields=[column for column in names_row if column in there],
         values={column.name: dict.fromkeys(column.labels, "") for column in shown if column.labels},

@@ -41,19 +41,24 @@ def is_systems(schema: str) -> bool:
     return schema in ("information_schema", "crm", "jobs", "query") or schema.startswith(("pg_", "query_"))
 
 
+def unfit(found: Found) -> str | None:
+    """Return why a relation can never be registered, whatever is said of it; None where it can."""
+    if is_systems(found.schema):
+        return f"the schema {found.schema} is not an org's own"
+    if found.kind in _KINDS:
+        return f"it is {_KINDS[found.kind]}"
+    if found.is_partition:
+        return f"it is a partition: register {found.parent}, of which it is a part"
+    return "it belongs to an extension" if found.of_extension else None
+
+
 def objections(conn: Connection, found: Found, entry: Entry, *, is_registered: bool) -> list[str]:
     """Return why a relation cannot be registered as an entry says; nothing where it can be.
 
     `is_registered` says that it is registered already, so that what this made there is no objection.
     """
-    if is_systems(found.schema):
-        return [f"the schema {found.schema} is not an org's own"]
-    if found.kind in _KINDS:
-        return [f"it is {_KINDS[found.kind]}"]
-    if found.is_partition:
-        return [f"it is a partition: register {found.parent}, of which it is a part"]
-    if found.of_extension:
-        return ["it belongs to an extension"]
+    if (why := unfit(found)) is not None:
+        return [why]
     said = [*_rights(found, is_registered), *_columns(found, entry), *_orgs(conn, found, entry)]
     said += _under(conn, found, entry) if found.is_view else _policies(found)
     return said

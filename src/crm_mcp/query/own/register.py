@@ -11,10 +11,10 @@ from ...errors import Refusal
 from ...principal import Role
 from ..relations import Relation, Relations, nearest
 from . import confine
-from .described import Document
+from .described import Document, comment
 from .entry import ROWS, Entry
 from .found import Connection, Found, look
-from .objections import is_systems, objections
+from .objections import is_systems, objections, unfit
 
 LOCK = 726_300_000_001
 """The advisory lock of migrations: what they make anew, nobody changes meanwhile."""
@@ -102,6 +102,8 @@ def add(conn: Connection, org: int, asked: Asked, *, replace: bool = False) -> t
         Refusal: it stands in the way of itself, or the documents of it do not fit it; nothing was changed.
     """
     found = seen(conn, asked.schema, asked.table)
+    if (why := unfit(found)) is not None:
+        raise _no(asked, [why])
     registered = _registered(conn, org, asked.schema, asked.table)
     if registered is not None and not replace:
         hint = f"{asked.schema}.{asked.table} is registered already, as {registered.label}: give --replace, or remove it first."
@@ -114,14 +116,18 @@ def add(conn: Connection, org: int, asked: Asked, *, replace: bool = False) -> t
     said = objections(conn, found, entry, is_registered=bool(is_known and is_known[0]))
     said += asked.document.problems(entry.columns, found) + _masks(entry, asked.document)
     if said:
-        raise Refusal("NOT_REGISTERED", f"{asked.schema}.{asked.table} cannot be registered: {'; '.join(said)}.")
+        raise _no(asked, said)
     relations = _relations(conn, entry)
-    told = asked.document.hint(entry.columns, relations)
+    told = asked.document.hint(found, entry.columns, relations)
     _related(asked.document, relations)
     entry = _stored(conn, entry, told, registered)
     confine.confine(conn, found)
     confine.show(conn, entry)
     return entry, [column for column, meaning in told["columns"].items() if not meaning]
+
+
+def _no(asked: Asked, said: Sequence[str]) -> Refusal:
+    return Refusal("NOT_REGISTERED", f"{asked.schema}.{asked.table} cannot be registered: {'; '.join(said)}.")
 
 
 def _entry(org: int, asked: Asked, found: Found) -> Entry:
@@ -145,7 +151,7 @@ def _entry(org: int, asked: Asked, found: Found) -> Entry:
     if not columns:
         raise Refusal("INVALID_ARGUMENT", "No column is left to be shown.")
     kind = "view" if found.is_view else "table"
-    said = asked.document.description or found.comment
+    said = asked.document.description or comment(found.comment)
     if not said:
         raise Refusal(
             "INVALID_ARGUMENT", "Say what the table holds: --description, or a comment on it in the database."
