@@ -20,15 +20,19 @@ comment on column crm.own_tables.org_column is 'The column whose value says whos
 comment on column crm.own_tables.org_value is 'The value in that column that stands for this org; null: its number.';
 comment on column crm.own_tables.definition is 'Of a view: its definition, with those of the views under it, when it was registered.';
 
--- A view's definition with its options, and those of all views under it.
-create function crm.view_text(relation oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $f$
+-- A view with all that it is made of.
+create function crm.view_parts(relation oid) returns table (id oid) language sql stable set search_path = pg_catalog, pg_temp as $f$
   with recursive under(id) as (
     select relation union
     select d.refobjid from under u join pg_rewrite r on r.ev_class = u.id
     join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass)
+  select u.id from under u $f$;
+
+-- A view's definition with its options, and those of all views under it.
+create function crm.view_text(relation oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $f$
   select string_agg(x.said, e'\n' order by x.said) from (
     select concat_ws(' ', c.oid::regclass, array_to_string(c.reloptions, ','), pg_get_viewdef(c.oid)) as said
-    from under u join pg_class c on c.oid = u.id and c.relkind = 'v') x $f$;
+    from crm.view_parts(relation) u join pg_class c on c.oid = u.id and c.relkind = 'v') x $f$;
 
 -- The policies of a table that confine free-form SQL, as a text to compare.
 create function crm.own_guard(relation oid) returns text language sql stable set search_path = pg_catalog, pg_temp as $f$
@@ -43,6 +47,10 @@ create function crm.own_table_fault(o crm.own_tables) returns text language sql 
     when c.relkind::text <> all (case o.kind when 'view' then array['v'] else array['r', 'p'] end) then 'it is no ' || o.kind || ' any more'
     when m.missing is not null then 'it has no column ' || m.missing || ' any more'
     when o.kind = 'view' and o.definition is distinct from crm.view_text(c.oid) then 'it, or a view under it, was defined anew'
+    when o.kind = 'view' and exists (select from crm.view_parts(c.oid) u join pg_class p on p.oid = u.id and p.relkind in ('r', 'p')
+      join pg_namespace s on s.oid = p.relnamespace and s.nspname <> 'crm' where not exists (select from crm.own_tables b
+      where b.org_id = o.org_id and b.kind = 'table' and b.schema_name::name = s.nspname and b.table_name::name = p.relname
+       and crm.own_table_fault(b) is null)) then 'what it is made of is closed'
     when o.kind = 'table' and not c.relrowsecurity then 'its row level security was switched off'
     when o.kind = 'table' and not exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'crm_mcp_only'
       and obj_description(p.oid, 'pg_policy') = crm.own_guard(c.oid)) then 'the policies that confine queries were changed'

@@ -8,7 +8,7 @@ from crm_mcp.tablekit import CLIENTS, isolate, run
 revision = "0020"
 down_revision = "0019"
 SQL = Path(__file__).parent.parent / "sql"
-FUNCTIONS = ("view_text(oid)", "own_guard(oid)", "own_table_fault(crm.own_tables)")
+FUNCTIONS = ("view_parts(oid)", "view_text(oid)", "own_guard(oid)", "own_table_fault(crm.own_tables)")
 
 
 def rights() -> Iterator[str]:

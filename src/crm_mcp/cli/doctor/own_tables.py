@@ -28,8 +28,12 @@ def own_tables(known: Settings) -> Finding:
     def mend() -> str:
         with psycopg.connect(conninfo(known, "crm_owner")) as conn:
             register.begin(conn)
-            closed = [one for one in register.listed(conn) if one.fault]
-            done = [one.entry.label for one in closed if not confine.renew(conn, one.entry)]
+            done = [
+                one.entry.label
+                for kind in ("table", "view")  # what is made of tables comes after them
+                for one in register.listed(conn)
+                if one.fault and one.entry.kind == kind and not confine.renew(conn, one.entry)
+            ]
         return f"confined again: {', '.join(done) or 'none'}"
 
     fix = "Set right what is said and run `crm-mcp doctor --fix`, register it anew with --replace, or `crm-mcp registry remove` it."

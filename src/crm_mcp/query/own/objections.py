@@ -16,24 +16,19 @@ _KINDS = {
 _WHOLE_NUMBERS = ("smallint", "integer", "bigint")
 _ELSEWHERE = """select o.slug, w.org_column from crm.own_tables w join crm.orgs o on o.id = w.org_id
  where w.schema_name = %s and w.table_name = %s and w.org_id <> %s"""
-_UNDER = """with recursive under(id) as (
-   select %(oid)s::oid union
-   select d.refobjid from under u join pg_rewrite r on r.ev_class = u.id
-   join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass)"""
-_BELOW = f"""{_UNDER} select n.nspname::text, c.relname::text, c.relkind::text, coalesce(c.reloptions, '{{}}'), c.oid,
+_BELOW = """select n.nspname::text, c.relname::text, c.relkind::text, coalesce(c.reloptions, '{}'), c.oid,
   exists (select from crm.reasoning r where n.nspname = 'crm' and r.type = 'crm' and r.table_name = c.relname)
   or exists (select from crm.own_tables w where w.org_id = %(org)s and w.kind = 'table' and w.schema_name = n.nspname and w.table_name = c.relname
    and crm.own_table_fault(w) is null)
- from under u join pg_class c on c.oid = u.id join pg_namespace n on n.oid = c.relnamespace where c.oid <> %(oid)s order by 1, 2"""
-_UNREAD = f"""{_UNDER} select distinct format('%%I.%%I.%%I', n.nspname, c.relname, coalesce(a.attname, '*'))
- from under u join pg_rewrite r on r.ev_class = u.id join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
-  and d.refclassid = 'pg_class'::regclass and d.refobjid <> u.id join pg_class c on c.oid = d.refobjid and c.relkind in ('r', 'p')
- join pg_namespace n on n.oid = c.relnamespace left join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid and a.attnum > 0
- where d.refobjsubid > 0 and not has_column_privilege('crm_query', c.oid, d.refobjsubid::int2, 'select') order by 1"""
-_CALLED = f"""{_UNDER} select distinct d.refobjid::regprocedure::text from under u join pg_rewrite r on r.ev_class = u.id
- join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_proc'::regclass
- union select distinct d.refobjid::regoperator::text from under u join pg_rewrite r on r.ev_class = u.id
- join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_operator'::regclass order by 1"""
+ from crm.view_parts(%(oid)s) u join pg_class c on c.oid = u.id join pg_namespace n on n.oid = c.relnamespace where c.oid <> %(oid)s order by 1, 2"""
+_USED = """from crm.view_parts(%(oid)s) u join pg_rewrite r on r.ev_class = u.id
+ join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = """
+_UNREAD = f"""select distinct format('%%I.%%I.%%I', n.nspname, c.relname, a.attname)
+ {_USED} 'pg_class'::regclass and d.refobjid <> u.id join pg_class c on c.oid = d.refobjid and c.relkind in ('r', 'p')
+ join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid and a.attnum > 0
+ where not has_column_privilege('crm_query', c.oid, a.attnum, 'select') order by 1"""
+_CALLED = f"""select distinct d.refobjid::regprocedure::text {_USED} 'pg_proc'::regclass
+ union select distinct d.refobjid::regoperator::text {_USED} 'pg_operator'::regclass order by 1"""
 
 
 def is_systems(schema: str) -> bool:
