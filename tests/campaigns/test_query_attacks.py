@@ -30,6 +30,9 @@ from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Principal
 from crm_mcp.queries import Queries
+from crm_mcp.query.own import register
+from crm_mcp.query.own.described import Document
+from crm_mcp.query.own.register import Asked
 from crm_mcp.server import build_server
 from homes import load_demo, temporary_home
 
@@ -46,6 +49,7 @@ UNTOUCHED = {
     "memberships",
     "free_writes",
     "database_setting",
+    "own_tables",
 }
 WRITTEN_BY_CALLS = {"audit_log"}
 
@@ -58,6 +62,8 @@ def home(loaded: Home | None) -> Generator[Home]:
             load_demo(made)
         with psycopg.connect(made.conninfo("postgres"), autocommit=True) as root:
             plant(root)
+        with psycopg.connect(made.conninfo("crm_owner")) as owner:
+            plant_own(owner)
         yield made
 
 
@@ -93,6 +99,30 @@ def plant(root: psycopg.Connection) -> None:
     root.execute("analyze")
 
 
+def plant_own(owner: psycopg.Connection) -> None:
+    """Register a table that both orgs share, the second org's rows marked, and one of the second org's alone."""
+    orgs = dict(owner.execute("select slug, id from crm.orgs").fetchall())
+    owner.execute(
+        "create schema own; create table own.parts(id bigint, org_id bigint not null, word text, kept jsonb, at timestamptz)"
+    )
+    for org, mark in ((orgs["demo"], ""), (orgs["other"], CANARY)):
+        owner.execute(
+            "insert into own.parts select g, %s, %s || g, jsonb_build_object(%s::text || 'a', g), now() from generate_series(1, 200) g",
+            (org, mark, mark),
+        )
+    owner.execute(
+        f"create table own.{CANARY}_table({CANARY}_column text); insert into own.{CANARY}_table values ('{CANARY}')"
+    )
+    for org in orgs.values():
+        register.add(
+            owner,
+            org,
+            Asked("own", "parts", None, None, None, None, False, ("admin",), (), Document(description="Parts.")),
+        )
+    said = Asked("own", f"{CANARY}_table", None, None, None, None, True, ("admin",), (), Document(description=CANARY))
+    register.add(owner, orgs["other"], said)
+
+
 def tables(root: psycopg.Connection) -> dict[str, dict[str, str]]:
     """Table → its columns that can be written → their types."""
     found: dict[str, dict[str, str]] = {}
@@ -119,6 +149,8 @@ class Scene(NamedTuple):
     who: Principal
     other: int
     columns: dict[str, list[str]]
+    further: dict[str, list[str]]
+    """The same of the tables beyond crm: of finance and analytics, and the org's own."""
 
     async def ask(self, statement: str, *parameters: object) -> dict[str, Any]:
         asked = {"query": statement, "reasoning": "an attack", "parameters": list(parameters), "limit": 200}
@@ -159,7 +191,12 @@ async def attacking(home: Home, email: str = ADA) -> AsyncGenerator[Scene]:
                     "select c.relname, array_agg(a.attname::text order by a.attnum) from pg_class c join pg_attribute a on a.attrelid = c.oid"
                     " where c.relnamespace = 'query_admin'::regnamespace and a.attnum > 0 group by 1"
                 ).fetchall()
-            yield Scene(client, run, who, other, dict(views))
+                further = root.execute(
+                    "select x.type || '.' || c.relname, array_agg(a.attname::text order by a.attnum) from unnest(array['finance', 'analytics']) x(type)"
+                    " join pg_class c on c.relnamespace = ('query_admin_' || x.type)::regnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 group by 1"
+                ).fetchall()
+            own = {"own.parts": ["id", "word", "kept", "at"]}
+            yield Scene(client, run, who, other, dict(views), dict(further) | own)
     finally:
         await app.close()
         await run.close()
@@ -309,6 +346,39 @@ async def test_selects_put_together_show_one_org_alone(scene, untouched, is_long
     ran = sum("error" not in told for _, told in answers)
     assert ran > len(answers) * 0.8
     print(f"{len(answers)} SELECTs, {ran} ran")
+
+
+async def test_selects_over_further_types_and_own_tables_show_one_org_alone(scene, untouched, is_long, short):
+    """Some have no id, so that fewer run; what they give is of the org all the same."""
+    known = scene.further | {"customers": scene.columns["customers"]}
+    answers = [(one, await scene.ask(one)) for one in corpus.selects(known, 5, 20_000 if is_long else 150)]
+    for word in ("", f"{CANARY}_tabl"[1:], "own.", "own.part"):
+        answers.append((f"{word} as a table", await scene.ask(f'select * from "{word or "x"}"')))
+        answers.append(
+            (f"{word} as a schema", (await scene.client.call_tool("get_schema", {"search": word})).structured_content)
+        )
+    for statement in (f"select * from own.{CANARY}_table", *(f"select * from {table}" for table in known)):
+        answers.append((statement, await scene.ask(statement)))
+    assert leaks(answers) == []
+    assert sum("error" not in told for _, told in answers) > len(answers) * 0.4
+    assert (await scene.ask("select count(*) from own.parts"))["result"]["rows"] == [[200]]
+
+
+async def test_past_the_judge_own_tables_and_further_types_show_one_org_alone(scene, root, untouched, is_long, short):
+    own = root.execute("select relname from pg_class where relnamespace = 'query_own'::regnamespace").fetchall()
+    views = {f"query_own.{name}": ["*"] for (name,) in own}
+    views |= {
+        f"query_admin_{table}": columns for table, columns in scene.further.items() if not table.startswith("own.")
+    }
+    assert len(own) == 3
+    answers = [(one, await scene.past(one)) for one in corpus.selects(views, 6, 5000 if is_long else 150)]
+    for view in (*views, "own.parts", f"own.{CANARY}_table"):
+        for statement in (
+            f"select * from {view}",
+            f"select set_config('crm.org_id', '{scene.other}', true), x.* from {view} x",
+        ):
+            answers.append((statement.replace(CANARY, "?"), await scene.past(statement)))
+    assert leaks(answers) == []
 
 
 async def test_counts_are_those_of_one_org(scene, root):
