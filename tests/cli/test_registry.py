@@ -1,6 +1,7 @@
 """`crm-mcp registry`: tables of an org's own are confined, refused where they cannot be, and taken back without a trace."""
 
 import json
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -432,6 +433,17 @@ def test_a_table_that_registered_views_are_made_of_goes_last(acme, add, crm, own
     )
     fault = next(row["fault"] for row in registered(crm) if row["label"] == "acme.sent")
     assert "was defined anew" in fault
+
+
+def test_the_document_in_the_guide_is_one_that_is_taken(acme, add, crm, owner, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "own-tables.md").read_text(encoding="utf-8")
+    written = guide.partition("```json")[2].partition("```")[0].replace("sales.shipments", acme)
+    owner.execute("alter table acme.shipments add column cost numeric")
+    file = tmp_path / "hints.json"
+    file.write_text(written, encoding="utf-8")
+    add(acme, "--without", "photo", "--roles", "admin,sales", "--hints", file)
+    (row,) = registered(crm)
+    assert row["hints"]["masked"] == {"cost": ["sales"]} and row["hints"]["examples"][0]["reads"] == [acme]
 
 
 def test_nobody_needs_to_be_there_to_list_nothing(crm):

@@ -202,6 +202,23 @@ async def test_the_resource_lists_every_table_with_its_type_and_group(connect):
     assert typed["columns"]["open_amount"] and typed["values"]["status"]["overdue"] and typed["examples"]
 
 
+async def test_the_resource_of_a_type_tells_how_its_tables_hang_together(connect, seen):
+    async with connect(FINANCE) as client:
+        told = json.loads((await client.read_resource("crm://schema/crm")).contents[0].text)
+        finance = json.loads((await client.read_resource("crm://schema/finance")).contents[0].text)
+        with pytest.raises(Exception, match="RESOURCE_NOT_FOUND"):
+            await client.read_resource("crm://schema/acme")
+    tables = {one["table"]: one["hints"] for one in told["tables"]}
+    assert tables.keys() == {name for name in seen["finance"] if "." not in name}
+    assert (
+        tables["orders"]["relationships"]["customer_id"] == "customers"
+        and "issue_id" not in tables["orders"]["relationships"]
+    )
+    assert tables["notes"]["polymorphic"] == ["subject_type", "subject_id"]
+    assert tables["notes"]["embeddingFields"] == ["body"]
+    assert {one["table"] for one in finance["tables"]} == {name for type, name in hints.TYPED if type == "finance"}
+
+
 async def test_what_a_typed_table_is_made_of_is_masked_with_it(connect, home):
     """Its view cannot be made for a role that does not see a column of it: then there is no such table."""
     with masked(home, "invoices", {"due_on": ["finance"]}):

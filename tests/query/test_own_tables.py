@@ -158,11 +158,11 @@ async def test_its_names_are_in_no_schema_resource_or_completion(served):
         assert CANARY not in listed and '"twin"' in listed
         assert CANARY not in (await client.read_resource("crm://schema/twin/parcels")).contents[0].text
         said = []
-        for uri in ("crm://schema/zqxk_type/zqxk_table", "crm://schema/other/other"):
+        for uri in ("crm://schema/zqxk_type/zqxk_table", "crm://schema/other/other", "crm://schema/zqxk_type"):
             with pytest.raises(Exception, match="RESOURCE_NOT_FOUND") as caught:
                 await client.read_resource(uri)
             said.append(str(caught.value).replace(uri, "X"))
-        assert said[0] == said[1]
+        assert said[0] == said[1] == said[2]
 
 
 async def test_its_names_complete_nothing(served):

@@ -22,6 +22,8 @@ TABLE = f"""select jsonb_build_object('type', v.type, 'table', v.name, 'descript
     nullif({LISTED.format(table="case v.type when 'crm' then v.name end")}, '[]'))),
   {hints.SEEN}, {hints.MASKED}, {hints.OWN_MASKED} from ({VISIBLE}) v where v.type = %(type)s
   and (v.name = %(table)s or %(table)s = any(v.aliases)) order by v.name = %(table)s desc limit 1"""
+TYPE = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description) || v.schema_hint
+   order by v.name), '[]'), {hints.SEEN}, {hints.MASKED}, {hints.OWN_MASKED} from ({VISIBLE}) v where v.type = %(type)s"""
 NAMES = f"""select coalesce(jsonb_agg(jsonb_build_array(v.type, v.name) order by v.type <> 'crm', v.type, v.name), '[]') from ({VISIBLE}) v"""
 POLICY = policy.IN_FORCE.replace("%s", "%(org)s")
 DRAFT = f"select {drafts.ROW} from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"
@@ -29,6 +31,9 @@ LATELY = 50
 DRAFTS = f"""with page as (select d.* from crm.drafts d where {drafts.MINE}
    and (d.state = 'pending' or d.decided_at > clock_timestamp() - interval '24 hours') order by d.id desc limit {LATELY})
  select coalesce(jsonb_agg({drafts.ROW} order by d.id desc), '[]') from {drafts.JOINED.replace("crm.drafts d", "page d")}"""
+
+_IN_SHORT = ("keyFields", "relationships", "polymorphic", "searchable", "embeddingFields")
+"""The hints that tell how tables hang together; what columns and values mean is in each table's own resource."""
 
 Reader = Callable[..., Awaitable[Any]]
 
@@ -62,6 +67,27 @@ async def _schema(ctx: Read) -> Any:
         "tables": [one | {"group": hints.group_of(one["type"], one["table"])} for one in tables],
         "insights": rules(ctx.principal.role),
         "ids": {v: k for k, v in ids.PREFIX.items()},
+    }
+
+
+async def _type(ctx: Read, type: str) -> Any:
+    """S3's schema context of one type: what an agent is told before it plans a query."""
+    row = await ctx.one(TYPE, type=type, role=ctx.principal.role)
+    if row is None or not row[0]:
+        raise Refusal("RESOURCE_NOT_FOUND", "crm://schema lists the tables.", uri=f"crm://schema/{type}"[:200])
+    tables, seen, masked, own_masked = row
+    sight = hints.Sight(seen, masked, own_masked)
+    every = [_shown(told, ctx.principal.role, sight) for told in tables]
+    return {
+        "type": type,
+        "tables": [
+            {
+                "table": one["table"],
+                "description": one["description"],
+                "hints": {name: one[name] for name in _IN_SHORT if one.get(name)},
+            }
+            for one in every
+        ],
     }
 
 
@@ -117,6 +143,12 @@ async def _draft(ctx: Read, id: str) -> Any:
 RESOURCES = (
     Resource(
         "crm://schema", "Schema registry", "The tables you may know of, and how insights are computed.", _schema
+    ),
+    Resource(
+        "crm://schema/{type}",
+        "Type",
+        "The tables of one type, and how they hang together: context for planning a query.",
+        _type,
     ),
     Resource(
         "crm://schema/{type}/{table}",
