@@ -293,6 +293,44 @@ def _renewed(owner):
         assert confine.renew(owner, one.entry) == []
 
 
+async def test_a_masked_column_is_not_told_of_to_its_role(home, orgs, twin, served):
+    said = Document(
+        description="What it took.", columns={"hours": "Hours.", "price": "Price."}, masked={"price": ["finance"]}, key_fields=["price"],
+        searchable=["hours"], values={"price": {"1": "one"}}, relationships={"price": "orders", "hours": "issues"},
+        examples=[
+            Example(question="What did it cost?", query="select sum(price) from twin.costs"),
+            Example(question="How many hours?", query="select sum(hours) from twin.costs"),
+            Example(question="How many issues?", query="select count(*) from twin.costs c join issues i on i.id = c.hours"),
+        ],
+    )  # fmt: skip
+    with psycopg.connect(home.conninfo("crm_owner"), autocommit=True) as owner:
+        owner.execute("create table twin.costs(org_id bigint, hours bigint, price text)")
+        register.add(owner, orgs["demo"], asked("costs", said, roles=("admin", "finance")))
+        try:
+            told = {}
+            for email in (ADMIN, FINANCE):
+                async with served(email) as client:
+                    tool = (await client.call_tool("get_schema", {"table": "twin.costs"})).structured_content[
+                        "schema"
+                    ]["table"]
+                    resource = json.loads((await client.read_resource("crm://schema/twin/costs")).contents[0].text)
+                    told[email] = (tool, resource, await _ask(client, "select price from twin.costs"))
+        finally:
+            register.remove(owner, orgs["demo"], "twin.costs")
+            owner.execute("drop table twin.costs")
+    tool, resource, answer = told[FINANCE]
+    assert answer["error"] == "UNKNOWN_COLUMN"
+    for one in (tool, resource):
+        assert "price" not in json.dumps(one) and "issues" not in json.dumps(one) and "hours" in json.dumps(one)
+        assert [example["question"] for example in one["examples"]] == ["How many hours?"]
+    tool, resource, answer = told[ADMIN]
+    assert answer["type"] == "result" and len(tool["examples"]) == len(resource["examples"]) == 3
+    assert tool["relationships"] == {"price": "orders.id", "hours": "issues.id"} and resource["keyFields"] == [
+        "price"
+    ]
+    assert "masked" not in tool and "masked" not in resource
+
+
 async def test_while_it_is_registered_and_taken_out_again_a_query_sees_its_rows_or_no_table(home, orgs, twin, served):
     document = Document(description="Boxes.")
 
