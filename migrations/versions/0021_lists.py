@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from crm_mcp.tablekit import Column, extend, run
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 
 def indexes() -> Iterator[str]:

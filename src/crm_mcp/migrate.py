@@ -10,6 +10,7 @@ from psycopg import sql
 
 from . import revision
 from .query import views
+from .query.own import confine
 
 if TYPE_CHECKING:
     from .embedded import Home
@@ -90,7 +91,9 @@ def upgrade(owner: str) -> None:
         command.upgrade(config, "head")
         conn.rollback()  # with nothing to apply, alembic leaves the transaction open in which it looked
         with conn.begin():
-            views.make(cast("psycopg.Connection[Any]", conn.connection.driver_connection))
+            driver = cast("psycopg.Connection[Any]", conn.connection.driver_connection)
+            views.make(driver)
+            confine.make(driver)
 
 
 def prepare(home: "Home") -> None:

@@ -45,7 +45,7 @@ _NAMES: Mapping[int, str] = {
     1042: "text", 1043: "text", 1082: "date", 1083: "time", 1114: "timestamp", 1184: "timestamptz", 1186: "interval",
     1266: "timetz", 1700: "numeric", 2950: "uuid", 3802: "jsonb", 2249: "record", 705: "text",
     1000: "boolean[]", 1007: "integer[]", 1009: "text[]", 1016: "bigint[]", 1231: "numeric[]", 1182: "date[]", 1185: "timestamptz[]",
-    1005: "smallint[]", 1021: "real[]", 1022: "double precision[]", 2951: "uuid[]",
+    1005: "smallint[]", 1015: "text[]", 1021: "real[]", 1022: "double precision[]", 2951: "uuid[]",
 }  # fmt: skip
 """The names of Postgres' types by their numbers, which are the same everywhere."""
 _READ: Mapping[int, Callable[[str], Any]] = {
@@ -53,7 +53,7 @@ _READ: Mapping[int, Callable[[str], Any]] = {
     700: float, 701: float,
 }  # fmt: skip
 _TIMES = frozenset({1114, 1184})
-_ARRAYS = frozenset({1000, 1005, 1007, 1009, 1016, 1021, 1022, 1182, 1185, 1231, 2951})
+_ARRAYS = frozenset({1000, 1005, 1007, 1009, 1015, 1016, 1021, 1022, 1182, 1185, 1231, 2951})
 _NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 
 

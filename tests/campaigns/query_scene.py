@@ -18,6 +18,9 @@ from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.principal import Principal
 from crm_mcp.queries import Queries
+from crm_mcp.query.own import register
+from crm_mcp.query.own.described import Document
+from crm_mcp.query.own.register import Asked
 from crm_mcp.server import build_server
 from homes import load_demo, temporary_home
 
@@ -33,6 +36,7 @@ UNTOUCHED = {
     "memberships",
     "free_writes",
     "database_setting",
+    "own_tables",
 }
 WRITTEN_BY_CALLS = {"audit_log"}
 
@@ -45,6 +49,8 @@ def planted(loaded: Home | None) -> Generator[Home]:
             load_demo(made)
         with psycopg.connect(made.conninfo("postgres"), autocommit=True) as root:
             plant(root)
+        with psycopg.connect(made.conninfo("crm_owner")) as owner:
+            plant_own(owner)
         yield made
 
 
@@ -80,6 +86,30 @@ def plant(root: psycopg.Connection) -> None:
     root.execute("analyze")
 
 
+def plant_own(owner: psycopg.Connection) -> None:
+    """Register a table that both orgs share, the second org's rows marked, and one of the second org's alone."""
+    orgs = dict(owner.execute("select slug, id from crm.orgs").fetchall())
+    owner.execute(
+        "create schema own; create table own.parts(id bigint, org_id bigint not null, word text, kept jsonb, at timestamptz)"
+    )
+    for org, mark in ((orgs["demo"], ""), (orgs["other"], CANARY)):
+        owner.execute(
+            "insert into own.parts select g, %s, %s || g, jsonb_build_object(%s::text || 'a', g), now() from generate_series(1, 200) g",
+            (org, mark, mark),
+        )
+    owner.execute(
+        f"create table own.{CANARY}_table({CANARY}_column text); insert into own.{CANARY}_table values ('{CANARY}')"
+    )
+    for org in orgs.values():
+        register.add(
+            owner,
+            org,
+            Asked("own", "parts", None, None, None, None, False, ("admin",), (), Document(description="Parts.")),
+        )
+    said = Asked("own", f"{CANARY}_table", None, None, None, None, True, ("admin",), (), Document(description=CANARY))
+    register.add(owner, orgs["other"], said)
+
+
 def tables(root: psycopg.Connection) -> dict[str, dict[str, str]]:
     """Table → its columns that can be written → their types."""
     found: dict[str, dict[str, str]] = {}
@@ -100,6 +130,8 @@ class Scene(NamedTuple):
     who: Principal
     other: int
     columns: dict[str, list[str]]
+    further: dict[str, list[str]]
+    """The same of the tables beyond crm: of finance and analytics, and the org's own."""
 
     async def ask(self, statement: str, *parameters: object) -> dict[str, Any]:
         asked = {"query": statement, "reasoning": "an attack", "parameters": list(parameters), "limit": 200}
@@ -140,7 +172,12 @@ async def attacking(home: Home, email: str = ADA) -> AsyncGenerator[Scene]:
                     "select c.relname, array_agg(a.attname::text order by a.attnum) from pg_class c join pg_attribute a on a.attrelid = c.oid"
                     " where c.relnamespace = 'query_admin'::regnamespace and a.attnum > 0 group by 1"
                 ).fetchall()
-            yield Scene(client, run, who, other, dict(views))
+                further = root.execute(
+                    "select x.type || '.' || c.relname, array_agg(a.attname::text order by a.attnum) from unnest(array['finance', 'analytics']) x(type)"
+                    " join pg_class c on c.relnamespace = ('query_admin_' || x.type)::regnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 group by 1"
+                ).fetchall()
+            own = {"own.parts": ["id", "word", "kept", "at"]}
+            yield Scene(client, run, who, other, dict(views), dict(further) | own)
     finally:
         await app.close()
         await run.close()

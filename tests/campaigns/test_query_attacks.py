@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import query_corpus as corpus
 from psycopg import sql
-from query_scene import Scene, attacking, checksums, leaks, left_behind, locks, planted
+from query_scene import CANARY, Scene, attacking, checksums, leaks, left_behind, locks, planted
 
 from crm_mcp import queries
 from crm_mcp.embedded import Home
@@ -136,6 +136,39 @@ async def test_selects_put_together_show_one_org_alone(scene, untouched, is_long
     ran = sum("error" not in told for _, told in answers)
     assert ran > len(answers) * 0.8
     print(f"{len(answers)} SELECTs, {ran} ran")
+
+
+async def test_selects_over_further_types_and_own_tables_show_one_org_alone(scene, untouched, is_long, short):
+    """Some have no id, so that fewer run; what they give is of the org all the same."""
+    known = scene.further | {"customers": scene.columns["customers"]}
+    answers = [(one, await scene.ask(one)) for one in corpus.selects(known, 5, 20_000 if is_long else 150)]
+    for word in ("", f"{CANARY}_tabl"[1:], "own.", "own.part"):
+        answers.append((f"{word} as a table", await scene.ask(f'select * from "{word or "x"}"')))
+        answers.append(
+            (f"{word} as a schema", (await scene.client.call_tool("get_schema", {"search": word})).structured_content)
+        )
+    for statement in (f"select * from own.{CANARY}_table", *(f"select * from {table}" for table in known)):
+        answers.append((statement, await scene.ask(statement)))
+    assert leaks(answers) == []
+    assert sum("error" not in told for _, told in answers) > len(answers) * 0.4
+    assert (await scene.ask("select count(*) from own.parts"))["result"]["rows"] == [[200]]
+
+
+async def test_past_the_judge_own_tables_and_further_types_show_one_org_alone(scene, root, untouched, is_long, short):
+    own = root.execute("select relname from pg_class where relnamespace = 'query_own'::regnamespace").fetchall()
+    views = {f"query_own.{name}": ["*"] for (name,) in own}
+    views |= {
+        f"query_admin_{table}": columns for table, columns in scene.further.items() if not table.startswith("own.")
+    }
+    assert len(own) == 3
+    answers = [(one, await scene.past(one)) for one in corpus.selects(views, 6, 5000 if is_long else 150)]
+    for view in (*views, "own.parts", f"own.{CANARY}_table"):
+        for statement in (
+            f"select * from {view}",
+            f"select set_config('crm.org_id', '{scene.other}', true), x.* from {view} x",
+        ):
+            answers.append((statement.replace(CANARY, "?"), await scene.past(statement)))
+    assert leaks(answers) == []
 
 
 async def test_counts_are_those_of_one_org(scene, root):

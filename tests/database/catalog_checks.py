@@ -45,6 +45,7 @@ UNRECORDED = {
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
+    "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None, "U": ("subject", "body", "archived_at")},
@@ -178,7 +179,7 @@ not be used."""
 CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
-    *("memberships", "reasoning", "orgs", "users", "schema_state"),
+    *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
     "touch_membership()": (),
@@ -214,6 +215,10 @@ DEFINED_BY_OWNER = {
     "policy_tables()": ("crm_definer",),
     "policy_parts()": ("crm_definer",),
     "decide_policy()": (),
+    "view_parts(oid)": CLIENTS,
+    "view_text(oid)": CLIENTS,
+    "own_guard(oid)": CLIENTS,
+    "own_table_fault(crm.own_tables)": CLIENTS,
     "count_passkey(bigint,bigint)": ("crm_definer", "crm_signin"),
 }
 DEFINERS = {
@@ -326,6 +331,7 @@ OTHER_TRIGGERS = {
             ("memberships", "membership", "org_id"),
             ("api_keys", "key", "org_id"),
             ("passkeys", "passkey", "org_id"),
+            ("own_tables", "own table", "org_id"),
         )
     },
     (

@@ -8,7 +8,12 @@ import psycopg
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 ROLES = ("admin", "sales", "operations", "finance", "support")
-SCHEMAS = {"query", *(f"query_{role}" for role in ROLES)}
+TYPES = ("finance", "analytics")
+SCHEMAS = {
+    *("query", "query_own"),
+    *(f"query_{role}" for role in ROLES),
+    *(f"query_{role}_{type}" for role in ROLES for type in TYPES),
+}
 WITHOUT_TABLE = {"people"}
 """Registered, and no table: a view names who belongs to the org, since users are global."""
 ALWAYS = {"id", "version", "created_at", "updated_at", "created_by", "updated_by", "via_agent", "archived_at"}
@@ -29,6 +34,22 @@ def registry(conn: Connection) -> dict[str, tuple[set[str], dict[str, list[str]]
     }
 
 
+def typed(conn: Connection) -> dict[tuple[str, str], tuple[set[str], list[str]]]:
+    """(type, table) → (columns described, roles), of the types beyond crm."""
+    return {
+        (type, name): (set(hint["columns"]), roles)
+        for type, name, hint, roles in conn.execute(
+            "select type, table_name, schema_hint, roles from crm.reasoning where type <> 'crm'"
+        )
+    }
+
+
+def own(conn: Connection) -> dict[str, int]:
+    """The views that there must be of own tables → the org that each is of."""
+    rows = conn.execute("select 't' || id || '_' || role, org_id from crm.own_tables, unnest(roles) role")
+    return dict(rows.fetchall())
+
+
 def views(conn: Connection) -> dict[tuple[str, str], tuple[str, str, list[str], str, set[str]]]:
     """(schema, relation) → (kind, owner, options, definition, columns)."""
     return {
@@ -45,8 +66,8 @@ def views(conn: Connection) -> dict[tuple[str, str], tuple[str, str, list[str], 
 def granted(conn: Connection) -> dict[tuple[str, str], set[str]]:
     """(table, crm_query) → what it has there: the columns that some role's view shows, and the org's."""
     shown: dict[str, set[str]] = {}
-    for (_, name), (*_, columns) in views(conn).items():
-        if name not in WITHOUT_TABLE:
+    for (schema, name), (*_, columns) in views(conn).items():
+        if name not in WITHOUT_TABLE and schema.removeprefix("query_") in ROLES:
             shown.setdefault(name, {"org_id"}).update(columns)
     return {
         (name, "crm_query"): {f"SELECT({column})" for column in columns}
@@ -93,6 +114,8 @@ def unsafe_query_views(conn: Connection) -> list[str]:
     """Each role has a view of each of its tables, of unmasked columns alone, in the rights of who asks, behind a barrier."""
     known, found = registry(conn), views(conn)
     due = {(f"query_{role}", name) for name, (_, _, roles) in known.items() for role in roles}
+    further = {(f"query_{role}_{type}", name) for (type, name), (_, roles) in typed(conn).items() for role in roles}
+    due |= further | {("query_own", name) for name in own(conn)}
     problems = [f"{schema} has no view of {name}" for schema, name in sorted(due - found.keys())]
     problems += [f"{schema} has another relation, {name}" for schema, name in sorted(found.keys() - due)]
     for (schema, name), (kind, owner, options, definition, columns) in sorted(found.items()):
@@ -103,6 +126,14 @@ def unsafe_query_views(conn: Connection) -> list[str]:
         if options != _OPTIONS.get(name, ["security_barrier=true", "security_invoker=true"]):
             problems.append(f"{schema}.{name} has the options {options}")
         if (schema, name) not in due:
+            continue
+        if (schema, name) in further:
+            problems += _of_views(conn, schema, name, definition, columns)
+            continue
+        if schema == "query_own":
+            asked = f"( SELECT crm.query_org() AS query_org) = {own(conn)[name]})"
+            if asked not in definition.rpartition("WHERE ")[2]:
+                problems.append(f"{schema}.{name} does not name the org")
             continue
         role, (described, masked, _) = schema.removeprefix("query_"), known[name]
         hidden = {column for column, roles in masked.items() if role in roles} | _derived(conn, name)
@@ -115,6 +146,22 @@ def unsafe_query_views(conn: Connection) -> list[str]:
             if not _names_the_org(definition, name):
                 problems.append(f"{schema}.{name} does not name the org")
     return problems + list(_rights(conn))
+
+
+def _of_views(conn: Connection, schema: str, name: str, definition: str, columns: set[str]) -> Iterable[str]:
+    """A table of a further type is made of its role's views alone, and calls nothing of its own."""
+    role, _, type = schema.removeprefix("query_").partition("_")
+    if columns != typed(conn)[type, name][0]:
+        yield f"{schema}.{name} shows {sorted(columns ^ typed(conn)[type, name][0])} otherwise than the registry"
+    under = conn.execute(
+        "select distinct n.nspname || '.' || c.relname from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid"
+        " and d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class join pg_class c on c.oid = d.refobjid"
+        " join pg_namespace n on n.oid = c.relnamespace where r.ev_class = to_regclass(%s) and n.nspname <> %s",
+        (f"{schema}.{name}", f"query_{role}"),
+    )
+    yield from (f"{schema}.{name} reads {other}" for (other,) in under)
+    if "crm." in definition:
+        yield f"{schema}.{name} names the schema crm"
 
 
 def _people(schema: str, definition: str, columns: set[str], described: set[str]) -> Iterable[str]:

@@ -13,6 +13,11 @@ LEAKY = "create table crm.leaky(org_id bigint, id bigint, primary key (id))"
 MADE = "create function crm.made() returns int language sql {} as $$ select 1 $$"
 WITHOUT_VIEWS = f"drop schema {', '.join(sorted(queries.SCHEMAS - {'query'}))} cascade; "
 """What shows a column to free-form SQL goes first, where a column is to go."""
+OWN = (
+    "insert into crm.own_tables(org_id, type, name, schema_name, table_name, kind, columns, description, hint, roles) "
+    "select min(id), 'a', 'b', 'a', 'b', 'table', '{c}', 'd', '{}', '{admin}' from crm.orgs; "
+)
+"""Something is registered, of which there is nothing."""
 
 PLANTED = [
     (
@@ -388,6 +393,30 @@ PLANTED = [
         "grant select (status) on query_admin.orders to public",
         "PUBLIC has SELECT on query_admin.orders.status",
     ),
+    (
+        queries.unsafe_query_views,
+        "drop view query_finance_finance.balances; create view query_finance_finance.balances with (security_invoker, security_barrier) as select * from query_admin.invoices",
+        "query_finance_finance.balances reads query_admin.invoices",
+    ),
+    (
+        queries.unsafe_query_views,
+        "drop view query_sales_analytics.events; create view query_sales_analytics.events with (security_invoker, security_barrier) as select org_id from crm.orders",
+        "query_sales_analytics.events names the schema crm",
+    ),
+    (queries.unsafe_query_views, "drop view query_support_analytics.issue_times", "has no view of issue_times"),
+    (
+        queries.unsafe_query_views,
+        "create view query_own.t1_admin with (security_invoker, security_barrier) as select 1 as a",
+        "query_own has another relation, t1_admin",
+    ),
+    (
+        queries.unsafe_query_views,
+        OWN
+        + "do $$ begin execute format('create view query_own.t%s_admin with (security_invoker, security_barrier) as select 1 as a',"
+        " (select max(id) from crm.own_tables)); end $$",
+        "_admin does not name the org",
+    ),
+    (queries.unsafe_query_views, OWN, "query_own has no view of t"),
     (checks.models_that_differ, LEAKY, "leaky has no model"),
     (checks.models_that_differ, "alter table crm.orders add column extra text", "the model orders lacks extra"),
     (

@@ -9,6 +9,8 @@ import pytest
 
 from crm_mcp.principal import Role
 from crm_mcp.query import examples, hints, values
+from crm_mcp.query import views as query_views
+from crm_mcp.query.hints import Sight
 from crm_mcp.tools.query.get_schema import ONE
 
 FINANCE = "fin@demo.example"
@@ -40,7 +42,7 @@ def seen(owner):
     """Return role → the tables that it sees."""
     found = dict.fromkeys([role.value for role in Role], ())
     for role in found:
-        found[role] = owner.execute(f"select {hints.SEEN}", {"role": role}).fetchone()[0]
+        found[role] = owner.execute(f"select {hints.SEEN}", {"role": role, "org": 1}).fetchone()[0]
     return found
 
 
@@ -52,7 +54,7 @@ def test_every_value_that_a_column_may_hold_is_explained_and_no_other(owner, vie
     told = {
         (table, column): set(meant)
         for table in hints.HINTS
-        for column, meant in hints.shown(table, viewed[table], seen["admin"], ()).get("values", {}).items()
+        for column, meant in hints.shown(table, viewed[table], Sight(seen["admin"])).get("values", {}).items()
     }
     assert len(there) >= 25
     assert told == there
@@ -60,6 +62,37 @@ def test_every_value_that_a_column_may_hold_is_explained_and_no_other(owner, vie
     assert all(
         meaning for columns in values.VALUES.values() for meant in columns.values() for meaning in meant.values()
     )
+
+
+def test_what_a_typed_table_is_said_to_hold_is_what_it_holds(owner):
+    """Its view has the columns that are described, each role that it names sees all that it is made of, and no other may."""
+    views = {
+        (schema, name): columns
+        for schema, name, columns in owner.execute(
+            "select n.nspname::text, c.relname::text, array_agg(a.attname::text order by a.attnum) from pg_class c join pg_namespace n "
+            "on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 where n.nspname ~ '^query_.*_(finance|analytics)$' "
+            "group by 1, 2"
+        ).fetchall()
+    }
+    roles = dict(owner.execute("select table_name, roles from crm.reasoning where type = 'crm'").fetchall())
+    kept = {
+        (type, name): (description, hint, roles, aliases)
+        for type, name, description, hint, roles, aliases in owner.execute(
+            "select type, table_name, description, schema_hint, roles, aliases from crm.reasoning where type <> 'crm'"
+        )
+    }
+    assert kept.keys() == hints.TYPED.keys() and len(kept) >= 10
+    for (type, name), one in hints.TYPED.items():
+        assert kept[type, name] == (one.description, one.hint(), list(one.roles), list(one.aliases))
+        assert set(one.roles) <= set.intersection(*(set(roles[table]) for table in one.reads)), (type, name)
+        for role in Role:
+            expected = list(one.columns) if role.value in one.roles else None
+            assert views.pop((f"query_{role.value}_{type}", name), None) == expected, (role, type, name)
+        assert all(one.columns.values()) and one.description.endswith(".")
+        named = {*one.key, *one.searchable, *one.embedding, *one.relationships, *one.values}
+        assert one.key and named <= one.columns.keys() and set(one.relationships.values()) <= hints.HINTS.keys()
+        assert 1 <= len(one.examples) <= 2
+    assert views == {}
 
 
 def test_every_table_is_in_a_group_and_its_hints_name_columns_that_it_has(viewed):
@@ -76,7 +109,10 @@ def test_an_example_names_only_tables_that_all_see_who_may_query_its_table(viewe
         assert 1 <= len(asked) <= 2
         for role in ("admin", "finance"):
             if table in seen[role]:
-                assert len(hints.shown(table, viewed[table], seen[role], ())["examples"]) == len(asked), (table, role)
+                assert len(hints.shown(table, viewed[table], Sight(seen[role]))["examples"]) == len(asked), (
+                    table,
+                    role,
+                )
 
 
 @pytest.mark.parametrize(("email", "role"), [("ada@demo.example", "admin"), (FINANCE, "finance")])
@@ -91,15 +127,16 @@ async def test_every_example_that_a_role_is_told_runs_for_it(connect, seen, emai
                 assert "error" not in answer, (one, answer)
                 assert answer["result"]["columns"]
                 ran += 1
-    assert ran == sum(len(examples.EXAMPLES.get(table, ())) for table in seen[role]) > 10
+    typed = {f"{type}.{name}": one.examples for (type, name), one in hints.TYPED.items()}
+    assert ran == sum(len({**examples.EXAMPLES, **typed}.get(table, ())) for table in seen[role]) > 30
 
 
 def test_values_and_examples_do_not_name_what_a_role_does_not_see():
     columns, seen = ["subject_type", "subject_id", "kind"], ["activities", "customers"]
-    told = hints.shown("activities", columns, seen, ())
+    told = hints.shown("activities", columns, Sight(seen))
     assert set(told["values"]["subject_type"]) == {"customers"}
     assert len(told["examples"]) == 1 and "deals" not in told["examples"][0]["query"]
-    assert "examples" not in hints.shown("activities", columns, seen, ["happened_at"])
+    assert "examples" not in hints.shown("activities", columns, Sight(seen, ["happened_at"]))
     assert "keyFields" not in told and "searchable" not in told
 
 
@@ -107,7 +144,9 @@ async def test_the_tool_tells_values_beside_their_column_and_the_group_with_each
     async with connect("ada@demo.example", toolsets=frozenset({"query"})) as client:
         tables = (await client.call_tool("get_schema", {})).structured_content["schema"]["tables"]
         orders = (await client.call_tool("get_schema", {"table": "orders"})).structured_content["schema"]["table"]
-    assert {one["table"]: one["group"] for one in tables} == {name: hint.group for name, hint in hints.HINTS.items()}
+    groups = {name: hint.group for name, hint in hints.HINTS.items()}
+    groups |= {f"{type}.{name}": type for type, name in hints.TYPED}
+    assert {one["table"]: one["group"] for one in tables} == groups
     status = next(one for one in orders["columns"] if one["name"] == "status")
     assert status["values"]["cancelled"] == "does not count as revenue"
     assert (orders["group"], orders["keyFields"]) == ("crm", ["number"])
@@ -132,9 +171,9 @@ def masked(home, table, columns):
             )
 
 
-async def _resource(connect, email, table):
+async def _resource(connect, email, table, type="crm"):
     async with connect(email) as client:
-        return json.loads((await client.read_resource(f"crm://schema/crm/{table}")).contents[0].text)
+        return json.loads((await client.read_resource(f"crm://schema/{type}/{table}")).contents[0].text)
 
 
 async def test_a_masked_column_is_not_in_the_resource_of_its_role(connect, home):
@@ -151,8 +190,58 @@ async def test_a_masked_column_is_not_in_the_resource_of_its_role(connect, home)
     assert await _resource(connect, FINANCE, "orders") == before
 
 
+async def test_the_resource_lists_every_table_with_its_type_and_group(connect):
+    async with connect("ada@demo.example") as client:
+        tables = json.loads((await client.read_resource("crm://schema")).contents[0].text)["tables"]
+        typed = await _resource(connect, "ada@demo.example", "invoices", "finance")
+    assert {(one["type"], one["table"]) for one in tables} == {("crm", name) for name in hints.HINTS} | set(
+        hints.TYPED
+    )
+    assert all(one["group"] and one["description"] for one in tables)
+    assert (typed["group"], typed["keyFields"], "customFields" in typed) == ("finance", ["number"], False)
+    assert typed["columns"]["open_amount"] and typed["values"]["status"]["overdue"] and typed["examples"]
+
+
+async def test_the_resource_of_a_type_tells_how_its_tables_hang_together(connect, seen):
+    async with connect(FINANCE) as client:
+        told = json.loads((await client.read_resource("crm://schema/crm")).contents[0].text)
+        finance = json.loads((await client.read_resource("crm://schema/finance")).contents[0].text)
+        with pytest.raises(Exception, match="RESOURCE_NOT_FOUND"):
+            await client.read_resource("crm://schema/acme")
+    tables = {one["table"]: one["hints"] for one in told["tables"]}
+    assert tables.keys() == {name for name in seen["finance"] if "." not in name}
+    assert (
+        tables["orders"]["relationships"]["customer_id"] == "customers"
+        and "issue_id" not in tables["orders"]["relationships"]
+    )
+    assert tables["notes"]["polymorphic"] == ["subject_type", "subject_id"]
+    assert tables["notes"]["embeddingFields"] == ["body"]
+    assert {one["table"] for one in finance["tables"]} == {name for type, name in hints.TYPED if type == "finance"}
+
+
+async def test_what_a_typed_table_is_made_of_is_masked_with_it(connect, home):
+    """Its view cannot be made for a role that does not see a column of it: then there is no such table."""
+    with masked(home, "invoices", {"due_on": ["finance"]}):
+        _made_anew(home)
+        async with connect(FINANCE) as client:
+            tables = json.loads((await client.read_resource("crm://schema")).contents[0].text)["tables"]
+            asked = {"query": "select * from finance.invoices", "reasoning": "?"}
+            told = (await client.call_tool("execute_crm_query", asked)).structured_content
+    _made_anew(home)
+    there = {(one["type"], one["table"]) for one in tables}
+    assert ("finance", "payments") in there and ("finance", "invoices") not in there
+    assert told["error"] == "UNKNOWN_TABLE"
+
+
+def _made_anew(home):
+    with psycopg.connect(home.conninfo("crm_owner")) as conn:
+        query_views.make(conn)
+
+
 def test_a_relationship_of_a_masked_column_is_not_in_the_schema(owner):
     owner.execute("drop view query_finance.orders cascade")
     owner.execute("create view query_finance.orders as select id, customer_id from crm.orders")
-    row = owner.execute(ONE, {"role": "finance", "table": "orders", "known": "{}", "org": 1}).fetchone()
-    assert row[0]["relationships"] == {"customer_id": "customers.id"}
+    asked = {"role": "finance", "type": "crm", "table": "orders", "known": "{}", "org": 1}
+    told, *_ = owner.execute(ONE, asked).fetchone()
+    names = [column["name"] for column in told["columns"]]
+    assert hints.relationships(told["hint"], names, Sight(["customers", "quotes"])) == {"customer_id": "customers"}

@@ -320,7 +320,8 @@ def upgrade_to(target, owner):
     upgrade = command.upgrade
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", lambda config, _: upgrade(config, target))
-        patch.setattr(migrate.views, "make", lambda conn: None)  # they are of the newest schema
+        for made in (migrate.views, migrate.confine):
+            patch.setattr(made, "make", lambda conn: None)  # they are of the newest schema
         migrate.upgrade(owner)
 
 

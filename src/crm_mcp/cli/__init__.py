@@ -18,6 +18,7 @@ from . import (
     people,
     policy,
     recovery,
+    registry,
     reports,
 )
 
@@ -50,6 +51,7 @@ for command in (
     inspect.audit,
     policy.policy,
     reports.reports,
+    registry.registry,
     doctor.doctor,
     installing.install,
     agents.agents,

@@ -173,7 +173,7 @@ class _Judging:
             table.alias.aliasname = table.relname
         table.schemaname, table.relname = found.schema, found.view
         table.inh = True
-        self.read[found.view] = found
+        self.read[found.label] = found
         self.ranges.setdefault(table.alias.aliasname, found)
 
     def select(self, node: Any) -> None:

@@ -8,23 +8,32 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .analytics import ANALYTICS
 from .examples import EXAMPLES
+from .finance import FINANCE
+from .relations import CRM, VISIBLE
+from .typed import Typed
 from .values import VALUES
 
 Group = Literal["crm", "finance", "analytics"]
 """crm: parties, goods and work with them; finance: what is owed and paid; analytics: how things came to be as they are."""
+SHIPPED = ("crm", "finance", "analytics")
+"""The types that ship with the product; every other is an org's own."""
+TYPED: Mapping[tuple[str, str], Typed] = {(one.type, one.name): one for one in (*FINANCE, *ANALYTICS)}
 
 MASKED = """(select coalesce(jsonb_agg(distinct k.key), '[]') from crm.reasoning m, jsonb_each(m.schema_hint -> 'masked') k
   where m.type = 'crm' and k.value ? %(role)s::text)"""
-"""The columns of any table that are masked for a role, as SQL that needs %(role)s."""
-SEEN = """(select coalesce(jsonb_agg(s.table_name), '[]') from crm.reasoning s
-  where s.type = 'crm' and %(role)s::text = any (s.roles))"""
-"""The tables that a role sees, as SQL that needs %(role)s."""
+"""The columns of any table of the CRM that are masked for a role, as SQL that needs %(role)s."""
+OWN_MASKED = """(select coalesce(jsonb_agg(distinct k.key), '[]') from crm.own_tables m, jsonb_each(m.hint -> 'masked') k
+  where m.org_id = %(org)s and k.value ? %(role)s::text)"""
+"""The same of the org's own tables; it needs %(org)s as well."""
+SEEN = f"""(select coalesce(jsonb_agg(case s.type when 'crm' then s.name else s.type || '.' || s.name end), '[]') from ({VISIBLE}) s)"""
+"""The tables that a role sees, as a query writes them, as SQL that needs %(role)s and %(org)s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A table: its group, the columns that name a row and those that hold words.
+    """A table: its group, the columns that name a row, those that hold words, and of these the ones worth embedding.
 
     The row that `subject_type` and `subject_id` name is one of the tables in `subjects`.
     """
@@ -34,44 +43,115 @@ class Hint:
     searchable: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
 
+    @property
+    def embedding(self) -> tuple[str, ...]:
+        return tuple(column for column in self.searchable if column in _LONG)
 
-def shown(table: str, columns: Collection[str], seen: Collection[str], masked: Collection[str]) -> dict[str, Any]:
-    """Return the hints of a table to a role that sees these columns of it and these tables, and none of the masked columns."""
-    if table not in HINTS:
-        return {}
-    hint = HINTS[table]
-    values = {column: dict(meant) for column, meant in VALUES.get(table, {}).items() if column in columns}
-    if hint.subjects and "subject_type" in columns:
-        values["subject_type"] = {name: f"subject_id is {name}.id" for name in hint.subjects if name in seen}
-    told: dict[str, Any] = {
-        "group": hint.group,
-        "keyFields": [column for column in hint.key if column in columns],
-        "searchable": [column for column in hint.searchable if column in columns],
-        "polymorphic": ["subject_type", "subject_id"] if "subject_type" in values else [],
-        "values": values,
-        "examples": [
-            {"question": question, "query": query}
-            for question, query in EXAMPLES.get(table, ())
-            if _is_open(query, seen, masked)
-        ],
-    }
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a role of an org sees: tables, as a query writes them; and the columns it does not, of the CRM's and its own."""
+
+    tables: Collection[str]
+    masked: Collection[str] = ()
+    own_masked: Collection[str] = ()
+
+
+def shown(
+    table: str, columns: Collection[str], sight: Sight, type: str = CRM, own: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the hints of a table to a role that sees these columns of it; `own` is what an administrator said of it."""
+    if own is not None:
+        told = _own(type, columns, sight, own)
+    elif (type, table) in TYPED:
+        told = _typed(TYPED[type, table], columns, sight)
+    elif type == CRM and table in HINTS:
+        told = _crm(table, columns, sight)
+    else:
+        told = {}
     return {name: said for name, said in told.items() if said}
 
 
-def group_of(table: str) -> str | None:
-    return HINTS[table].group if table in HINTS else None
+def is_own(type: str) -> bool:
+    """Say whether a type is none that ships with the product."""
+    return type not in SHIPPED
 
 
-def _is_open(query: str, seen: Collection[str], masked: Collection[str]) -> bool:
+def relationships(hint: Mapping[str, Any], columns: Collection[str], sight: Sight) -> dict[str, str]:
+    """Return the columns, of those that are seen, which hold ids of rows of tables that are seen, with these tables."""
+    every: Mapping[str, str] = hint.get("relationships", {})
+    return {column: table for column, table in every.items() if column in columns and table in sight.tables}
+
+
+def group_of(type: str, table: str) -> str:
+    """Return what a table is grouped under: its type, and one of the CRM's what it is about."""
+    return HINTS[table].group if type == CRM and table in HINTS else type
+
+
+def _crm(table: str, columns: Collection[str], sight: Sight) -> dict[str, Any]:
+    hint = HINTS[table]
+    values = {column: dict(meant) for column, meant in VALUES.get(table, {}).items() if column in columns}
+    if hint.subjects and "subject_type" in columns:
+        values["subject_type"] = {name: f"subject_id is {name}.id" for name in hint.subjects if name in sight.tables}
+    return {
+        "group": hint.group,
+        "keyFields": _of(hint.key, columns),
+        "searchable": _of(hint.searchable, columns),
+        "embeddingFields": _of(hint.embedding, columns),
+        "polymorphic": ["subject_type", "subject_id"] if "subject_type" in values else [],
+        "values": values,
+        "examples": _examples(EXAMPLES.get(table, ()), sight),
+    }
+
+
+def _typed(hint: Typed, columns: Collection[str], sight: Sight) -> dict[str, Any]:
+    return {
+        "group": hint.type,
+        "keyFields": _of(hint.key, columns),
+        "searchable": _of(hint.searchable, columns),
+        "embeddingFields": _of(hint.embedding, columns),
+        "values": {column: dict(meant) for column, meant in hint.values.items() if column in columns},
+        "examples": _examples(hint.examples, sight),
+    }
+
+
+def _own(type: str, columns: Collection[str], sight: Sight, said: Mapping[str, Any]) -> dict[str, Any]:
+    polymorphic = said.get("polymorphic", [])
+    return {
+        "group": type,
+        **{name: _of(said.get(name, ()), columns) for name in ("keyFields", "searchable", "embeddingFields")},
+        "polymorphic": polymorphic if set(polymorphic) <= set(columns) else [],
+        "values": {column: meant for column, meant in said.get("values", {}).items() if column in columns},
+        "examples": [
+            {"question": one["question"], "query": one["query"]}
+            for one in said.get("examples", ())
+            if set(one["reads"]) <= set(sight.tables)
+            and not any(column.lower() in one["query"].lower() for column in (*sight.masked, *sight.own_masked))
+        ],
+    }
+
+
+def _of(named: Collection[str], columns: Collection[str]) -> list[str]:
+    return [column for column in named if column in columns]
+
+
+def _examples(asked: Collection[tuple[str, str]], sight: Sight) -> list[dict[str, str]]:
+    return [{"question": question, "query": query} for question, query in asked if _is_open(query, sight)]
+
+
+def _is_open(query: str, sight: Sight) -> bool:
     """Say whether a query names only tables that are seen, and no column that is masked anywhere."""
-    words = set(re.findall(r"[a-z_]+", query))
-    return words.isdisjoint(masked) and words & HINTS.keys() <= set(seen)
+    typed = {f"{type}.{name}" for type, name in TYPED if f"{type}.{name}" in query}
+    words = set(re.findall(r"[a-z_]+", re.sub(r"\b(?:finance|analytics)\.\w+", "", query)))
+    return words.isdisjoint(sight.masked) and (words & HINTS.keys()) | typed <= set(sight.tables)
 
 
 _RECORDS = tuple(
     "customers contacts products quotes orders invoices payments issues tasks organizations individuals deals leads projects".split()
 )
 _ADDRESS = ("street", "city", "postal_code")
+_LONG = frozenset("description body resolution explanation outcome need lost_reason comment scope terms".split())
+"""Columns that hold sentences rather than names."""
 
 HINTS: Mapping[str, Hint] = {
     "activities": Hint("crm", ("subject", "happened_at"), ("subject", "body"), subjects=_RECORDS),

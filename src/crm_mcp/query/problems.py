@@ -23,6 +23,13 @@ _NEAR = 60
 _FEW = 60
 
 
+_CHANGED = (
+    "UNKNOWN_TABLE",
+    "A table of the query was changed just now. get_schema lists what there is; ask again.",
+)
+"""A table of the org's own was taken away, or confined anew, between the judgement and the run."""
+
+
 def refusal(problem: psycopg.Error, judged: Judged, given: Sequence[object] = ()) -> Refusal | None:
     """Return what may be said of a statement that Postgres refused; None where it says nothing of the statement.
 
@@ -32,6 +39,10 @@ def refusal(problem: psycopg.Error, judged: Judged, given: Sequence[object] = ()
     where = _where(problem, judged)
     if state == "42703":
         return _unknown_column(message, judged, where)
+    if state == "42501" or (
+        state == "42P01" and any(f'"{one.schema}.{one.view}"' in message for one in judged.relations)
+    ):
+        return Refusal(*_CHANGED)
     if state == "42P01":
         return _unknown_range(message, judged, where)
     if state not in SAID:
@@ -80,7 +91,7 @@ def _unknown_column(message: str, judged: Judged, where: Mapping[str, object]) -
 def _unknown_range(message: str, judged: Judged, where: Mapping[str, object]) -> Refusal:
     """Name the tables that a statement reads, where it takes a column from one that is not there."""
     name = _written(message, judged)
-    seen = [alias if alias == one.name else f"{alias} ({one.name})" for alias, one in judged.ranges.items()]
+    seen = [alias if alias == one.name else f"{alias} ({one.label})" for alias, one in judged.ranges.items()]
     if not name:
         return Refusal(
             "UNKNOWN_COLUMN", "A table's alias that the query names is not in its FROM.", tables=seen, **where
@@ -111,8 +122,8 @@ def _near(name: str, relations: Iterable[Relation], judged: Judged) -> list[str]
     columns: dict[str, list[str]] = {}
     for relation in relations:
         for column in relation.columns:
-            columns.setdefault(column, []).append(f"{relation.name}.{column}")
-    own = [f"{one.name}.id" for one in relations if "id" in one.columns and name.lower() in _ids_of(one.name)]
+            columns.setdefault(column, []).append(f"{relation.label}.{column}")
+    own = [f"{one.label}.id" for one in relations if "id" in one.columns and name.lower() in _ids_of(one.name)]
     near = difflib.get_close_matches(name.lower(), sorted(columns), 4, 0.5)
     near += [column for column in sorted(columns) if len(name) > 2 and name.lower() in column and column not in near][
         :3
@@ -128,7 +139,7 @@ def _ids_of(table: str) -> tuple[str, ...]:
 
 def _few(relations: Iterable[Relation]) -> dict[str, list[str]]:
     """Return the columns of the tables where they are few enough to be read."""
-    tables = {relation.name: list(relation.columns) for relation in relations}
+    tables = {relation.label: list(relation.columns) for relation in relations}
     return tables if sum(map(len, tables.values())) <= _FEW else {}
 
 

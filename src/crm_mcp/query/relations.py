@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,16 @@ class Relation:
     view: str
     columns: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How a query writes it."""
+        return label(self.type, self.name)
+
+
+def label(type: str, name: str) -> str:
+    """Return a table's name as a query writes it: with its type, but for the CRM's own."""
+    return name if type == CRM else f"{type}.{name}"
 
 
 _MEANT: Mapping[str, str] = {
@@ -68,14 +78,26 @@ class Relations:
         asked = name.lower().rsplit(".", 1)[-1]
         called: dict[str, str] = {}
         for relation in self:
-            shown = relation.name if relation.type == CRM else f"{relation.type}.{relation.name}"
-            called |= {one.lower(): shown for one in (*relation.aliases, relation.name)}
+            called |= {one.lower(): relation.label for one in (*relation.aliases, relation.name)}
         meant = [called[one] for word, one in _MEANT.items() if re.search(word, asked) and one in called]
-        near = difflib.get_close_matches(asked, sorted(called), 4, 0.55)
-        return list(dict.fromkeys([*meant, *(called[one] for one in near)]))[:4]
+        near = [*nearest(name, ((one.type, one.name) for one in self))]
+        near += [called[one] for one in difflib.get_close_matches(asked, sorted(called), 4, 0.55)]
+        return list(dict.fromkeys([*meant, *near]))[:4]
 
-    def __iter__(self) -> Any:
-        return iter({relation.view: relation for relation in self._known.values()}.values())
+    def __iter__(self) -> Iterator[Relation]:
+        return iter({(relation.schema, relation.view): relation for relation in self._known.values()}.values())
+
+
+def nearest(name: str, known: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the labels of those known tables, as type and name, that are nearest to a name with or without a type."""
+    asked = name.lower().removeprefix("crm.")
+    labels: dict[str, str] = {}
+    for type, own in known:
+        labels[label(type, own).lower()] = label(type, own)
+        if "." not in asked:
+            labels.setdefault(own.lower(), label(type, own))
+    close = difflib.get_close_matches(asked, sorted(labels), 4, 0.5)
+    return list(dict.fromkeys(labels[one] for one in close))[:3]
 
 
 def relations_of(rows: Iterable[Mapping[str, Any]]) -> Relations:
@@ -88,12 +110,20 @@ def relations_of(rows: Iterable[Mapping[str, Any]]) -> Relations:
     )
 
 
-VISIBLE = """select r.type, r.table_name as name, r.description, r.aliases, r.schema_hint, n.nspname, c.relname, c.oid,
+KNOWN = """(select r.type, r.table_name as name, r.description, r.aliases, r.schema_hint,
+   'query_' || %(role)s::text || case r.type when 'crm' then '' else '_' || r.type end as schema, r.table_name as view
+  from crm.reasoning r where %(role)s::text = any (r.roles)
+ union all select o.type, o.name, o.description, '{}'::text[], o.hint, 'query_own', 't' || o.id || '_' || %(role)s::text
+  from crm.own_tables o where o.org_id = %(org)s and %(role)s::text = any (o.roles) and crm.own_table_fault(o) is null)"""
+"""The tables that a role of an org may know of, as SQL that needs %(role)s and %(org)s.
+
+One of the org's own is known as long as nothing is wrong with it: else it does not exist, until somebody mends it.
+"""
+VISIBLE = f"""select k.type, k.name, k.description, k.aliases, k.schema_hint, n.nspname, c.relname, c.oid,
   (select jsonb_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
- from crm.reasoning r join pg_namespace n on n.nspname = 'query_' || %(role)s::text
- join pg_class c on c.relnamespace = n.oid and c.relname = r.table_name and c.relkind = 'v'
- where r.type = 'crm' and %(role)s::text = any (r.roles)"""
-"""The rows of tables that a role may query, as SQL that needs %(role)s."""
+ from {KNOWN} k join pg_namespace n on n.nspname = k.schema
+ join pg_class c on c.relnamespace = n.oid and c.relname = k.view and c.relkind = 'v'"""
+"""The rows of tables that a role may query, as SQL that needs %(role)s and %(org)s."""
 REGISTERED = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'name', v.name, 'schema', v.nspname, 'view', v.relname,
   'aliases', v.aliases, 'columns', v.columns)), '[]') from ({VISIBLE}) v"""
 """The same as `relations_of` takes them."""

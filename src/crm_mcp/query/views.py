@@ -1,4 +1,4 @@
-"""The views through which free-form SQL sees an org: one schema a role, made anew from the live catalog and the registry.
+"""The views through which free-form SQL sees an org: a schema a role and type, made anew from the live catalog and the registry.
 
 A view shows the columns that the registry describes, less those masked for the role, and the rows that the role may see
 anywhere else. It runs with the rights of whoever asks (`security_invoker`), so row level security holds under it.
@@ -12,6 +12,7 @@ from psycopg import sql
 
 from ..crm import subjects
 from ..principal import Role
+from . import hints, typed
 
 ALWAYS = ("id", "version", "created_at", "updated_at", "created_by", "updated_by", "via_agent", "archived_at")
 """Columns that every table of an org has, shown although only some are described."""
@@ -43,6 +44,7 @@ def make(conn: psycopg.Connection[Any]) -> None:
     tables = list(_tables(conn))
     for statement in statements(tables):
         conn.execute(statement)
+    typed.make(conn, tuple(hints.TYPED.values()), tuple(type for type in hints.SHIPPED if type != "crm"))
 
 
 def _tables(conn: psycopg.Connection[Any]) -> Iterator[Table]:

@@ -18,7 +18,8 @@ _LENGTH = struct.Struct(">Q")
 _TAIL = _LENGTH.size + len(_MARK)
 _MOST = 64_000_000
 _CHUNK = 1 << 20
-_COPY = re.compile(rb'COPY "?([a-z_0-9]+)"?\."?([a-z_0-9]+)"? \((.*)\) FROM stdin;')
+_IDENTIFIER = rb'("(?:[^"]|"")+"|\w+)'
+_COPY = re.compile(rb"COPY " + _IDENTIFIER + rb"\." + _IDENTIFIER + rb" \((.*)\) FROM stdin;")
 
 Told = Callable[[int, int], None]
 """Hears how much is done, of how much."""
@@ -96,7 +97,7 @@ def check(file: Path, pg_restore: str, told: Told) -> tuple[Manifest, list[str]]
         for line in reading.stdout:
             if not table:
                 if begun := _COPY.match(line):
-                    table, rows = f"{begun[1].decode()}.{begun[2].decode()}", 0
+                    table, rows = f"{_plain(begun[1])}.{_plain(begun[2])}", 0
                     columns = [name.strip(' "') for name in begun[3].decode().split(",")]
                 continue
             if line == b"\\.\n":
@@ -113,6 +114,12 @@ def check(file: Path, pg_restore: str, told: Told) -> tuple[Manifest, list[str]]
             wrong.append(f"{name} has {tables.get(name, 0)} rows, and should have {known.tables.get(name, 0)}")
     wrong += [f"the audit of {chain.slug} does not end as it did" for chain in known.audit if _differs(chain, heads)]
     return known, wrong
+
+
+def _plain(identifier: bytes) -> str:
+    """Return a name as it is, without the quotes that SQL may want."""
+    text = identifier.decode()
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
 def _note(row: dict[str, bytes], heads: dict[int, tuple[int, str]]) -> None:

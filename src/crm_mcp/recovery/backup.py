@@ -69,7 +69,7 @@ def _dump(owner: str, folders: Folders, part: Path, told: Told) -> Manifest:
         snapshot = conn.execute("select pg_export_snapshot()").fetchone()
         assert snapshot is not None
         with programs.connection(owner) as (name, environment):
-            schemas = [f'--schema="{schema}"' for schema in known.schemas]
+            schemas = ['--schema="{}"'.format(schema.replace('"', '""')) for schema in known.schemas]
             words = [
                 found.dump,
                 "--format=custom",

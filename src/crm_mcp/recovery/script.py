@@ -6,6 +6,7 @@ anything fails, or the dump ends too soon, the transaction never commits and the
 """
 
 import re
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -45,16 +46,16 @@ _MAIL = """do $$ begin
   alter table crm.outbox enable trigger user;
  end if;
 end $$;"""
-_SEQUENCES = """do $$ declare s record; top bigint; held bigint; begin
+_SEQUENCES = """do {tag} declare s record; top bigint; held bigint; begin
  for s in select q.oid::regclass as seq, t.oid::regclass as tbl, a.attname as col
    from pg_class q join pg_depend d on d.objid = q.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
    join pg_class t on t.oid = d.refobjid join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
-   join pg_namespace n on n.oid = q.relnamespace where q.relkind = 'S' and n.nspname = any('{schemas}') loop
+   join pg_namespace n on n.oid = q.relnamespace where q.relkind = 'S' and n.nspname::text in ({schemas}) loop
   execute format('select coalesce(max(%I), 0) from %s', s.col, s.tbl) into held;
   execute format('select greatest(last_value, $1) from %s', s.seq) into top using held;
   perform setval(s.seq, top + greatest({headroom}, top / 10));
  end loop;
-end $$;"""
+end {tag};"""
 
 
 def write(
@@ -73,7 +74,7 @@ def write(
     Raises:
         RecoveryFailed: pg_restore cannot read the dump.
     """
-    if not all(_NAME.fullmatch(name) for name in known.schemas):
+    if not all(name and "\0" not in name and len(name.encode()) < 64 for name in known.schemas):
         raise RecoveryFailed(f"The backup names schemas that are none: {', '.join(known.schemas)}.")
     send(_prologue(known).encode())
     entries = _entries(pg_restore, file)
@@ -94,13 +95,28 @@ def write(
     send(_epilogue(known, signs_in_by_email, parts).encode())
 
 
+def _identifier(name: str) -> str:
+    """Return a name as SQL has it, whatever an org has called its own schema."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _tag() -> str:
+    """Return a quote that no name of an org's can hold."""
+    return f"$r{secrets.token_hex(12)}$"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _is_owners(kind: str, owner: str) -> bool:
     return kind != "SCHEMA" and not (kind == "ACL" and owner in DEFINERS)
 
 
 def _prologue(known: Manifest) -> str:
     schemas = "".join(
-        f"create schema {name};\ngrant create on schema {name} to {', '.join(DEFINERS)};\n" for name in known.schemas
+        f"create schema {name};\ngrant create on schema {name} to {', '.join(DEFINERS)};\n"
+        for name in map(_identifier, known.schemas)
     )
     # Only a session that has loaded it knows its settings, which functions here have.
     loaded = "select public.similarity('', '');\n" if "pg_trgm" in known.extensions else ""
@@ -117,8 +133,9 @@ def _epilogue(known: Manifest, signs_in_by_email: bool, parts: list[str]) -> str
         for name, rows in known.tables.items()
         if all(_NAME.fullmatch(part) for part in name.split("."))
     )
-    schemas = "".join(f"revoke create on schema {name} from {', '.join(DEFINERS)};\n" for name in known.schemas)
-    sequences = _SEQUENCES.format(schemas="{" + ",".join(known.schemas) + "}", headroom=HEADROOM)
+    names = list(map(_identifier, known.schemas))
+    schemas = "".join(f"revoke create on schema {name} from {', '.join(DEFINERS)};\n" for name in names)
+    sequences = _SEQUENCES.format(schemas=", ".join(map(_literal, known.schemas)), headroom=HEADROOM, tag=_tag())
     setting = f"update crm.database_setting set email_sign_in = {str(signs_in_by_email).lower()};"
     return "\n".join(
         ("reset all;", "set row_security = off;", f"do $$ begin\n{counts}end $$;", sequences, _SESSIONS, setting, *parts, schemas, "commit;", "")

@@ -13,21 +13,27 @@ from ..crm.custom_fields import LISTED
 from ..crm.rules import rules
 from ..errors import Refusal
 from ..query import hints
+from ..query.relations import VISIBLE
 
-SCHEMA = """select coalesce(jsonb_agg(jsonb_build_object('type', type, 'table', table_name, 'description', description,
-  'aliases', aliases) order by type, table_name), '[]') from crm.reasoning where %(role)s = any(roles)"""
-TABLE = f"""select jsonb_build_object('type', type, 'table', table_name, 'description', description, 'aliases', aliases)
-  || schema_hint || jsonb_strip_nulls(jsonb_build_object('customFields', nullif({LISTED.format(table="table_name")}, '[]'))),
-  {hints.SEEN}, {hints.MASKED} from crm.reasoning where type = %(type)s and %(role)s = any(roles)
-  and (table_name = %(table)s or %(table)s = any(aliases)) order by table_name = %(table)s desc limit 1"""
-NAMES = """select coalesce(jsonb_agg(jsonb_build_array(type, table_name) order by type, table_name), '[]')
-  from crm.reasoning where %(role)s = any(roles)"""
+SCHEMA = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description,
+  'aliases', v.aliases) order by v.type <> 'crm', v.type, v.name), '[]') from ({VISIBLE}) v"""
+TABLE = f"""select jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description, 'aliases', v.aliases)
+  || v.schema_hint || jsonb_strip_nulls(jsonb_build_object('customFields',
+    nullif({LISTED.format(table="case v.type when 'crm' then v.name end")}, '[]'))),
+  {hints.SEEN}, {hints.MASKED}, {hints.OWN_MASKED} from ({VISIBLE}) v where v.type = %(type)s
+  and (v.name = %(table)s or %(table)s = any(v.aliases)) order by v.name = %(table)s desc limit 1"""
+TYPE = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description) || v.schema_hint
+   order by v.name), '[]'), {hints.SEEN}, {hints.MASKED}, {hints.OWN_MASKED} from ({VISIBLE}) v where v.type = %(type)s"""
+NAMES = f"""select coalesce(jsonb_agg(jsonb_build_array(v.type, v.name) order by v.type <> 'crm', v.type, v.name), '[]') from ({VISIBLE}) v"""
 POLICY = policy.IN_FORCE.replace("%s", "%(org)s")
 DRAFT = f"select {drafts.ROW} from {drafts.JOINED} where {drafts.MINE} and d.id = %(id)s"
 LATELY = 50
 DRAFTS = f"""with page as (select d.* from crm.drafts d where {drafts.MINE}
    and (d.state = 'pending' or d.decided_at > clock_timestamp() - interval '24 hours') order by d.id desc limit {LATELY})
  select coalesce(jsonb_agg({drafts.ROW} order by d.id desc), '[]') from {drafts.JOINED.replace("crm.drafts d", "page d")}"""
+
+_IN_SHORT = ("keyFields", "relationships", "polymorphic", "searchable", "embeddingFields")
+"""The hints that tell how tables hang together; what columns and values mean is in each table's own resource."""
 
 Reader = Callable[..., Awaitable[Any]]
 
@@ -56,10 +62,32 @@ class Resource:
 
 async def _schema(ctx: Read) -> Any:
     row = await ctx.one(SCHEMA, role=ctx.principal.role)
+    tables: list[dict[str, Any]] = row[0] if row else []
     return {
-        "tables": row[0] if row else [],
+        "tables": [one | {"group": hints.group_of(one["type"], one["table"])} for one in tables],
         "insights": rules(ctx.principal.role),
         "ids": {v: k for k, v in ids.PREFIX.items()},
+    }
+
+
+async def _type(ctx: Read, type: str) -> Any:
+    """S3's schema context of one type: what an agent is told before it plans a query."""
+    row = await ctx.one(TYPE, type=type, role=ctx.principal.role)
+    if row is None or not row[0]:
+        raise Refusal("RESOURCE_NOT_FOUND", "crm://schema lists the tables.", uri=f"crm://schema/{type}"[:200])
+    tables, seen, masked, own_masked = row
+    sight = hints.Sight(seen, masked, own_masked)
+    every = [_shown(told, ctx.principal.role, sight) for told in tables]
+    return {
+        "type": type,
+        "tables": [
+            {
+                "table": one["table"],
+                "description": one["description"],
+                "hints": {name: one[name] for name in _IN_SHORT if one.get(name)},
+            }
+            for one in every
+        ],
     }
 
 
@@ -69,20 +97,21 @@ async def _table(ctx: Read, type: str, table: str) -> Any:
         raise Refusal(
             "RESOURCE_NOT_FOUND", "crm://schema lists the tables.", uri=f"crm://schema/{type}/{table}"[:200]
         )
-    told, seen, masked = row
-    return _shown(told, ctx.principal.role, seen, masked)
+    told, seen, masked, own_masked = row
+    return _shown(told, ctx.principal.role, hints.Sight(seen, masked, own_masked))
 
 
-def _shown(told: dict[str, Any], role: str, seen: list[str], masked: list[str]) -> dict[str, Any]:
+def _shown(told: dict[str, Any], role: str, sight: hints.Sight) -> dict[str, Any]:
     """Return a table as the registry describes it, with its hints and without the columns that are masked for the role."""
-    masks: dict[str, list[str]] = told.pop("masked", {})
-    hidden = {column for column, roles in masks.items() if role in roles}
-    for part in ("columns", "relationships"):
-        every: dict[str, str] = told.get(part, {})
-        told[part] = {column: said for column, said in every.items() if column not in hidden}
-    return told | (
-        hints.shown(told["table"], ["id", *told["columns"]], seen, masked) if told["type"] == "crm" else {}
-    )
+    masks: dict[str, list[str]] = told.get("masked", {})
+    columns = {column: meaning for column, meaning in told["columns"].items() if role not in masks.get(column, ())}
+    own = told if hints.is_own(told["type"]) else None
+    hint = hints.shown(told["table"], ["id", *columns], sight, told["type"], own)
+    points = hints.relationships(told, ["id", *columns], sight)
+    kept = {
+        name: told[name] for name in ("type", "table", "description", "aliases", "id", "customFields") if name in told
+    }
+    return kept | {"columns": columns, "relationships": points} | hint
 
 
 async def _policy(ctx: Read) -> Any:
@@ -114,6 +143,12 @@ async def _draft(ctx: Read, id: str) -> Any:
 RESOURCES = (
     Resource(
         "crm://schema", "Schema registry", "The tables you may know of, and how insights are computed.", _schema
+    ),
+    Resource(
+        "crm://schema/{type}",
+        "Type",
+        "The tables of one type, and how they hang together: context for planning a query.",
+        _type,
     ),
     Resource(
         "crm://schema/{type}/{table}",

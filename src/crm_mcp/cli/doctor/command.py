@@ -13,7 +13,7 @@ from ...config import Settings
 from ...embedded import EmbeddedUnavailable, Home, Lease
 from ...migrate import admin_sql
 from ..session import lease
-from . import database, folder, machine, notices, team, work
+from . import database, folder, machine, notices, own_tables, team, work
 from .finding import Check, Finding, ok, problem, skipped
 
 _APART = ("disk", "clients", "address", "certificate", "mail")
@@ -91,6 +91,7 @@ def _inside(known: Settings) -> dict[str, Check]:
         "orgs": lambda: database.orgs(known),
         "extensions": lambda: database.extensions(known),
         "boundaries": lambda: database.boundaries(known),
+        "own tables": lambda: own_tables.own_tables(known),
         "clock": lambda: database.clock(known),
         "approvals page": lambda: work.page(known),
         "worker": lambda: work.worker(known),

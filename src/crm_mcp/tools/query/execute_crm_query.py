@@ -73,7 +73,7 @@ async def execute_crm_query(ctx: Read, args: ExecuteCrmQuery) -> Answer[QueryVie
         asOf=found.as_of.isoformat(timespec="seconds"),
     )
     count = f"{len(view.rows)}{'+' if found.is_cut else ''} rows"
-    meta: dict[str, object] = {"rows": len(view.rows), "tables": sorted(one.name for one in judged.relations)}
+    meta: dict[str, object] = {"rows": len(view.rows), "tables": sorted(one.label for one in judged.relations)}
     if found.is_cut:
         meta["hint"] = "There are more rows: aggregate, filter, or ask the next with LIMIT and OFFSET."
     return Answer(view, Display(title=count, subtitle=args.reasoning[:80]), meta)

@@ -1,6 +1,5 @@
 """The tables that can be queried, and what stands in each."""
 
-import difflib
 import json
 from typing import Any, ClassVar
 
@@ -11,20 +10,20 @@ from crm_mcp.crm.custom_fields import LISTED
 from crm_mcp.errors import Refusal
 from crm_mcp.principal import Agent, Role
 from crm_mcp.query import hints
-from crm_mcp.query.relations import VISIBLE
+from crm_mcp.query.relations import VISIBLE, label, nearest
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, tool
 
-TABLES = f"""select coalesce(jsonb_agg(jsonb_build_object('table', v.name, 'description', v.description, 'aliases', v.aliases)
-  order by v.name), '[]') from ({VISIBLE}) v"""
-ONE = f"""select jsonb_build_object('table', v.name, 'description', v.description, 'id', v.schema_hint ->> 'id',
+TABLES = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description,
+  'aliases', v.aliases) order by v.type <> 'crm', v.type, v.name), '[]') from ({VISIBLE}) v"""
+ONE = f"""select jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description, 'hint', v.schema_hint,
    'columns', (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-      'meaning', coalesce(v.schema_hint -> 'columns' ->> a.attname, %(known)s::jsonb ->> a.attname)) order by a.attnum)
+      'meaning', coalesce(nullif(v.schema_hint -> 'columns' ->> a.attname, ''), case v.type when 'crm' then %(known)s::jsonb ->> a.attname end))
+      order by a.attnum)
      from pg_attribute a where a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped),
-   'relationships', (select jsonb_object_agg(k.key, k.value || '.id') from jsonb_each_text(v.schema_hint -> 'relationships') k
-     where v.columns ? k.key),
-   'masked', {hints.MASKED},
-   'customFields', nullif({LISTED.format(table="v.name")}, '[]'))
- from ({VISIBLE}) v where v.name = %(table)s"""
+   'customFields', nullif({LISTED.format(table="case v.type when 'crm' then v.name end")}, '[]')), {hints.MASKED}, {hints.OWN_MASKED}
+ from ({VISIBLE}) v where v.type = %(type)s and v.name = %(table)s"""
+MOST_SAID, SHORTEST = 4500, 20
+"""Characters that all descriptions of a list may take, and that each keeps: a list of names is worth more than its end."""
 KNOWN = {
     "id": "Number; tools write it with a prefix.",
     "version": "Rises with each change.",
@@ -40,7 +39,7 @@ KNOWN = {
 
 
 class GetSchema(Args):
-    table: Text | None = Field(None, max_length=80, description="Its name or alias.")
+    table: Text | None = Field(None, max_length=130, description="Its name or alias; type.name where it has a type.")
     search: Text | None = Field(None, max_length=80, description="Part of a table's name or description.")
 
 
@@ -65,42 +64,78 @@ async def get_schema(ctx: Read, args: GetSchema) -> Answer[SchemaView]:
     every: list[dict[str, Any]] = row[0] if row else []
     if args.table is None:
         sought = (args.search or "").lower()
-        tables = [_line(one) for one in every if sought in f"{one['table']} {one['description']}".lower()]
-        hint = {"hint": "No table is like that. Ask without search."} if not tables else {}
-        return Answer(SchemaView(tables=tables), Display(title=f"{len(tables)} tables"), hint)
-    name = _meant(args.table, every)
-    found = await ctx.one(ONE, role=ctx.principal.role, table=name, known=json.dumps(KNOWN))
-    assert found is not None
-    table = _hinted(found[0], [one["table"] for one in every])
-    return Answer(SchemaView(table=table), Display(title=f"crm.{name}", subtitle=f"{len(table['columns'])} columns"))
+        tables = [_line(one) for one in every if sought in f"{_label(one)} {one['description']}".lower()]
+        hint = "" if tables else "No table is like that. Ask without search."
+        if sum(len(one["description"]) for one in tables) > MOST_SAID:
+            hint = "Descriptions are cut; ask with a table for all of it."
+            room = max(SHORTEST, MOST_SAID // len(tables))
+            tables = [one | {"description": _cut(one["description"], room)} for one in tables]
+        meta: dict[str, object] = {"hint": hint} if hint else {}
+        return Answer(SchemaView(tables=tables), Display(title=f"{len(tables)} tables"), meta)
+    meant = _meant(args.table, every)
+    asked = {"type": meant["type"], "table": meant["table"], "known": json.dumps(KNOWN)}
+    found = await ctx.one(ONE, role=ctx.principal.role, **asked)
+    if found is None:  # taken away between the two
+        raise _unknown(args.table, every)
+    told, masked, own_masked = found
+    table = _told(told, hints.Sight([_label(one) for one in every], masked, own_masked))
+    count = f"{len(table['columns'])} columns"
+    return Answer(SchemaView(table=table), Display(title=f"{meant['type']}.{meant['table']}", subtitle=count))
+
+
+def _label(one: dict[str, Any]) -> str:
+    return label(one["type"], one["table"])
 
 
 def _line(one: dict[str, Any]) -> dict[str, Any]:
-    group = hints.group_of(one["table"])
-    return {"table": one["table"], "description": one["description"]} | ({"group": group} if group else {})
+    """Return a table as the list has it, its name as a query writes it: with its type, but for the CRM's own."""
+    group = hints.group_of(one["type"], one["table"])
+    return {"table": _label(one), "group": group, "description": one["description"]}
 
 
-def _hinted(table: dict[str, Any], seen: list[str]) -> dict[str, Any]:
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _told(told: dict[str, Any], sight: hints.Sight) -> dict[str, Any]:
     """Return a table with its hints, the values of a column beside its meaning."""
-    columns: list[dict[str, Any]] = table["columns"]
-    hint = hints.shown(table["table"], [column["name"] for column in columns], seen, table.pop("masked"))
+    columns: list[dict[str, Any]] = told["columns"]
+    names = [column["name"] for column in columns]
+    kept: dict[str, Any] = told.pop("hint")
+    type, table = told["type"], told["table"]
+    hint = hints.shown(table, names, sight, type, kept if hints.is_own(type) else None)
     values = hint.pop("values", {})
     for column in columns:
+        if column["meaning"] is None:
+            del column["meaning"]
         if column["name"] in values:
             column["values"] = values[column["name"]]
-    return table | hint
+    ids = {"id": kept["id"]} if "id" in kept else {}
+    points = {column: f"{to}.id" for column, to in hints.relationships(kept, names, sight).items()}
+    fields = {"customFields": told["customFields"]} if told["customFields"] else {}
+    said = {"table": label(type, table), "type": type, "description": told["description"], **ids, "columns": columns}
+    return said | ({"relationships": points} if points else {}) | fields | hint
 
 
-def _meant(text: str, every: list[dict[str, Any]]) -> str:
-    """Return the table that a name or an alias means, its type before it or not.
+def _meant(text: str, every: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the table that a name or an alias means, its type before it or not; without one it is the CRM's where that has it.
 
     Raises:
         Refusal: UNKNOWN_TABLE, naming the nearest.
     """
-    asked = text.strip().lower().removeprefix("crm.")
-    names = {alias.lower(): one["table"] for one in every for alias in one["aliases"]}
-    names |= {one["table"]: one["table"] for one in every}
-    if asked in names:
-        return str(names[asked])
-    near = list(dict.fromkeys(names[found] for found in difflib.get_close_matches(asked, sorted(names), 4, 0.5)))
-    raise Refusal("UNKNOWN_TABLE", "get_schema without a table lists them.", table=text[:80], suggestions=near)
+    asked = text.strip().lower()
+    names: dict[str, dict[str, Any]] = {}
+    for by_alias in (False, True):
+        for one in every:  # the CRM's come first
+            for name in one["aliases"] if by_alias else (one["table"],):
+                names.setdefault(f"{one['type']}.{name.lower()}", one)
+                names.setdefault(name.lower(), one)
+    if asked not in names:
+        raise _unknown(text, every)
+    return names[asked]
+
+
+def _unknown(text: str, every: list[dict[str, Any]]) -> Refusal:
+    near = nearest(text.strip(), ((one["type"], name) for one in every for name in (one["table"], *one["aliases"])))
+    said = dict.fromkeys(_label(_meant(one, every)) for one in near)
+    return Refusal("UNKNOWN_TABLE", "get_schema without a table lists them.", table=text[:80], suggestions=list(said))
