@@ -1,6 +1,6 @@
 """Customers as they are read: one with what is asked for and the insights, in one statement; and that there is none."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -50,6 +50,15 @@ PARTS: dict[str, str] = {
     "address": """jsonb_strip_nulls(jsonb_build_object('street', c.street, 'city', c.city, 'region', c.region,
       'postalCode', c.postal_code, 'country', c.country))""",
 }
+PARTS["months"] = f"""(select jsonb_agg(jsonb_build_object('month', to_char(m, 'YYYY-MM'), 'orders', x.orders,
+    'revenue', {money_sql("x.value", "%(currency)s::text")}) order by m)
+  from generate_series(date_trunc('month', %(today)s::date::timestamp) - interval '11 months',
+    date_trunc('month', %(today)s::date::timestamp), interval '1 month') m
+  cross join lateral (select count(*)::int as orders, coalesce(sum(o.base_total), 0) as value from crm.orders o
+    where o.org_id = c.org_id and o.customer_id = c.id and o.status <> 'cancelled' and o.placed_at >= m at time zone %(zone)s
+     and o.placed_at < (m + interval '1 month') at time zone %(zone)s) x)"""
+"""Of the last twelve calendar months of the org's zone: orders that are not cancelled, gross in base currency."""
+Part = Include | Literal["months"]
 DEFAULT: tuple[Include, ...] = ("summary", "recentOrders", "openIssues")
 
 
@@ -74,7 +83,7 @@ class CustomerView(View):
     address: dict[str, Any] | None = None
 
 
-def statement(include: tuple[Include, ...], role: Role, number: str = "%(id)s") -> str:
+def statement(include: Collection[Part], role: Role, number: str = "%(id)s") -> str:
     """Return the statement for what is included: one row of record, meta, subtitle, badge. `number` is SQL."""
     parts = "".join(f", '{part}', {PARTS[part]}" for part in sorted(set(include)))
     return f"""with found as (select * from crm.customers c where c.org_id = %(org)s and c.id = {number}), {insights.facts(role)}
@@ -86,7 +95,7 @@ def statement(include: tuple[Include, ...], role: Role, number: str = "%(id)s") 
  from found c join judged j on j.id = c.id"""
 
 
-async def shown(ctx: Read, customer: str, include: tuple[Include, ...]) -> Answer[CustomerView]:
+async def shown(ctx: Read, customer: str, include: Collection[Part]) -> Answer[CustomerView]:
     """Return a customer by its id, with what is included.
 
     Raises:
@@ -100,6 +109,7 @@ async def shown(ctx: Read, customer: str, include: tuple[Include, ...]) -> Answe
         today=ctx.principal.day(now),
         role=ctx.principal.role,
         currency=ctx.principal.currency,
+        zone=ctx.principal.timezone,
     )
     if row is None:
         raise missing.customer(customer)

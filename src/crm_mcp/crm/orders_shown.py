@@ -41,6 +41,12 @@ PARTS: dict[str, str] = {
     "customer": """jsonb_strip_nulls(jsonb_build_object('id', 'cust_' || c.id, 'name', c.name, 'email', c.email, 'phone', c.phone,
       'street', c.street, 'city', c.city, 'postalCode', c.postal_code, 'country', c.country))""",
 }
+PARTS[
+    "balance"
+] = f"""jsonb_build_object('paid', {money_sql("b.gross - b.open", "o.currency")}, 'open', {money_sql("b.open", "o.currency")},
+  'toInvoice', {money_sql("greatest(0, o.gross_total - b.gross)", "o.currency")})"""
+"""What is paid of its invoices, what is open, and what is on none; less credit notes."""
+Part = Include | Literal["balance"]
 FACTS = """billed as (select count(*) as invoices, coalesce(sum(i.gross_total - i.credited_total), 0) as gross,
    coalesce(sum(i.open_total), 0) as open, count(*) filter (where i.open_total > 0 and i.due_on < %(today)s::date) as late
   from found o join crm.invoices i on i.org_id = o.org_id and i.order_id = o.id and i.archived_at is null),
@@ -106,14 +112,14 @@ def statement(include: frozenset[str]) -> str:
   lateral (select floor(extract(epoch from %(now)s::timestamptz - o.placed_at) / 86400)::int as days) d"""
 
 
-async def shown(ctx: Read, order: str, include: Collection[Include]) -> Answer[FullOrderView]:
+async def shown(ctx: Read, order: str, include: Collection[Part]) -> Answer[FullOrderView]:
     """Return an order by its id or number, with what is included and the role may see.
 
     Raises:
         Refusal: INVALID_ID, ORDER_NOT_FOUND.
     """
     now, role = datetime.now(UTC), ctx.principal.role
-    hidden = ({"invoices"} if role not in WITH_INVOICES else set[str]()) | (
+    hidden = ({"invoices", "balance"} if role not in WITH_INVOICES else set[str]()) | (
         {"issues"} if role not in WITH_ISSUES else set[str]()
     )
     row = await ctx.one(

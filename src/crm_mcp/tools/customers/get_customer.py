@@ -22,6 +22,6 @@ class GetCustomer(Args):
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SUPPORT, Agent.RESEARCH},
 )
 async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
-    """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find
-    the id by name, e-mail, phone or domain use search_customers."""
+    """Show one customer with insights such as overdue invoices and churn risk. Use when you have the id; to find it
+    use search_customers."""
     return await customers.shown(ctx, args.customer, args.include)

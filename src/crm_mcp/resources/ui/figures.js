@@ -1,0 +1,91 @@
+// Figures as people read them. Amounts are decimal text and stay it; numbers made of them are for lengths alone.
+
+const DECIMAL = /^-?\d+(\.\d+)?$/;
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const MINUS = '\u2212';
+
+/** Return decimal text with its thousands apart; what is no decimal as it is. */
+function grouped(value) {
+  const text = asText(value);
+  if (!DECIMAL.test(text)) return text;
+  const [whole, part] = text.replace('-', '').split('.');
+  return `${text.startsWith('-') ? MINUS : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}${part ? `.${part}` : ''}`;
+}
+
+const isMoney = (value) => isObject(value) && typeof value.currency === 'string' && DECIMAL.test(asText(value.amount));
+const money = (value) => (isMoney(value) ? `${value.currency} ${grouped(value.amount)}` : '');
+const counted = (count, noun, many = `${noun}s`) => `${grouped(count)} ${count === 1 ? noun : many}`;
+
+/** Return how far a figure reaches in a chart: never shown, never added to what is shown. */
+function reach(value) {
+  const number = Number(isObject(value) ? value.amount : value);
+  return Number.isFinite(number) ? number : 0;
+}
+
+/** Return decimals as whole numbers of the same size, exactly. */
+function alike(...texts) {
+  const places = Math.max(...texts.map((text) => (text.split('.')[1] ?? '').length));
+  const whole = (text) => {
+    const [head, part = ''] = text.split('.');
+    return BigInt(head.replace('-', '') + part.padEnd(places, '0')) * (text.startsWith('-') ? -1n : 1n);
+  };
+  return { places, numbers: texts.map(whole) };
+}
+
+function decimal(number, places) {
+  const digits = String(number < 0n ? -number : number).padStart(places + 1, '0');
+  const text = places ? `${digits.slice(0, -places)}.${digits.slice(-places)}` : digits;
+  return number < 0n ? `-${text}` : text;
+}
+
+/** Return how two decimals differ: the difference, and in per cent of the former to one place; exact, half up. */
+function difference(now, before) {
+  const [a, b] = [asText(now), asText(before)];
+  if (!DECIMAL.test(a) || !DECIMAL.test(b)) return null;
+  const { places, numbers: [x, y] } = alike(a, b);
+  const more = x - y;
+  const base = y < 0n ? -y : y;
+  if (base === 0n) return { by: decimal(more, places), percent: null, sign: Number(more > 0n) - Number(more < 0n) };
+  const size = more < 0n ? -more : more;
+  const tenths = (size * 2000n + base) / (2n * base);
+  return { by: decimal(more, places), percent: `${more < 0n ? MINUS : '+'}${grouped(decimal(tenths, 1))} %`, sign: Number(more > 0n) - Number(more < 0n) };
+}
+
+const signed = (text) => (text.startsWith('-') ? grouped(text) : `+${grouped(text)}`);
+
+/** Return a form of the host's language and zone, or of English where it names none that is known. */
+function inTheirForm(kind, context, form) {
+  const [locale, timeZone] = [asText(context.locale) || 'en', form.timeZone ?? (asText(context.timeZone) || undefined)];
+  try {
+    return new Intl[kind](locale, { ...form, timeZone });
+  } catch {
+    return new Intl[kind]('en', { ...form, timeZone: form.timeZone });
+  }
+}
+
+/** Return a day, or the day of a time in the host's zone. */
+function day(value, context, form = { day: 'numeric', month: 'short', year: 'numeric' }) {
+  const text = asText(value);
+  const when = new Date(DAY.test(text) ? `${text}T00:00:00Z` : text);
+  if (Number.isNaN(when.getTime())) return text;
+  return inTheirForm('DateTimeFormat', context, DAY.test(text) ? { ...form, timeZone: 'UTC' } : form).format(when);
+}
+
+function dated(value, context) {
+  const text = asText(value);
+  return text && el('time', { datetime: text }, visible(day(text, context)));
+}
+
+const monthName = (text, context, form = { month: 'short', year: 'numeric' }) => (/^\d{4}-\d{2}$/.test(text) ? day(`${text}-01`, context, form) : text);
+
+/** Return a tick of an axis, short. */
+const tick = (number, context) => inTheirForm('NumberFormat', context, { notation: 'compact', maximumFractionDigits: 1 }).format(number);
+
+const words = (name) => capital(asText(name).replace(/_/g, ' ').replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`));
+
+/** Return somebody else's text for a place where no box can stand: what would hide is named, what is long is cut. */
+function short(text, most = 60) {
+  const chars = [...asText(text).replace(/\s+/g, ' ')];
+  const shown = chars.slice(0, most).map((char, at) => (isUnseen(chars, at) ? `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}]` : char));
+  return shown.join('') + (chars.length > most ? '…' : '');
+}
