@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries clean
+.PHONY: help setup demo test test-browser charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: setup  ## Run the test suite against real Postgres, two at a time, each wi
 test-browser: setup  ## Install the npm packages of tests/in_browser and run its tests in a real Chromium
 	npm ci --prefix tests/in_browser --no-audit --no-fund
 	$(BIN)/python -m pytest -m browser tests/in_browser
+
+charts:  ## Build the charts of the pages in the chat from the pinned npm packages of tests/in_browser
+	npm ci --prefix tests/in_browser --no-audit --no-fund
+	node tests/in_browser/vendor.mjs
 
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ let frame = null;
 
 window.heard = heard;
 
-window.showCard = async ({ html, input, result, context, capabilities, opensLinks, refuses, holds }) => {
+window.showCard = async ({ html, input, result, context, capabilities, opensLinks, refuses, answers, holds }) => {
   frame?.remove();
   Object.assign(heard, { links: [], context: [], calls: [], messages: [], heights: [] });
   frame = document.createElement('iframe');
@@ -20,6 +20,8 @@ window.showCard = async ({ html, input, result, context, capabilities, opensLink
   bridge.oncalltool = async (params) => {
     heard.calls.push(params);
     if (refuses.includes(params.name)) throw new Error('The person did not allow it.');
+    if (answers[params.name] === 'never') return new Promise(() => {});
+    if (answers[params.name]) return answers[params.name];
     return window.callTool(params);
   };
   bridge.onopenlink = async ({ url }) => {
@@ -47,6 +49,7 @@ window.showCard = async ({ html, input, result, context, capabilities, opensLink
 };
 
 window.sendResult = (result) => bridge.sendToolResult(result);
+window.sendCancelled = () => bridge.sendToolCancelled({});
 
 window.sendContext = (context) => bridge.setHostContext(context);
 window.teardown = () => bridge.teardownResource({});

@@ -22,18 +22,19 @@ const fitting = (text, width, wide = 6.6) => short(text, Math.max(3, Math.floor(
  */
 function chart({ kind, title, points, context, unit = '' }) {
   const id = `chart-${++charts}`;
-  const readout = el('p', { class: 'readout', 'aria-live': 'polite' });
+  const readout = el('span', { class: 'readout', 'aria-live': 'polite' });
   const plot = el('div', { class: `plot ${kind}` });
   const legend = ['ring', 'share'].includes(kind) && el('ul', { class: 'legend' }, points.map((point, at) => el('li', { 'data-at': at }, draw('svg', { viewBox: '0 0 10 10', 'aria-hidden': 'true' }, draw('rect', { width: 10, height: 10, rx: 3, class: toneOf(point, at) })), el('span', {}, visible(point.name)), el('b', {}, visible(point.said)))));
-  const figure = el('figure', { class: 'chart', 'data-kind': kind, 'aria-labelledby': `${id}-name` }, el('figcaption', { id: `${id}-name` }, visible(title), unit && el('span', { class: 'soft' }, ` ${unit}`)), plot, readout, legend);
-  const idle = DRAWN[kind].idle?.(points) ?? '';
+  const figure = el('figure', { class: 'chart', 'data-kind': kind, 'aria-labelledby': `${id}-name` }, el('figcaption', {}, el('span', { id: `${id}-name` }, visible(title), unit && el('span', { class: 'soft' }, ` ${unit}`)), readout), plot, legend);
+  const highest = points.reduce((one, other) => (other.value > one.value ? other : one));
+  const idle = points.length > 3 && ['columns', 'line'].includes(kind) ? ['highest ', visible(highest.name), ': ', el('b', {}, visible(highest.said))] : [];
   let at = -1;
 
   const point = (next) => {
     at = next;
     for (const mark of figure.querySelectorAll('[data-at]')) mark.classList.toggle('on', Number(mark.dataset.at) === at);
     plot.classList.toggle('picked', at >= 0);
-    readout.replaceChildren(...(at < 0 ? [idle] : [visible(points[at].name), ': ', el('b', {}, visible(points[at].said))]));
+    readout.replaceChildren(...(at < 0 ? idle : [visible(points[at].name), ': ', el('b', {}, visible(points[at].said))]));
   };
 
   const redraw = () => {
@@ -115,7 +116,7 @@ const DRAWN = {
   line: {
     draw(points, width, context) {
       const axis = heights(points, DEEP, context);
-      const across = d3.scalePoint(points.map((_, at) => at), [axis.room + 14, width - 18]);
+      const across = d3.scalePoint(points.map((_, at) => at), [axis.room + 14, width - 24]);
       const path = (shape) => shape.x((_, at) => across(at)).curve(d3.curveMonotoneX);
       const step = points.length > 1 ? across.step() : width;
       const marks = points.map((one, at) => draw('g', { 'data-at': at }, draw('rect', { x: across(at) - step / 2, y: -TOP, width: step, height: DEEP + TOP, class: 'catch' }), draw('line', { x1: across(at), x2: across(at), y1: 0, y2: DEEP, class: 'guide' }), draw('circle', { cx: across(at), cy: axis.scale(one.value), r: points.length > 40 ? 2 : 3.5, class: 'dot tone-1' })));
@@ -131,19 +132,19 @@ const DRAWN = {
       const narrow = width < 460;
       const row = narrow ? 42 : 34;
       const named = narrow ? 0 : Math.min(width * 0.34, Math.max(...points.map((one) => [...short(one.name, 34)].length)) * 6.9 + 16);
-      const told = Math.min(width * 0.34, Math.max(...points.map((one) => [...short(one.said, 40)].length)) * 7 + 14);
+      const told = narrow ? 0 : Math.min(width * 0.42, Math.max(...points.map((one) => [...short(one.said, 40)].length)) * 7 + 14);
       const scale = d3.scaleLinear([Math.min(0, ...values), Math.max(0, ...values) || 1], [named, Math.max(named + 20, width - told)]);
       const marks = points.map((one, at) => {
         const [from, to] = [Math.min(scale(0), scale(one.value)), Math.max(scale(0), scale(one.value))];
         const y = at * row + (narrow ? 19 : 6);
-        const high = narrow ? 16 : 22;
+        const high = narrow ? 14 : 22;
         return draw(
           'g',
           { 'data-at': at },
           draw('rect', { x: 0, y: at * row, width, height: row, class: 'catch' }),
-          narrow ? label(fitting(one.name, width), 0, y - 6, { class: 'name' }) : label(fitting(one.name, named - 10), named - 12, y + high / 2, { class: 'name', 'text-anchor': 'end', dy: '.34em' }),
+          narrow ? label(fitting(one.name, width - [...short(one.said, 40)].length * 6.6 - 10), 0, y - 6, { class: 'name' }) : label(fitting(one.name, named - 10), named - 12, y + high / 2, { class: 'name', 'text-anchor': 'end', dy: '.34em' }),
           draw('rect', { x: from, y, width: Math.max(2, to - from), height: high, rx: 4, class: `mark tone-${one.tone ?? 1}` }),
-          label(fitting(one.said, told, 6.4), to + 8, y + high / 2, { class: 'told', dy: '.34em' }),
+          narrow ? label(short(one.said, 40), width, y - 6, { class: 'told', 'text-anchor': 'end' }) : label(fitting(one.said, told, 6.4), to + 8, y + high / 2, { class: 'told', dy: '.34em' }),
         );
       });
       return { height: points.length * row + 4, marks };

@@ -19,7 +19,7 @@ VIEWS.customer = {
         kind: 'Customer',
         id: record.id,
         title: visible(record.name),
-        chips: [display.badge && chip(visible(display.badge), display.badge === 'archived' ? '' : 'danger'), record.segment && chip(visible(record.segment))],
+        chips: [display.badge && chip(visible(words(display.badge)), display.badge === 'archived' ? '' : 'danger'), record.segment && chip(visible(words(record.segment)))],
         facts: [record.email && visible(record.email), record.phone && visible(record.phone), where(address)],
       }),
       hiddenBanner([record, meta]),
@@ -41,6 +41,7 @@ VIEWS.customer = {
           context,
           points: months.map((one) => ({ name: monthName(one.month, context), label: monthName(one.month, context, { month: 'short' }), said: `${money(one.revenue)}, ${counted(one.orders, 'order')}`, value: reach(one.revenue) })),
         }),
+      CLOSER,
       part(
         'Recent orders',
         table(
@@ -53,7 +54,7 @@ VIEWS.customer = {
         part('Open issues', entries(asList(record.openIssues), (one) => ({ head: ref(one.id, one.title), tail: priority(one.priority), under: [visible(one.id), visible(words(one.status)), ['since ', dated(one.openedAt, context)]] }))),
         part('Open tasks', entries(asList(record.openTasks), (one) => ({ head: ref(one.id, one.title), tail: priority(one.priority), under: [one.dueOn && ['due ', dated(one.dueOn, context)], one.assignee && visible(one.assignee), about(one.about)] }))),
         part('People', entries(asList(record.contacts), (one) => ({ head: ref(one.id, one.name), tail: one.title && el('span', { class: 'soft' }, visible(one.title)), under: [one.email && visible(one.email), one.phone && visible(one.phone)] }))),
-        part('Lately', entries(asList(record.activity).slice(0, 6), (one) => ({ head: visible(one.subject || words(one.kind)), tail: time(one.happenedAt, context), under: [visible(words(one.kind)), one.direction && visible(one.direction), about(one.about)] }))),
+        part('Lately', entries(asList(record.activity).slice(0, 5), (one) => ({ head: visible(one.subject || words(one.kind)), tail: time(one.happenedAt, context), under: [visible(words(one.kind)), one.direction && visible(one.direction), about(one.about)] }))),
       ),
       part('Notes', notes(asList(record.notes), context)),
       leftOut(meta),
@@ -81,12 +82,13 @@ const where = (address) => {
 };
 
 function notes(list, context) {
-  return list.length > 0 && el('div', { class: 'notes' }, list.map((one) => el('blockquote', {}, el('p', {}, visible(one.text)), el('footer', { class: 'hint between' }, present([one.writtenBy && visible(one.writtenBy), one.viaAgent && ['through an agent, ', visible(one.viaAgent)], time(one.createdAt, context)]).map((fact) => el('span', {}, fact))))));
+  return list.length > 0 && el('div', { class: 'notes' }, list.map((one) => el('blockquote', {}, el('p', {}, visible(one.text)), inRow([one.writtenBy && visible(one.writtenBy), one.viaAgent && ['through an agent, ', visible(one.viaAgent)], time(one.createdAt, context)], { class: 'hint between' }))));
 }
 
 /** Say how the time since the last order compares with the usual time between two. */
 function rhythm(orders) {
   const placed = orders.filter((one) => one.status !== 'cancelled').map((one) => Date.parse(one.placedAt)).filter(Number.isFinite).sort((a, b) => b - a);
+  if (placed.length === 2) return { text: `Two orders, ${counted(Math.round((placed[0] - placed[1]) / DAYS), 'day')} apart; the last was ${ago(Math.floor((Date.now() - placed[0]) / DAYS))}.` };
   if (placed.length < 3) return null;
   const usual = Math.round((placed[0] - placed.at(-1)) / DAYS / (placed.length - 1));
   const since = Math.floor((Date.now() - placed[0]) / DAYS);

@@ -4,10 +4,10 @@ const DECIMAL = /^-?\d+(\.\d+)?$/;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const MINUS = '\u2212';
 
-/** Return decimal text with its thousands apart; what is no decimal as it is. */
+/** Return decimal text with its thousands apart; of what is no decimal the beginning. */
 function grouped(value) {
   const text = asText(value);
-  if (!DECIMAL.test(text)) return text;
+  if (!DECIMAL.test(text)) return short(text, 24);
   const [whole, part] = text.replace('-', '').split('.');
   return `${text.startsWith('-') ? MINUS : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}${part ? `.${part}` : ''}`;
 }
@@ -51,7 +51,8 @@ function difference(now, before) {
   return { by: decimal(more, places), percent: `${more < 0n ? MINUS : '+'}${grouped(decimal(tenths, 1))} %`, sign: Number(more > 0n) - Number(more < 0n) };
 }
 
-const signed = (text) => (text.startsWith('-') ? grouped(text) : `+${grouped(text)}`);
+/** Return a difference with its sign in front of all, a currency's too. */
+const signed = (text, currency = '') => `${text.startsWith('-') ? MINUS : reach(text) === 0 ? '' : '+'}${currency && `${currency} `}${grouped(text.replace('-', ''))}`;
 
 /** Return a form of the host's language and zone, or of English where it names none that is known. */
 function inTheirForm(kind, context, form) {
@@ -71,9 +72,12 @@ function day(value, context, form = { day: 'numeric', month: 'short', year: 'num
   return inTheirForm('DateTimeFormat', context, DAY.test(text) ? { ...form, timeZone: 'UTC' } : form).format(when);
 }
 
+/** Return a day as an element; the year is named where it is another. */
 function dated(value, context) {
   const text = asText(value);
-  return text && el('time', { datetime: text }, visible(day(text, context)));
+  if (Number.isNaN(Date.parse(text))) return text && visible(text);
+  const form = { day: 'numeric', month: 'short', ...(text.startsWith(String(new Date().getFullYear())) ? {} : { year: 'numeric' }) };
+  return text && el('time', { datetime: text, title: day(text, context) }, visible(day(text, context, form)));
 }
 
 const monthName = (text, context, form = { month: 'short', year: 'numeric' }) => (/^\d{4}-\d{2}$/.test(text) ? day(`${text}-01`, context, form) : text);

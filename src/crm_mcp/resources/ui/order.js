@@ -1,6 +1,6 @@
 // An order: how far it has come, its lines, what is paid of it. Then whose it is.
 
-const INVOICED = { none: ['not invoiced', ''], partly: ['partly invoiced', 'warn'], invoiced: ['invoiced, not paid', 'warn'], paid: ['paid', 'good'] };
+const INVOICED = { none: ['Not invoiced', ''], partly: ['Partly invoiced', 'warn'], invoiced: ['Invoiced, not paid', 'warn'], paid: ['Paid', 'good'] };
 
 VIEWS.order = {
   tool: 'show_order',
@@ -14,7 +14,7 @@ VIEWS.order = {
         kind: 'Order',
         id: record.id,
         title: ['Order ', visible(record.number ?? record.id)],
-        chips: [status(record.status), meta.isLate && chip(`late: open for ${counted(meta.daysOpen, 'day')}`, 'danger'), invoiced && record.status !== 'cancelled' && chip(...invoiced)],
+        chips: [status(record.status), meta.isLate && chip(`Late: open for ${counted(meta.daysOpen, 'day')}`, 'danger'), invoiced && record.status !== 'cancelled' && chip(...invoiced)],
         facts: [isObject(record.customer) && ['for ', about(record.customer)], record.salesperson && ['sold by ', visible(record.salesperson)], record.quote && ['from quote ', ref(record.quote)], record.issue && ['replaces goods of ', ref(record.issue)]],
       }),
       hiddenBanner([record, meta]),
@@ -28,6 +28,7 @@ VIEWS.order = {
       record.cancelReason && part('Why it was cancelled', el('blockquote', {}, visible(record.cancelReason))),
       part('Next', findings(asList(meta.suggestedNextActions).map((text) => ({ tone: 'warn', text: visible(text) })))),
       balance(record, context),
+      CLOSER,
       part('Lines', lineTable(lines, record)),
       asList(meta.shortOfStock).length > 0 && el('p', { class: 'notice warn' }, 'Short of stock: ', asList(meta.shortOfStock).map((one, at) => [at > 0 && ', ', grouped(one.missing), ' of ', ref(one.product, described(lines, one.product))]), '.'),
       part(

@@ -1,9 +1,17 @@
 // Pieces that the pages are made of.
 
 const VIEWS = {};
+/** Where among its parts a page has the closer look. */
+const CLOSER = Symbol('closer');
+const FIRST = 12;
 const ID = /^[a-z]{2,5}_[1-9]\d{0,17}$/;
 const OPENED = { cust: ['customer', 'show_customer'], ord: ['order', 'show_order'] };
 const chip = (text, tone = '') => el('span', { class: `chip ${tone}` }, text);
+/** Return facts in a row; each may be of several nodes. */
+const inRow = (facts, about = {}) => {
+  const some = facts.filter(Boolean);
+  return some.length > 0 && el('p', about, some.map((fact) => el('span', {}, fact)));
+};
 const present = (list) => list.flat(9).filter((one) => one !== null && one !== undefined && one !== false && one !== '');
 
 function header({ kind, id, title, facts = [], chips = [] }) {
@@ -12,7 +20,7 @@ function header({ kind, id, title, facts = [], chips = [] }) {
     {},
     el('p', { class: 'eyebrow' }, kind, id && [' · ', visible(id)], ' ', present(chips)),
     el('h1', { id: 'title', tabindex: '-1' }, title),
-    present(facts).length > 0 && el('p', { class: 'soft between' }, present(facts).map((fact) => el('span', {}, fact))),
+    inRow(facts, { class: 'soft between' }),
   );
 }
 
@@ -24,7 +32,7 @@ function tile(name, value, { hint = null, tone = '' } = {}) {
 
 function tiles(...list) {
   const some = present(list);
-  return some.length > 0 && el('dl', { class: 'tiles' }, some);
+  return some.length > 0 && el('dl', { class: 'tiles', 'data-count': some.length }, some);
 }
 
 function part(heading, ...content) {
@@ -37,7 +45,7 @@ const beside = (...parts) => present(parts).length > 0 && el('div', { class: 'be
 /** Return a table; a column is {name, number}, a cell a node, a list of nodes, or text. */
 function table(caption, columns, rows, totals = null) {
   if (!rows.length) return null;
-  const kind = (at) => (columns[at].number ? 'number' : '');
+  const kind = (at) => (columns[at].number ? 'number' : columns[at].wide ? 'broad' : '');
   const cell = (value, at) => el('td', { role: 'cell', class: kind(at), 'data-label': columns[at].name }, el('span', {}, typeof value === 'string' ? visible(value) : value));
   return el(
     'div',
@@ -48,9 +56,15 @@ function table(caption, columns, rows, totals = null) {
       el('caption', { class: 'sr' }, caption),
       el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, columns.map((column, at) => el('th', { role: 'columnheader', scope: 'col', class: kind(at), title: column.meaning }, visible(column.name))))),
       el('tbody', { role: 'rowgroup' }, rows.map((row) => el('tr', { role: 'row' }, row.map(cell)))),
-      totals && el('tfoot', { role: 'rowgroup' }, totals.map((row) => el('tr', { role: 'row' }, row.map(cell)))),
+      totals && el('tfoot', { role: 'rowgroup' }, totals.map((row) => el('tr', { role: 'row', class: row.slice(1, -1).every((value) => value === '') ? 'sum' : '' }, row.map(cell)))),
     ),
   );
+}
+
+/** Return a table of its first rows, and a button for the rest. */
+function folded(now, caption, columns, rows, totals = null) {
+  const most = now.all || rows.length <= FIRST + 3 ? rows.length : FIRST;
+  return [table(caption, columns, rows.slice(0, most), totals), rows.length > most && el('button', { id: 'all', type: 'button', onclick: () => ((now.all = true), show()) }, `Show all ${grouped(rows.length)}`)];
 }
 
 /** Return a name that leads on: to the record's page where there is one, else to a question in the chat. */
@@ -68,7 +82,7 @@ const about = (record) => isObject(record) && ref(record.id, asText(record.name)
 function entries(list, made) {
   return list.length > 0 && el('ul', { class: 'entries' }, list.map((one) => {
     const { head, under = [], body = null, tail = null } = made(one);
-    return el('li', {}, el('div', { class: 'head' }, el('span', {}, head), tail && el('span', { class: 'tail' }, tail)), present(under).length > 0 && el('p', { class: 'hint between' }, present(under).map((fact) => el('span', {}, fact))), body);
+    return el('li', {}, el('div', { class: 'head' }, el('span', {}, head), tail && el('span', { class: 'tail' }, tail)), inRow(under, { class: 'hint between' }), body);
   }));
 }
 

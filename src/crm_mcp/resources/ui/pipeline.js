@@ -8,7 +8,8 @@ VIEWS.pipeline = {
   tool: 'show_pipeline',
   named: (id) => ({ pipeline: id }),
   title: 'Pipeline',
-  render({ record, meta, context }) {
+  render(now) {
+    const { record, meta, context } = now;
     const stages = asList(record.stages).filter(isObject);
     const rows = asList(record.records).filter(isObject);
     const total = Number.isInteger(meta.total) ? meta.total : rows.length;
@@ -17,7 +18,7 @@ VIEWS.pipeline = {
         kind: 'Pipeline',
         id: record.id,
         title: visible(record.name),
-        chips: [record.kind && chip(visible(words(record.kind))), record.isDefault && chip('default'), record.automation === false && chip('no automation', 'warn')],
+        chips: [record.kind && chip(visible(words(record.kind))), record.isDefault && chip('Default'), record.automation === false && chip('No automation', 'warn')],
         facts: [record.description && visible(record.description)],
       }),
       hiddenBanner([record, meta]),
@@ -32,12 +33,14 @@ VIEWS.pipeline = {
           kind: 'bars',
           title: 'Records by stage',
           context,
-          points: stages.map((stage) => ({ name: asText(stage.name), said: [grouped(stage.count), ...asList(stage.value).map(money)].filter(Boolean).join(' · '), value: stage.count, tone: KINDS[stage.kind] ?? 1 })),
+          points: stages.map((stage) => ({ name: asText(stage.name), said: [grouped(stage.count), ...asList(stage.value).map(money)].filter(Boolean).join(' · '), value: stage.count, tone: KINDS[stage.kind] ?? 2 })),
         }),
+      CLOSER,
       part(
         'In it now',
         rows.length === 0 && el('p', { class: 'soft' }, 'Nothing is on its way in it.'),
-        table(
+        folded(
+          now,
           'In it now',
           [{ name: 'Record' }, { name: 'Stage' }, { name: 'In stage', number: true }, { name: 'Worth', number: true }, { name: 'Score', number: true }, { name: 'Follow up' }, { name: 'Owner' }],
           rows.map((one) => [
@@ -77,7 +80,7 @@ VIEWS.pipeline = {
           title: 'Days in each stage',
           unit: 'median',
           context,
-          points: timed.map((stage) => ({ name: asText(stage.stage), said: `${inDays(stage.time.medianDays)}${stage.maxDays === null || stage.maxDays === undefined ? '' : `, at most ${stage.maxDays} meant`}`, value: stage.time.medianDays, tone: stage.stage === metrics.bottleneckStage ? 'warn' : 1 })),
+          points: timed.map((stage) => ({ name: asText(stage.stage), said: `${inDays(stage.time.medianDays)}${stage.maxDays === null || stage.maxDays === undefined ? '' : `, at most ${stage.maxDays} meant`}`, value: stage.time.medianDays, tone: stage.stage === metrics.bottleneckStage ? 'warn' : 2 })),
         }),
       findings([
         ...asList(insights).map((one) => ({ tone: { bottleneck: 'danger', drop_off: 'warn', quickest: 'good' }[one.kind] ?? '', text: visible(one.text) })),

@@ -1,6 +1,5 @@
 // A report: chart, table and totals as run_report answers them. Then the same for the period before.
 
-const FIRST = 25;
 const MONTH = /^\d{4}-\d{2}$/;
 const TWELVE = 12;
 
@@ -18,6 +17,7 @@ VIEWS.report = {
       hiddenBanner([record, meta]),
       tiles(...columns.flatMap((column) => totalsOf(record, column).map(([sum, name]) => tile(name, sum, { hint: null })))),
       drawnOf(record, columns, rows, context),
+      CLOSER,
       part('Rows', rows.length === 0 ? el('p', { class: 'soft' }, 'There is nothing to show for these days.') : rowTable(now, columns, rows), total > rows.length && el('p', { class: 'hint' }, `The first ${rows.length} of ${grouped(total)} rows.`)),
       notes.length > 0 && el('details', {}, el('summary', {}, 'How it is reckoned'), el('ul', {}, notes.map((note) => el('li', {}, visible(note))))),
       el('p', { class: 'hint' }, 'As of ', time(record.asOf, context), record.currency && `, base currency ${short(record.currency, 3)}`, '.'),
@@ -45,13 +45,14 @@ VIEWS.report = {
   },
 };
 
-const between = (from, to, context) => [dated(from, context), ' to ', dated(to, context)];
+const between = (from, to, context) => [visible(day(from, context)), ' to ', visible(day(to, context))];
 
+/** Say of which days it is. */
 function span(record, context) {
   const { from, to } = isObject(record.parameters) ? record.parameters : {};
   if (!record.period) return 'as things stand';
   if (!from && !to) return 'all time';
-  return [from ? dated(from, context) : 'the first', ' to ', to ? dated(to, context) : 'the last'];
+  return `${from ? day(from, context) : 'the first'} to ${to ? day(to, context) : 'the last'}`;
 }
 
 const named = (column) => words(column.name);
@@ -78,7 +79,7 @@ function said(column, value, currency, context, withCurrency = true) {
 function totalsOf(record, column) {
   const total = isObject(record.totals) ? record.totals[column.name] : undefined;
   if (isObject(total)) return Object.entries(total).map(([currency, sum]) => [said(column, sum, currency), named(column)]);
-  return total === undefined || total === null ? [] : [[said(column, total, record.currency), named(column)]];
+  return total === undefined || total === null || total === 0 ? [] : [[said(column, total, record.currency), named(column)]];
 }
 
 function drawnOf(record, columns, rows, context) {
@@ -91,8 +92,10 @@ function drawnOf(record, columns, rows, context) {
   const most = form === 'bars' ? 12 : form === 'ring' ? 8 : 120;
   const shown = form === 'bars' || form === 'ring' ? filled.slice(0, most) : filled.slice(-most);
   if (!shown.length || !shown.some((row) => reach(row[y]) !== 0)) return null;
+  const isAlone = new Set(shown.map((row) => row[x])).size === shown.length;
+  const apart = columns.filter((column) => column.type === 'text' && column !== across);
   const points = shown.map((row) => ({
-    name: said(across, row[x], record.currency, context),
+    name: [said(across, row[x], record.currency, context), ...(isAlone ? [] : apart.map((column) => asText(row[column.name])))].filter(Boolean).join(', '),
     label: MONTH.test(asText(row[x])) ? monthName(asText(row[x]), context, { month: 'short', year: '2-digit' }) : undefined,
     said: said(up, row[y], up.type === 'amount' ? asText(row.currency) || record.currency : record.currency, context),
     value: reach(row[y]),
@@ -104,7 +107,8 @@ function drawnOf(record, columns, rows, context) {
 
 function rowTable(now, columns, rows) {
   const { record, context } = now;
-  const shown = columns.filter((column) => column.name !== 'currency' || !columns.some((one) => one.type === 'amount'));
+  const empty = columns.filter((column) => column.type === 'integer' && rows.length > 1 && rows.every((row) => row[column.name] === 0));
+  const shown = columns.filter((column) => !empty.includes(column) && (column.name !== 'currency' || !columns.some((one) => one.type === 'amount')));
   const hasIds = rows.some((row) => asList(row.ids).length > 0);
   const numeric = (column) => ['integer', 'money', 'amount', 'percent'].includes(column.type);
   const heads = shown.map((column) => ({ name: column.type === 'money' ? `${named(column)}, ${short(record.currency, 3)}` : named(column), number: numeric(column), meaning: short(column.meaning, 200) }));
@@ -114,14 +118,11 @@ function rowTable(now, columns, rows) {
     return said(column, value, asText(row.currency) || record.currency, context, column.type === 'amount');
   };
   const made = (row) => [...shown.map((column) => cell(column, row)), ...(hasIds ? [behind(row)] : [])];
-  const most = now.all ? rows.length : FIRST;
   const totals = shown.some((column) => typeof record.totals?.[column.name] === 'string' || typeof record.totals?.[column.name] === 'number')
     ? [[...shown.map((column, at) => { const total = record.totals?.[column.name]; return total !== undefined && !isObject(total) ? said(column, total, record.currency, context, false) : at === 0 ? 'Total' : ''; }), ...(hasIds ? [''] : [])]]
     : null;
-  return [
-    table('Rows', [...heads, ...(hasIds ? [{ name: 'Behind it' }] : [])], rows.slice(0, most).map(made), totals),
-    rows.length > most && el('button', { id: 'all', type: 'button', onclick: () => ((now.all = true), show()) }, `Show all ${grouped(rows.length)} rows`),
-  ];
+  const nothing = empty.length > 0 && el('p', { class: 'hint' }, `0 in every row: ${empty.map((column) => short(named(column))).join(', ')}.`);
+  return [...folded(now, 'Rows', [...heads, ...(hasIds ? [{ name: 'Behind it', wide: true }] : [])], rows.map(made), totals), nothing];
 }
 
 function behind(row) {
@@ -156,14 +157,14 @@ function compared(column, now, before) {
   const [a, b] = [now.totals?.[column.name], before.totals?.[column.name]];
   const row = (x, y, currency) => {
     const change = difference(x, y);
-    const by = change && (column.type === 'integer' ? signed(change.by) : `${short(currency, 3)} ${signed(change.by)}`);
+    const by = change && (signed(change.by, column.type === 'integer' ? '' : short(currency, 3)));
     return [named(column), said(column, y, currency), said(column, x, currency), change ? el('span', { class: 'change' }, visible(by), change.percent && el('b', { class: change.sign > 0 ? 'up' : change.sign < 0 ? 'down' : '' }, ` ${change.percent}`)) : ''];
   };
   if (isObject(a) || isObject(b)) {
     const currencies = [...new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})])].sort();
     return currencies.map((currency) => row(a?.[currency] ?? '0', b?.[currency] ?? '0', currency));
   }
-  return a === undefined || b === undefined ? [] : [row(a, b, now.currency)];
+  return a === undefined || b === undefined || (reach(a) === 0 && reach(b) === 0) ? [] : [row(a, b, now.currency)];
 }
 
 /** Return what rose and fell most, row against row, where rows are of things and not of months. */
@@ -177,7 +178,7 @@ function movers(record, now, before) {
   if ([...a.keys()].some((key) => MONTH.test(key))) return [];
   const changes = [...a].filter(([key]) => b.has(key)).map(([key, value]) => [key, difference(value, b.get(key))]).filter(([, change]) => change && change.sign !== 0);
   changes.sort(([, one], [, other]) => reach(other.by) - reach(one.by));
-  const tell = ([key, change], word, tone) => ({ tone, text: [el('b', {}, visible(key)), ` ${word} most: `, visible(up.type === 'money' ? `${short(record.currency, 3)} ${signed(change.by)}` : signed(change.by)), change.percent && ` (${change.percent})`, '.'] });
+  const tell = ([key, change], word, tone) => ({ tone, text: [el('b', {}, visible(key)), ` ${word} most: `, visible(signed(change.by, up.type === 'money' ? short(record.currency, 3) : '')), change.percent && ` (${change.percent})`, '.'] });
   const [first, last] = [changes[0], changes.at(-1)];
   return [first && first[1].sign > 0 && tell(first, 'rose', ''), last && last[1].sign < 0 && tell(last, 'fell', '')];
 }

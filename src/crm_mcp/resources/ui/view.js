@@ -153,7 +153,7 @@ function content() {
   const view = VIEWS[now.kind];
   if (now.problem !== null) return el('div', { class: 'plain danger' }, el('h1', { id: 'title', tabindex: '-1' }, `${view.title} cannot be shown`), el('p', {}, visible(now.problem)));
   if (now.stage === 'loading') return skeleton(`${view.title}: waiting for the answer…`);
-  return [view.render(now), closer()];
+  return view.render(now).map((part) => (part === CLOSER ? closer() : part));
 }
 
 function closer() {
