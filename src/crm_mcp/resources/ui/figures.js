@@ -90,6 +90,13 @@ const words = (name) => capital(asText(name).replace(/_/g, ' ').replace(/([a-z])
 /** Return somebody else's text for a place where no box can stand: what would hide is named, what is long is cut. */
 function short(text, most = 60) {
   const chars = [...asText(text).replace(/\s+/g, ' ')];
-  const shown = chars.slice(0, most).map((char, at) => (isUnseen(chars, at) ? `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}]` : char));
-  return shown.join('') + (chars.length > most ? '…' : '');
+  const shown = [];
+  let length = 0;
+  for (const [at, char] of chars.entries()) {
+    const part = isUnseen(chars, at) ? `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}]` : char;
+    length += part === char ? 1 : part.length;
+    if (length > most) return `${shown.join('')}…`;
+    shown.push(part);
+  }
+  return shown.join('');
 }

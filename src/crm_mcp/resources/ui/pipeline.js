@@ -66,7 +66,7 @@ VIEWS.pipeline = {
     const cycle = isObject(metrics.salesCycle) ? metrics.salesCycle : {};
     const timed = asList(stages).filter((stage) => typeof stage.time?.medianDays === 'number');
     return [
-      el('p', { class: 'soft' }, dated(period.from, context), ' to ', dated(period.to, context), `, ${counted(metrics.totalRecords ?? 0, 'record')} that began then`),
+      el('p', { class: 'soft' }, `Of ${counted(metrics.totalRecords ?? 0, 'record')} that began from `, dated(period.from, context), ' to ', dated(period.to, context)),
       tiles(
         tile('Won of those that began', rate(metrics.conversionRate), { hint: Number.isInteger(metrics.stillOpen) && `${grouped(metrics.stillOpen)} still open` }),
         tile('Won of those decided', rate(metrics.winRateOfDecided), { hint: Number.isInteger(metrics.decided) && `of ${grouped(metrics.decided)}` }),
