@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser test-agents check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures clean
+.PHONY: help setup demo test test-browser test-agents charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,10 @@ test-browser: setup  ## Install the npm packages of tests/in_browser and run its
 test-agents: setup  ## Install the Agent SDK and run the exported agents in it, against a scripted model
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-agents.lock
 	$(BIN)/python -m pytest -m agent_sdk tests/agents
+
+charts:  ## Build the charts of the pages in the chat from the pinned npm packages of tests/in_browser
+	npm ci --prefix tests/in_browser --no-audit --no-fund
+	node tests/in_browser/vendor.mjs
 
 lint: setup  ## Style, strict types, dependency direction
 	$(BIN)/ruff check .

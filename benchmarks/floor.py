@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
+from crm_mcp.crm.customers import DEFAULT, statement
 from crm_mcp.principal import Role
-from crm_mcp.tools.customers.get_customer import DEFAULT, statement
 
 
 class BareQuery:

@@ -26,6 +26,10 @@ QUERYING = frozenset({"execute_crm_query"})
 """Tools that there are only where free-form SQL can be judged and run."""
 
 
+VIEWS = "show"
+"""The toolset whose answers are pages: in the usual list only for clients that show them."""
+
+
 class Day(NamedTuple):
     """What a person's list holds when nothing else is asked for: toolsets, less what is called for seldom."""
 
@@ -39,22 +43,22 @@ class Day(NamedTuple):
 _TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
 USUAL: Mapping[Role, Day] = {
     Role.ADMIN: Day(
-        CORE | {"orders", "email", "records", "pipelines"},
+        CORE | {"orders", "email", "records", "pipelines", VIEWS},
         _TRADE
         | {"update_pipeline", "add_to_pipeline", "move_to_stage", "score_contact", "enrich_contact"}
         | {"predict_outcome", "suggest_next_action", "find_similar_customers", "find_duplicates"}
         | {"get_order", "get_tasks", "log_activity"},
     ),
     Role.SALES: Day(
-        CORE | {"orders", "email", "records", "pipelines"},
+        CORE | {"orders", "email", "records", "pipelines", VIEWS},
         _TRADE
         | {"create_pipeline", "update_pipeline", "score_contact", "enrich_contact", "find_duplicates"}
         | {"predict_outcome"}
         | {"get_order", "get_tasks", "complete_task", "log_activity"},
     ),
-    Role.OPERATIONS: Day(CORE | {"orders", "support"}),
-    Role.FINANCE: Day(CORE | {"orders", "email", "finance"}),
-    Role.SUPPORT: Day(CORE | {"orders", "email", "support"}),
+    Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, frozenset({"decline_quote", "show_pipeline"})),
+    Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support", VIEWS}),
 }
 """A model pays for every tool it could call; `--toolsets all` shows the rest."""
 
@@ -88,9 +92,14 @@ class Catalog:
         self._narrowing = narrowing
         self._loaded: dict[str, Tool] = {}
 
-    def visible_to(self, who: Principal) -> list[dict[str, Any]]:
-        """Return the wire form of what a principal may see, in a fixed order."""
-        return [row["wire"] for row in self._rows.values() if self._shows(row, who)]
+    def visible_to(self, who: Principal, *, shows_pages: bool = True) -> list[dict[str, Any]]:
+        """Return the wire form of what a principal may see, in a fixed order.
+
+        To a client that shows no pages the usual list leaves out the tools that are for them. That spares its model
+        words and hides nothing: what is answered stands alone, and whoever may call them still may.
+        """
+        spared = VIEWS if self._narrowing.usual and who.agent is None and not shows_pages else None
+        return [row["wire"] for row in self._rows.values() if row["toolset"] != spared and self._shows(row, who)]
 
     def listed(self, who: Principal) -> frozenset[str]:
         """Return the names of the tools that a principal sees."""
@@ -160,7 +169,8 @@ def every_tool() -> Iterable[Tool]:
 def describe(tool: Tool) -> dict[str, Any]:
     """Return a tool's row of the snapshot: who sees it, and its wire form.
 
-    What may be held names the card, under the key of the extension and under that of older hosts.
+    What may be held names the card, and what has a page its page, under the key of the extension and under that of
+    older hosts.
     """
     writes = tool.effect is not Effect.READ
     hints = {
@@ -170,7 +180,8 @@ def describe(tool: Tool) -> dict[str, Any]:
         "idempotentHint": tool.effect is not Effect.NOTE,
         "openWorldHint": False,
     }
-    shown = {"_meta": {"ui": {"resourceUri": CARD}, "ui/resourceUri": CARD}} if writes else {}
+    page = CARD if writes else tool.page
+    shown = {"_meta": {"ui": {"resourceUri": page}, "ui/resourceUri": page}} if page else {}
     return {
         "toolset": tool.toolset,
         "roles": sorted(tool.roles),
@@ -232,12 +243,29 @@ def _output(tool: Tool) -> dict[str, Any]:
 
 def _says_nothing(default: object) -> bool:
     """Say whether a default is what leaving the argument out means anyway."""
-    return default is None or default is False or default == []
+    return default is None or default is False or default == [] or default in (0, "0")
+
+
+FAR = 1000
+"""From here on a whole number's bound is none that a caller would meet by chance."""
+
+
+def _bounds_nothing(key: str, bound: object, kind: object) -> bool:
+    """Say whether a bound tells a caller nothing: of a share or per cent, of a count that it is one, or far away."""
+    match key:
+        case "minimum":
+            return kind == "number" or (kind == "integer" and bound in (0, 1))
+        case "exclusiveMinimum":
+            return kind == "integer" and bound == 0
+        case "maximum":
+            return kind == "number" or (isinstance(bound, int) and bound > FAR)
+        case _:
+            return False
 
 
 def _slim(schema: Any) -> Any:
-    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, defaults of
-    nothing, none or no, a null alternative of an optional, that an object is open.
+    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds that nobody meets, defaults of nothing,
+    none, zero or no, a pattern that words describe, a null alternative of an optional, that an object is open.
 
     A text that is too long is refused with the length it may have, a number out of bounds with the bound.
     """
@@ -249,9 +277,11 @@ def _slim(schema: Any) -> Any:
     for key, value in schema.items():
         if (key == "title" and isinstance(value, str)) or (key == "default" and _says_nothing(value)):
             continue
-        if key in ("maxLength", "minLength", "maxItems", "minItems") and isinstance(value, int):
+        if key in ("maxLength", "minLength", "maxItems", "minItems", "maxProperties") and isinstance(value, int):
             continue
-        if key in ("minimum", "maximum") and schema.get("type") == "number":
+        if _bounds_nothing(key, value, schema.get("type")):
+            continue
+        if key == "pattern" and "description" in schema:
             continue
         if key == "additionalProperties" and value is True:
             continue

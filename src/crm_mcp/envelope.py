@@ -27,11 +27,12 @@ LONG_TEXT = 1200
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is answered. `card` is for the card in the chat alone."""
+    """What is answered. `card` and `whole` are for pages in the chat alone: a draft's details, the record uncut."""
 
     body: dict[str, Any]
     is_error: bool = False
     card: Mapping[str, Any] | None = None
+    whole: Any = None
 
     def text(self) -> str:
         """Return the compact rendering: one line a field, every text value quoted as data."""
@@ -50,7 +51,7 @@ def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Enve
     body = _within_budget(body, tool.noun)
     if answer.after is not None and (goes_on := answer.after(len(answer.listed(body[tool.noun])))) is not None:
         body["_meta"] = {**body["_meta"], "nextCursor": goes_on}
-    return Envelope(body, card=answer.card)
+    return Envelope(body, card=answer.card, whole=plain(answer.record) if answer.whole else None)
 
 
 def held(

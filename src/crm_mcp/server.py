@@ -12,11 +12,10 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.models import InitializationOptions
 
-from . import __version__, tasking
+from . import __version__, in_chat, tasking
 from .app import App
 from .context import Reports
 from .doorbell import ring
-from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .resources.ui import card
@@ -46,7 +45,8 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         _one_page(params)
         principal = await _signed_in(app, ctx)
         app.listed.set()
-        return t.ListToolsResult.model_validate({"tools": app.catalog.visible_to(principal)})
+        shows = in_chat.are_shown_by(ctx.session.client_capabilities)
+        return t.ListToolsResult.model_validate({"tools": app.catalog.visible_to(principal, shows_pages=shows)})
 
     async def call_tool(ctx: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         from .call import call
@@ -59,7 +59,7 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
             except UnknownTool:
                 raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}") from None
         await ring(app, ctx.session, ctx.request_id, answer.body)
-        return tasking.result_of(answer, _for_the_card(app, ctx, answer))
+        return tasking.result_of(answer, in_chat.told(app, ctx.session.client_capabilities, params.name, answer))
 
     async def list_prompts(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
         from . import briefing
@@ -86,14 +86,7 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
             for r in RESOURCES
             if not r.is_template
         ]
-        shown = t.Resource(
-            uri=card.URI,
-            name=card.NAME,
-            description=card.DESCRIPTION,
-            mime_type=card.MIME_TYPE,
-            _meta=dict(card.META),
-        )
-        return t.ListResourcesResult(resources=[*found, shown])
+        return t.ListResourcesResult(resources=[*found, *in_chat.listed()])
 
     async def list_templates(ctx: Context, params: t.PaginatedRequestParams | None) -> t.ListResourceTemplatesResult:
         from .resources.registry import RESOURCES
@@ -114,8 +107,8 @@ def build_server_of(app_of: Callable[[Context], App]) -> Server[dict[str, Any]]:
         from .resources import registry
 
         app, uri = app_of(ctx), str(params.uri)
-        if uri == card.URI:
-            return _card()
+        if (page := in_chat.read(uri)) is not None:
+            return page
         text = await _or_error(read(app, uri, {}, lambda reads: registry.read(reads, uri), _progress(ctx)))
         content = t.TextResourceContents(uri=uri, mime_type="application/json", text=text)
         return t.ReadResourceResult(contents=[content])
@@ -236,24 +229,6 @@ async def _signed_in(app: App, ctx: Context) -> Any:
         return await app.principal()
     except Exception as problem:
         raise _error(problem) from None
-
-
-def _card() -> t.ReadResourceResult:
-    """Return the card: a document of this program, the same for everybody, which no database is asked for."""
-    from .resources.ui.document import document
-
-    content = t.TextResourceContents(uri=card.URI, mime_type=card.MIME_TYPE, text=document(), _meta=dict(card.META))
-    return t.ReadResourceResult(contents=[content])
-
-
-def _for_the_card(app: App, ctx: Context, answer: Envelope) -> dict[str, Any] | None:
-    """Return what only the card in the chat is told, where the client shows one."""
-    said, who = ctx.session.client_capabilities, app.client.principal
-    if answer.card is None or who is None or said is None or not card.is_shown_by(said.extensions):
-        return None
-    from .resources.ui.details import details
-
-    return {card.DETAILS: details(answer.card, app.catalog, who)}
 
 
 def _name_client(app: App, ctx: Context) -> None:

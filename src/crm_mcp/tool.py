@@ -78,7 +78,7 @@ class Args(BaseModel):
 class WriteArgs(Args):
     """What every write takes: why, how sure the agent is, and a key under which the same call runs or waits once."""
 
-    reason: Words = Field(max_length=500, description="Why; a person reads it.")
+    reason: Words = Field(max_length=500, description="Why; people read it.")
     confidence: float | None = Field(None, ge=0, le=1, strict=True)
     idempotency_key: Text | None = Field(None, max_length=100)
 
@@ -113,8 +113,9 @@ class Answer(Generic[V]):
 
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
-    behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card` is a draft's for the card in the chat; no model is
-    told it.
+    behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card`
+    is a draft's for the card in the chat; no model is told it. `whole` gives the tool's page in the chat the record
+    uncut, of which a model gets what its budget allows.
     """
 
     record: Any
@@ -125,6 +126,7 @@ class Answer(Generic[V]):
     after: Callable[[int], str | None] | None = None
     listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class Tool:
     handler: Callable[..., Awaitable[Answer[Any]]]
     each: str | None = None
     """The list argument whose items are decided alone: the handler gets one at a time."""
+    page: str | None = None
+    """The page that a client with MCP Apps shows beside the call."""
 
     @property
     def noun(self) -> str:
@@ -169,6 +173,7 @@ def tool(
     agents: Collection[Agent] = (),
     version: int = 1,
     each: str | None = None,
+    page: str | None = None,
 ) -> Callable[[Callable[..., Awaitable[Answer[Any]]]], Tool]:
     """Declare a tool: its name is the function's, its description the docstring, its schemas the type hints."""
 
@@ -192,6 +197,7 @@ def tool(
             many,
             handler,
             each,
+            page,
         )
 
     return declare

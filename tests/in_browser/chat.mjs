@@ -47,7 +47,7 @@ const commands = {
   call: ({ name, args }) => client.callTool({ name, arguments: args }),
   tools: () => tools,
   /** Show a result (or the answer to a call made now) in the card that its tool names. */
-  async show({ name, args = {}, result, theme = 'light', width = 720, height = 900, variables = {}, opensLinks = true, capabilities, wait = 'main:not([aria-busy=true])' }) {
+  async show({ name, args = {}, result, theme = 'light', width = 720, height = 900, variables = {}, opensLinks = true, capabilities, refuses = [], answers = {}, holds = false, wait = 'main:not([aria-busy=true])' }) {
     const tool = tools.find((one) => one.name === name);
     const { contents } = await client.readResource({ uri: tool._meta.ui.resourceUri });
     const answer = result ?? (await client.callTool({ name, arguments: args }));
@@ -59,10 +59,13 @@ const commands = {
       input: args,
       result: answer,
       opensLinks,
-      capabilities: capabilities ?? { serverTools: {}, openLinks: {}, updateModelContext: { text: {} } },
+      refuses,
+      answers,
+      holds,
+      capabilities: capabilities ?? { serverTools: {}, openLinks: {}, updateModelContext: { text: {} }, message: { text: {} } },
       context: { theme, locale: 'en-GB', timeZone: 'Europe/Berlin', styles: { variables }, toolInfo: { tool } },
     });
-    if (wait) await card().locator(wait).waitFor({ timeout: 20_000 });
+    if (wait && !holds) await card().locator(wait).waitFor({ timeout: 20_000 });
     return answer;
   },
   /** Run a few lines against the page; `card` is the card's frame. */

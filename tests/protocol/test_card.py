@@ -73,19 +73,21 @@ async def test_the_card_is_listed_with_its_kind(connect, mode):
 
 
 @ERAS
-async def test_what_may_be_held_names_the_card_and_what_reads_does_not(connect, mode):
-    effects = {tool.name: tool.effect for tool in every_tool()}
+async def test_what_may_be_held_names_the_card_and_what_reads_its_page_if_any(connect, mode):
+    pages = {tool.name: tool.page if tool.effect is Effect.READ else card.URI for tool in every_tool()}
     async with connect("ada@demo.example", mode=mode) as client:
         tools = (await client.list_tools()).tools
-    named = {"ui": {"resourceUri": card.URI}, "ui/resourceUri": card.URI}
     assert {tool.name: tool.meta for tool in tools} == {
-        tool.name: None if effects[tool.name] is Effect.READ else named for tool in tools
+        tool.name: uri and {"ui": {"resourceUri": uri}, "ui/resourceUri": uri}
+        for tool in tools
+        for uri in [pages[tool.name]]
     }
 
 
 def test_the_snapshot_says_the_same_of_every_tool():
     rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-    assert {row["wire"]["name"] for row in rows if "_meta" in row["wire"]} == {
+    named = {row["wire"]["name"]: row["wire"]["_meta"]["ui/resourceUri"] for row in rows if "_meta" in row["wire"]}
+    assert {name for name, uri in named.items() if uri == card.URI} == {
         row["wire"]["name"] for row in rows if row["effect"] != "read"
     }
 

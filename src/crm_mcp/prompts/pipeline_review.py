@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ..context import Read
 from ..crm import funnel, pipelines
+from ..crm.pipelines_shown import SQL
 from ..errors import Refusal
-from ..tools.pipelines.get_pipelines import SQL
 from . import completing, naming
 from .prompt import Brief, Named, PromptArgs, prompt
 from .saying import DRAFTS

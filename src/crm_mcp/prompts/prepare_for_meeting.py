@@ -8,8 +8,8 @@ from pydantic import Field
 from .. import ids
 from ..context import Read
 from ..crm import missing, subjects
+from ..crm.customers import Include, statement
 from ..money import money_sql
-from ..tools.customers.get_customer import Include, statement
 from . import completing, naming
 from .prompt import Brief, Named, PromptArgs, prompt
 from .saying import DRAFTS

@@ -15,10 +15,7 @@ let isFollowing = false;
 
 function onContext(context) {
   now.context = { ...now.context, ...context };
-  if (context.theme === 'light' || context.theme === 'dark') document.documentElement.dataset.theme = context.theme;
-  const given = isObject(context.styles) && isObject(context.styles.variables) ? context.styles.variables : {};
-  for (const [name, value] of Object.entries(given))
-    if (/^--(color|font|border|shadow)-[a-z0-9-]+$/.test(name) && typeof value === 'string' && !/url\(/i.test(value)) document.documentElement.style.setProperty(name, value);
+  wear(context);
   const tool = now.context.toolInfo?.tool;
   if (isObject(tool)) now.tool = asText(tool.title) || asText(tool.name) || null;
 }
@@ -38,17 +35,9 @@ function onResult(result) {
   if (now.draft.state === 'pending' || body.type !== 'approval_required') refresh({ isQuiet: true });
 }
 
-function bodyOf(result) {
-  if (isObject(result.structuredContent)) return result.structuredContent;
-  return null;
-}
-
-const textOf = (result) => asList(result.content).map((part) => (isObject(part) ? asText(part.text) : '')).filter(Boolean).join('\n');
-
 /** Return the calm form of a result that is no draft: it ran, or it did not. */
 function plainOf(result, body) {
-  const context = isObject(body?.context) ? body.context : {};
-  if (result.isError === true || body?.error) return { title: 'It was not done', text: asText(context.hint) || textOf(result).slice(0, 600) || 'No reason was given.', tone: 'danger' };
+  if (result.isError === true || body?.error) return { title: 'It was not done', text: problemOf(result, body), tone: 'danger' };
   const display = isObject(body?._display) ? asText(body._display.title) : '';
   return { title: asText(body?.summary) || 'Done.', text: display, tone: 'good', warnings: asList(body?.warnings).map(asText) };
 }
@@ -72,8 +61,8 @@ async function call(name, args) {
   try {
     const result = await host.request('tools/call', { name, arguments: args });
     const body = bodyOf(result);
-    if (result.isError !== true && body !== null && !body.error) return { result, body };
-    return { problem: plainOf({ ...result, isError: true }, body).text, argument: asText(body?.context?.argument) };
+    if (!failed(result, body)) return { result, body };
+    return { problem: problemOf(result, body), argument: asText(body?.context?.argument) };
   } catch (problem) {
     return { problem: problem.message };
   }
@@ -231,7 +220,7 @@ function draftParts() {
     heading(now),
     now.notice && el('p', { class: `notice ${now.notice.tone}` }, visible(now.notice.text)),
     ending(now),
-    hiddenNote(now),
+    hiddenBanner([now.draft, now.details, now.warnings]),
     waits && warnings(now.warnings),
     contents(now),
     facts(now),
@@ -300,14 +289,6 @@ function escapes(event) {
   if (event.key === 'Escape') enter('shown', now.mode === 'editing' ? 'edit' : 'discard');
 }
 
-function measure() {
-  let height = 0;
-  new ResizeObserver(() => {
-    const next = Math.ceil(document.documentElement.getBoundingClientRect().height);
-    if (next !== height) host.tell('ui/notifications/size-changed', { height: (height = next) });
-  }).observe(document.documentElement);
-}
-
 async function start() {
   if (window.parent === window) throw new Refused('This card is shown by a program that speaks MCP.');
   host = await connect(
@@ -322,7 +303,7 @@ async function start() {
     { ping: () => ({}), 'ui/resource-teardown': () => ({}) },
   );
   onContext(host.context);
-  measure();
+  reportHeight(host);
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden && now.draft?.state === 'pending' && now.mode === 'shown') refresh({ isQuiet: true });
   });

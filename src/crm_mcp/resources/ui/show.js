@@ -59,11 +59,6 @@ function warnings(texts) {
   return el('div', { class: 'banner warn', role: 'note' }, el('strong', {}, 'Before anybody approves'), el('ul', {}, texts.map((text) => el('li', {}, visible(text)))));
 }
 
-function hiddenNote(now) {
-  if (!hides([now.draft, now.details, now.warnings])) return null;
-  return el('div', { class: 'banner danger' }, el('strong', {}, 'Hidden characters'), el('p', {}, 'Some of these texts hold characters that do not show or that reorder others. They are boxed and left out of the text.'));
-}
-
 function cell(value) {
   if (!isObject(value)) return '';
   const text = visible(asText(value.text));

@@ -46,7 +46,7 @@ class CustomerMatch(View):
 )
 async def search_customers(ctx: Read, args: SearchCustomers) -> Answer[list[CustomerMatch]]:
     """Find customers by name (typos, accents and legal suffixes do not matter), e-mail, phone or domain, best match
-    first. Use when you have no customer id yet; then call get_customer with the id."""
+    first. Use when you have no id yet."""
     number = args.query.strip().removeprefix("cust_")
     exact = int(number) if number.isascii() and number.isdigit() and len(number) < 19 and "cust_" in args.query else 0
     row = await ctx.one(SQL, query="" if exact else args.query, most=args.limit + 1, id=exact)

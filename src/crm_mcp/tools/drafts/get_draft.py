@@ -32,8 +32,8 @@ class GetDraft(Args):
     agents=set(Agent) - {Agent.TRIAGE},
 )
 async def get_draft(ctx: Read, args: GetDraft) -> Answer[DraftView]:
-    """Show one draft: its state, who decided it and why, and the id of what it became; of an e-mail, whether it was sent. Use after an approval_required
-    answer; wait_seconds waits for the decision. For all of them use list_drafts."""
+    """Show one draft: its state, who decided and why, what it became, whether its e-mail was sent. Use after an
+    approval_required answer; wait_seconds waits for the decision. For all use list_drafts."""
     row = await _row(ctx, args)
     if args.wait_seconds and row[0]["state"] == "pending":
         row = await _decided(ctx, args, row)

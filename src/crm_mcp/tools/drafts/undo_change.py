@@ -33,8 +33,8 @@ class UndoneView(View):
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT},
 )
 async def undo_change(ctx: Write, args: UndoChange) -> Answer[UndoneView]:
-    """Take back what one call changed. Use when something was done by mistake; a draft that still waits is withdrawn
-    with discard_draft. A person approves what a person had approved; what cannot be undone is said."""
+    """Take back what one call changed. Use when something was done by mistake; for a draft that waits use
+    discard_draft. A person approves it where a person had approved the change."""
     done = await undoing.undo(ctx, args.change)
     records = [{"id": one.record, "what": one.what} for one in done]
     named = "; ".join(f"{one.record}: {one.what}" for one in done[:TOLD])

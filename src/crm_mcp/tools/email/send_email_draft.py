@@ -45,8 +45,8 @@ class EmailView(View):
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.SUPPORT, Agent.SALES},
 )
 async def send_email_draft(ctx: Write, args: SendEmailDraft) -> Answer[EmailView]:
-    """Write an e-mail to customers. Use when somebody outside should be told something; it is sent only after a person
-    has approved this text and these recipients; get_draft shows whether it was."""
+    """Write an e-mail to customers. Use when somebody outside should be told something. It is sent only once a
+    person has approved this text and these recipients; get_draft shows it."""
     written = await emails.write(ctx, args.to, args.cc, args.subject, args.body, args.about, args.attachments)
     email = written.email
     view = EmailView(

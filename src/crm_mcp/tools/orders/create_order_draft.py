@@ -18,7 +18,7 @@ from crm_mcp.tool import SELLERS, Answer, Display, Effect, Text, WriteArgs, tool
 class CreateOrderDraft(WriteArgs):
     customer: Text | None = Field(None, max_length=60, description="cust_…; not with quote.")
     lines: tuple[Line, ...] = Field((), max_length=pricing.MOST_LINES, description="Not with quote.")
-    quote: Text | None = Field(None, max_length=60, description="quo_…: order what it offers, at its prices.")
+    quote: Text | None = Field(None, max_length=60, description="quo_…: what it offers, at its prices.")
     discount_percent: Percent = Field(Decimal(0), description="On the whole.")
     issue: Text | None = Field(None, max_length=60, description="iss_… whose warranty these goods replace, free.")
     comment: Text | None = Field(None, max_length=2000, description="Shown on the order.")
@@ -33,9 +33,8 @@ class CreateOrderDraft(WriteArgs):
     version=2,
 )
 async def create_order_draft(ctx: Write, args: CreateOrderDraft) -> Answer[OrderView]:
-    """Prepare an order for a customer, from lines or from an accepted quote. Use when the customer has said what they
-    want; for a price alone use calculate_pricing, for an offer create_quote_draft. A person approves before the order
-    exists."""
+    """Prepare an order, from lines or an accepted quote. Use when the customer has said what they want; for a price
+    alone use calculate_pricing, for an offer create_quote_draft. A person approves it before it exists."""
     placed = await _placed(ctx, args)
     total, name = placed.total, placed.buyer.name
     gross = said(total.gross, total.currency)

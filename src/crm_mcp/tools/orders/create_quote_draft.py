@@ -17,7 +17,7 @@ class CreateQuoteDraft(WriteArgs):
     customer: Text = Field(max_length=60, description="cust_…")
     lines: tuple[Line, ...] = Field(min_length=1, max_length=pricing.MOST_LINES)
     discount_percent: Percent = Field(Decimal(0), description="On the whole.")
-    valid_until: date | None = Field(None, description="Last day its prices hold; else the org's usual.")
+    valid_until: date | None = Field(None, description="Last day of its prices; else as usual.")
     comment: Text | None = Field(None, max_length=2000, description="Shown on the quote.")
 
 
@@ -28,8 +28,8 @@ class CreateQuoteDraft(WriteArgs):
     effect=Effect.WRITE,
 )
 async def create_quote_draft(ctx: Write, args: CreateQuoteDraft) -> Answer[QuoteView]:
-    """Prepare an offer with prices that hold for a while. Use when a customer wants an offer; once they accept it, use
-    create_order_draft with the quote, or decline_quote. A person approves before the quote exists."""
+    """Prepare an offer whose prices hold for a while. Use when a customer wants one; once they accept use
+    create_order_draft with the quote, else decline_quote. A person approves it before it exists."""
     made = await quotes.create(ctx, args.customer, args.lines, args.discount_percent, args.valid_until, args.comment)
     total, name = made.total, made.buyer.name
     gross, until = said(total.gross, total.currency), made.quote.valid_until

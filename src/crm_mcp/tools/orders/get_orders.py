@@ -58,8 +58,8 @@ class OrderRow(View):
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS},
 )
 async def get_orders(ctx: Read, args: GetOrders) -> Answer[list[OrderRow]]:
-    """List orders, newest first, by customer, status and day. Use when somebody asks what was ordered; for sums over
-    many orders use run_report. An order that waits for approval is a draft: see list_drafts."""
+    """List orders, newest first. Use when asked what was ordered; for sums use
+    run_report. One that waits for approval is a draft: list_drafts."""
     question = ["get_orders", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
     row = await ctx.one(

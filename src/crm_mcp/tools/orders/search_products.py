@@ -58,8 +58,8 @@ class ProductView(View):
     agents={Agent.ORDER},
 )
 async def search_products(ctx: Read, args: SearchProducts) -> Answer[list[ProductView]]:
-    """Find products by name, SKU or category, with net price and stock. Use when an order needs product ids; then use
-    calculate_pricing for a total or create_order_draft to order."""
+    """Find products by name, SKU or category, with net price and stock. Use when an order or offer needs product
+    ids; for a total use calculate_pricing."""
     question = ["search_products", args.query, args.include_discontinued]
     score, last = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [2.0, 0]
     row = await ctx.one(

@@ -59,7 +59,7 @@ class ForecastDeals(Args):
     period: Text = Field(
         "this quarter",
         max_length=20,
-        description="YYYY, YYYY-MM, YYYY-Qn, this quarter, next quarter, next 6 months.",
+        description="YYYY, YYYY-MM, YYYY-Qn, this or next quarter, next 6 months.",
     )
 
 

@@ -33,8 +33,8 @@ class MoveToStage(WriteArgs):
     each="moves",
 )
 async def move_to_stage(ctx: Write, args: MoveToStage) -> Answer[PositionView]:
-    """Move records to a stage, each decided alone. Use when they have come further, fallen back, are won or lost. Exit
-    criteria that the record proves need no statement; missing ones are named."""
+    """Move records to a stage, each decided alone. Use when they have come further, fallen back, are won or lost.
+    Criteria that the record proves need no statement; missing ones are named."""
     (move,) = args.moves
     done = await moving.move(
         ctx,

@@ -73,9 +73,8 @@ class GetRecord(Args):
     agents={Agent.SALES, Agent.RESEARCH},
 )
 async def get_record(ctx: Read, args: GetRecord) -> Answer[RecordView]:
-    """Show one record of any kind that find_records finds: every field that is filled, and what belongs to it. Use when
-    you have its id; provenance says where each value came from, history who changed what. For a customer's insights use
-    get_customer."""
+    """Show one record that find_records finds: every filled field, and what belongs to it. Use when you have its id;
+    provenance: where each value came from; history: who changed what. For a customer's insights use get_customer."""
     who = ctx.principal
 
     def made(seen: Collection[str] | None) -> tuple[Entity, int]:

@@ -60,8 +60,8 @@ class RecordView(View):
 )
 async def propose_changes(ctx: Write, args: ProposeChanges) -> Answer[RecordView]:
     """Create or update records, archive (delete) or merge them: organizations, individuals, contacts, customers,
-    deals, leads, projects, tasks, notes, documents. Use when records are missing, wrong or twice there. Each change is
-    decided by itself; a task, note or document takes about; the org's own fields go into data.custom."""
+    deals, leads, projects, tasks, notes, documents. Use when records are missing, wrong or twice there. Each is decided
+    alone; a task, note or document takes about; the org's own fields go into data.custom."""
     if len(args.changes) != 1:
         raise Refusal("INVALID_ARGUMENT", "changes: a draft holds one; propose others anew.", argument="changes")
     (change,) = args.changes

@@ -34,8 +34,8 @@ class NoteView(View):
     version=2,
 )
 async def add_note(ctx: Write, args: AddNote) -> Answer[NoteView]:
-    """Write a note on any record. Use when something worth remembering was said; it is saved at once. For a call or
-    meeting use log_activity. To read notes use get_customer with include notes."""
+    """Write a note on any record. Use when something worth remembering was said; for a call or meeting use
+    log_activity. It is saved at once; get_customer with include notes reads it."""
     note, subject = await notes.add(ctx, args.about, args.body)
     view = NoteView(id=ids.show("notes", note.id), about=subject.shown, text=note.body)
     return Answer(view, Display(title=f"Note on {subject.name}"), did=f"add a note to {subject.name}")
