@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from ..formulas import disarm
+from ..kinds.column import Column, Sort
 from ..money import minor_units
-from .kinds import Column, Sort
 
 Cell = Callable[[Any], Any]
 

@@ -1,0 +1,138 @@
+"""Who there is: customers, organizations, people, and what may come of them."""
+
+from collections.abc import Mapping
+
+from .column import OWNER, PARTIES, PARTY, PLACE, STAMPS, Column, Export, own, typed
+
+OF_PARTIES: Mapping[str, Export] = {
+    "customers": Export(
+        ("customers",),
+        (
+            typed("id", "customers", "r.id"),
+            *own("name"),
+            *own("kind", sort="word"),
+            *own("email", "phone", "domain", "segment", "street", "city", "region", "postal_code", "country"),
+            Column("owner_email", "(select u.email from crm.users u where u.id = r.owner_id)"),
+            *own("credit_limit", sort="money"),
+            Column("currency", "g.base_currency", "word"),
+            *own("tax_zone", sort="word"),
+            *own("tax_number"),
+            *own("payment_terms_days", sort="number"),
+            *STAMPS,
+        ),
+        "crm.customers r join crm.orgs g on g.id = r.org_id",
+    ),
+    "organizations": Export(
+        ("organizations",),
+        (
+            typed("id", "organizations", "r.id"),
+            *own("name", "domain", "website", "industry"),
+            *own("employees", sort="number"),
+            *own("email", "phone"),
+            *PLACE,
+            *own("linkedin_url"),
+            Column(
+                "technologies",
+                "(select string_agg(t.value, ';' order by t.at) from jsonb_array_elements_text(r.technologies) "
+                "with ordinality t(value, at))",
+            ),
+            *own("description"),
+            OWNER,
+            *STAMPS,
+        ),
+        "crm.organizations r",
+    ),
+    "individuals": Export(
+        ("individuals",),
+        (
+            typed("id", "individuals", "r.id"),
+            *own("name", "first_name", "last_name", "title", "email", "phone"),
+            *PLACE,
+            *own("linkedin_url", "description"),
+            OWNER,
+            *STAMPS,
+        ),
+        "crm.individuals r",
+    ),
+    "contacts": Export(
+        ("contacts", "customers", "organizations", "individuals"),
+        (
+            typed("id", "contacts", "r.id"),
+            *PARTIES,
+            typed("individual_id", "individuals", "r.individual_id"),
+            *own("name", "title", "email", "phone", "linkedin_url"),
+            *STAMPS,
+        ),
+        f"crm.contacts r {PARTY}",
+    ),
+    "leads": Export(
+        ("leads", "jobs", "opportunities", "partnerships", "customers", "organizations", "individuals"),
+        (
+            typed("id", "leads", "r.id"),
+            *own("kind", sort="word"),
+            *own("name"),
+            *own("status", sort="word"),
+            *own("source", "description"),
+            *PARTIES,
+            typed("individual_id", "individuals", "r.individual_id"),
+            OWNER,
+            *own("contacted_at", "converted_at", sort="time"),
+            *own("lost_reason"),
+            *own("role", "seniority", "location", of="j"),
+            *own("is_remote", sort="flag", of="j"),
+            *own("salary_min", "salary_max", sort="money", of="j"),
+            *own("amount", sort="money", of="o"),
+            Column("currency", "coalesce(j.currency, o.currency)", "word"),
+            *own("url", of="j"),
+            *own("posted_on", "closes_on", sort="day", of="j"),
+            *own("expected_close_on", sort="day", of="o"),
+            *own("need", of="o"),
+            *own("budget_confirmed", sort="flag", of="o"),
+            *own("decision_maker", "timeline", of="o"),
+            Column("partnership_type", "p.type"),
+            *own("scope", "territory", of="p"),
+            *own("starts_on", "ends_on", sort="day", of="p"),
+            *STAMPS,
+        ),
+        f"""crm.leads r {PARTY} left join crm.jobs j on j.org_id = r.org_id and j.lead_id = r.id
+        left join crm.opportunities o on o.org_id = r.org_id and o.lead_id = r.id
+        left join crm.partnerships p on p.org_id = r.org_id and p.lead_id = r.id""",
+    ),
+    "deals": Export(
+        ("deals", "customers", "organizations", "contacts", "leads"),
+        (
+            typed("id", "deals", "r.id"),
+            *own("name"),
+            *own("status", sort="word"),
+            *own("amount", sort="money"),
+            *own("currency", sort="word"),
+            *own("probability", sort="number"),
+            *own("expected_close_on", sort="day"),
+            *own("closed_at", sort="time"),
+            *own("signed_on", sort="day"),
+            *own("lost_reason", "source", "description"),
+            *PARTIES,
+            typed("contact_id", "contacts", "r.contact_id"),
+            typed("lead_id", "leads", "r.lead_id"),
+            OWNER,
+            *STAMPS,
+        ),
+        f"crm.deals r {PARTY}",
+    ),
+    "projects": Export(
+        ("projects", "customers", "organizations", "deals"),
+        (
+            typed("id", "projects", "r.id"),
+            *own("name"),
+            *own("status", sort="word"),
+            *own("description"),
+            *PARTIES,
+            typed("deal_id", "deals", "r.deal_id"),
+            OWNER,
+            *own("starts_on", "due_on", sort="day"),
+            *own("completed_at", sort="time"),
+            *STAMPS,
+        ),
+        f"crm.projects r {PARTY}",
+    ),
+}
