@@ -114,7 +114,8 @@ class Answer(Generic[V]):
     `did` completes the sentences "It would …" and "Done: …" of a write. `warnings` are what whoever approves it
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
     behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card` is a draft's for the card in the chat; no model is
-    told it.
+    told it. `finish` is work of a write that is done only once the call is let run: what takes long and changes nothing
+    that is judged, shown or undone, such as filling a file. It gives the answer in this one's place.
     """
 
     record: Any
@@ -125,6 +126,7 @@ class Answer(Generic[V]):
     after: Callable[[int], str | None] | None = None
     listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
+    finish: Callable[[], Awaitable["Answer[V]"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
