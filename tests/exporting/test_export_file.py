@@ -75,6 +75,30 @@ async def test_stock_is_what_is_there_less_what_is_kept(desk: Desk) -> None:
     assert rows[0]["external_id_of_shop @home"] == "1"
 
 
+async def test_a_document_is_taken_out_with_its_worth_in_base_currency(desk: Desk) -> None:
+    await desk.bring("exchange_rates", "currency,valid_from,rate\nUSD,2024-01-01,0.9\n")
+    await desk.bring(
+        "invoices",
+        "id,customer,date,total,currency\n1,A,2024-01-02,10,USD\n2,A,2023-12-31,10,USD\n3,A,2023-12-31,10,EUR\n",
+    )
+    await desk.bring("payments", "id,invoice,date,amount,currency\n1,1,2024-01-03,5,USD\n2,2,2023-12-31,5,USD\n")
+
+    told = [(row["base_total"], row["base_currency"]) for row in await taken(desk, "invoices")]
+    assert told == [("9.00", "EUR"), ("", "EUR"), ("10.00", "EUR")]
+    told = [(row["base_amount"], row["base_currency"]) for row in await taken(desk, "payments")]
+    assert told == [("4.50", "EUR"), ("", "EUR")]
+
+
+async def test_people_are_named_beside_their_addresses_and_waiting_is_counted(desk: Desk) -> None:
+    await desk.bring("customers", f"id,name,owner\nC,Gamma,{desk.who.email}\n")
+    await desk.bring("issues", f"id,customer_id,title,date,assignee\n1,A,Late,2024-01-06,{desk.who.email}\n")
+    await desk.bring("tasks", f"id,title,assignee\n1,Call,{desk.who.email}\n2,Write,\n")
+
+    assert [row["owner_name"] for row in await taken(desk, "customers")] == ["", "Boss"]
+    assert [(row["assignee_name"], row["waited_seconds"]) for row in await taken(desk, "issues")] == [("Boss", "0")]
+    assert [row["assignee_name"] for row in await taken(desk, "tasks")] == ["Boss", ""]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_kind_can_be_taken_out_by_an_administrator(desk: Desk, kind: Kind) -> None:
     assert isinstance(await taken(desk, kind), list)

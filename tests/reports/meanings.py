@@ -83,13 +83,13 @@ MEANING = {
         parts as (select currency, is_of::int as invoices, before as open_before, if(is_of, gross_total, 0) as invoiced,
             0 as credited, 0 as received, -off as settled, after as open_after, if(is_of, base_total, 0) as invoiced_base,
             0 as credited_base, 0 as received_base, share(after, [base_total, gross_total]) as open_base,
-            (base_total is null and (is_of or issued_on < getvariable('since') and open_total != 0))::int as unconverted from ends
+            (base_total is null and (is_of or issued_on < getvariable('since') and after != 0))::int as unconverted from ends
           union all by name select currency, gross_total as credited, base_total as credited_base,
             (base_total is null)::int as unconverted from live_notes where within(issued_on)
           union all by name select currency, amount as received, base_amount as received_base,
             (base_amount is null)::int as unconverted from live_payments where within(received_on))
         select currency, ifnull(sum(columns(* exclude currency)), 0) from parts group by 1
-        having sum(invoices) > 0 or sum(open_before) != 0 or sum(open_after) != 0 or sum(credited) != 0 or sum(received) != 0""",
+        having sum(invoices) > 0 or sum(unconverted) > 0 or sum(open_before) != 0 or sum(open_after) != 0 or sum(credited) != 0 or sum(received) != 0""",
     "new_customers_by_month": """select month(first) as month, count(*) as customers from (select min(placed_at) as first
         from orders where status != 'cancelled' group by customer_id) where within(first) group by 1""",
     "open_issues_by_age": """select case when age <= 1 then '0-1' when age <= 7 then '2-7' when age <= 30 then '8-30' else 'over 30' end as age,

@@ -137,16 +137,19 @@ async def plant(approver: Database) -> None:
         invoices += [
             {"issued_on": DAYS[0], "due_on": today - timedelta(days=n)} for n in (-1, 0, 1, 30, 31, 60, 61, 90, 91)
         ]
+        # without a rate: two paid since the quarter, one paid in it, one paid in it and credited since
+        invoices += [{"issued_on": DAYS[0], "currency": "USD", "base_total": None} for _ in range(4)]
         # the first three are paid in part and credited in part, the fourth in full and said to be paid in part before
-        taken = {0: (50, 7), 1: (50, 7), 2: (50, 7), 3: (125, 0)}
+        taken = {0: ("50", 7), 1: ("50", 7), 2: ("50", 7), 3: ("125", 0)}
+        taken |= {17: ("100.01", 0), 18: ("100.01", 0), 19: ("100.01", 0), 20: ("100.01", 7)}
         issued = await put(
             models.Invoice,
             *(
                 {
                     "customer_id": live,
                     **worth("100.01" if n != 3 else "105.04", 0),
-                    "paid_total": Decimal(taken.get(n, (0, 0))[0]),
-                    "credited_total": Decimal(taken.get(n, (0, 0))[1]),
+                    "paid_total": Decimal(taken.get(n, ("0", 0))[0]),
+                    "credited_total": Decimal(taken.get(n, ("0", 0))[1]),
                     "due_on": date(2024, 2, 1),
                     **row,
                 }
@@ -185,9 +188,21 @@ async def plant(approver: Database) -> None:
                 "method": "cash",
                 "archived_at": gone,
             },
+            *(
+                {
+                    "customer_id": live,
+                    "currency": "USD",
+                    "amount": Decimal("100.01"),
+                    "allocated_total": Decimal("100.01"),
+                    "received_on": day,
+                    "method": "transfer",
+                }
+                for day in (DAYS[-1], DAYS[-1], LAST, LAST)
+            ),
         )
         # one before its invoice, one on the last day, one the day after
         pairs = [(0, 2, "30"), (1, 0, "50"), (2, 1, "50"), (0, 1, "20"), (3, 3, "20"), (4, 2, "20")]
+        pairs += [(7 + n, 17 + n, "100.01") for n in range(4)]
         await put(
             models.PaymentAllocation,
             *(
@@ -201,7 +216,7 @@ async def plant(approver: Database) -> None:
                 {
                     "invoice_id": issued[n],
                     "customer_id": live,
-                    "currency": "EUR",
+                    "currency": currency,
                     "net_total": Decimal(6),
                     "tax_total": Decimal(1),
                     "gross_total": Decimal(7),
@@ -209,7 +224,12 @@ async def plant(approver: Database) -> None:
                     "issued_on": day,
                     "explanation": "x",
                 }
-                for n, day in ((0, LAST), (1, DAYS[-1]), (2, DAYS[2]))
+                for n, day, currency in (
+                    (0, LAST, "EUR"),
+                    (1, DAYS[-1], "EUR"),
+                    (2, DAYS[2], "EUR"),
+                    (20, DAYS[-1], "USD"),
+                )
             ),
         )
         await put(

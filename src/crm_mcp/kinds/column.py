@@ -4,8 +4,9 @@ from typing import Literal, NamedTuple
 
 from .. import ids
 
-Sort = Literal["text", "word", "number", "money", "day", "time", "flag"]
-"""How a value is written: `text` is people's own words, a `word` is one of ours; money has the row's currency."""
+Sort = Literal["text", "word", "number", "money", "base", "day", "time", "flag"]
+"""How a value is written: `text` is people's own words, a `word` is one of ours; money is in the row's `currency`, base in
+its `base_currency`."""
 
 
 class Column(NamedTuple):
@@ -48,8 +49,17 @@ PARTIES = (
 PARTY = f"left {CUSTOMER} left join crm.organizations f on f.org_id = r.org_id and f.id = r.organization_id"
 PLACE = own("street", "city", "region", "postal_code", "country")
 OWNER = Column("owner_email", "(select u.email from crm.users u where u.id = r.owner_id)")
-TOTALS = (Column("currency", "r.currency", "word"), *own("net_total", "tax_total", "gross_total", sort="money"))
-ASSIGNEE = Column("assignee_email", "(select u.email from crm.users u where u.id = r.assignee_id)")
+BASE = Column("base_currency", "(select g.base_currency from crm.orgs g where g.id = r.org_id)", "word")
+TOTALS = (
+    Column("currency", "r.currency", "word"),
+    *own("net_total", "tax_total", "gross_total", sort="money"),
+    *own("base_total", sort="base"),
+    BASE,
+)
+ASSIGNEE = (
+    Column("assignee_email", "(select u.email from crm.users u where u.id = r.assignee_id)"),
+    Column("assignee_name", "(select u.name from crm.users u where u.id = r.assignee_id)"),
+)
 SUBJECT = (
     Column("subject_type", "r.subject_type", "word"),
     Column(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .column import BUYER, CUSTOMER, STAMPS, TOTALS, Column, Export, lines, own, typed, with_lines
+from .column import BASE, BUYER, CUSTOMER, STAMPS, TOTALS, Column, Export, lines, own, typed, with_lines
 
 OF_TRADE: Mapping[str, Export] = {
     "products": Export(
@@ -33,10 +33,10 @@ OF_TRADE: Mapping[str, Export] = {
             *own("reorder_level", sort="number"),
         ),
         """crm.products r
-        left join (select product_id, sum(quantity) as units from crm.stock_movements where org_id = %(org)s
-          group by product_id) m on m.product_id = r.id
+        left join (select product_id, sum(quantity) as units from crm.stock_movements
+          where org_id = %(org)s and archived_at is null group by product_id) m on m.product_id = r.id
         left join (select product_id, sum(quantity) as units from crm.stock_reservations
-          where org_id = %(org)s and released_at is null group by product_id) k on k.product_id = r.id""",
+          where org_id = %(org)s and released_at is null and archived_at is null group by product_id) k on k.product_id = r.id""",
     ),
     "quotes": Export(
         ("quotes", "quote_lines", "customers", "products"),
@@ -99,7 +99,10 @@ OF_TRADE: Mapping[str, Export] = {
             *BUYER,
             *own("received_on", sort="day"),
             *own("amount", sort="money"),
-            *own("currency", "method", sort="word"),
+            *own("currency", sort="word"),
+            *own("base_amount", sort="base"),
+            BASE,
+            *own("method", sort="word"),
             *own("reference"),
             *own("allocated_total", sort="money"),
             *STAMPS,
@@ -108,7 +111,7 @@ OF_TRADE: Mapping[str, Export] = {
             Column("allocated_amount", "l.amount", "money"),
         ),
         f"""crm.payments r {CUSTOMER}
-        left join crm.payment_allocations l on l.org_id = r.org_id and l.payment_id = r.id
+        left join crm.payment_allocations l on l.org_id = r.org_id and l.payment_id = r.id and l.archived_at is null
         left join crm.invoices i on i.org_id = l.org_id and i.id = l.invoice_id""",
         "r.id, l.id",
     ),

@@ -14,12 +14,11 @@ Row = Sequence[Any]
 
 
 class Heading(NamedTuple):
-    """A column of a file that is no kind's own. `currency` is that of all its amounts; None: that of the row."""
+    """A column of a file that is no kind's own."""
 
     name: str
     sort: Sort
     meaning: str = ""
-    currency: str | None = None
 
 
 def amount(value: Decimal, currency: str) -> str:
@@ -53,29 +52,29 @@ class Cells:
     def __init__(self, columns: Sequence[Column | Heading]) -> None:
         self.names = [one.name for one in columns]
         self.sorts: list[Sort] = [one.sort for one in columns]
-        self._own = [one.currency if isinstance(one, Heading) else None for one in columns]
-        self._currency = next((at for at, one in enumerate(columns) if one.name == "currency"), None)
+        there = {one.name: at for at, one in enumerate(columns)}
+        self._currency = {"money": there.get("currency"), "base": there.get("base_currency")}
 
     def csv(self, row: Row) -> list[str]:
         """Return a row as texts: none as nothing, people's words disarmed."""
         return [
-            "" if value is None else disarm(value) if sort == "text" else self._text(value, sort, row, at)
-            for at, (value, sort) in enumerate(zip(row, self.sorts, strict=True))
+            "" if value is None else disarm(value) if sort == "text" else self._text(value, sort, row)
+            for value, sort in zip(row, self.sorts, strict=True)
         ]
 
     def json(self, row: Row) -> dict[str, Any]:
         """Return a row as an object: texts as they are, amounts and other decimals as text."""
         return {
-            name: value if value is None or isinstance(value, bool | int) else self._text(value, sort, row, at)
-            for at, (name, value, sort) in enumerate(zip(self.names, row, self.sorts, strict=True))
+            name: value if value is None or isinstance(value, bool | int) else self._text(value, sort, row)
+            for name, value, sort in zip(self.names, row, self.sorts, strict=True)
         }
 
-    def currency(self, row: Row, at: int) -> str:
+    def currency(self, row: Row, sort: Sort) -> str:
         """Return the currency of an amount in a row; empty where there is none."""
-        own = self._own[at]
-        return own if own is not None else (row[self._currency] or "") if self._currency is not None else ""
+        place = self._currency[sort]
+        return (row[place] or "") if place is not None else ""
 
-    def _text(self, value: Any, sort: Sort, row: Row, at: int) -> str:
-        if sort == "money":
-            return amount(value, self.currency(row, at))
+    def _text(self, value: Any, sort: Sort, row: Row) -> str:
+        if sort in self._currency:
+            return amount(value, self.currency(row, sort))
         return str(_AS[sort](value))

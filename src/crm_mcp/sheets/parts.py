@@ -13,7 +13,16 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 ABOUT = "About"
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]")
-_WIDTHS: dict[Sort, int] = {"text": 28, "word": 16, "number": 12, "money": 16, "day": 12, "time": 20, "flag": 8}
+_WIDTHS: dict[Sort, int] = {
+    "text": 28,
+    "word": 16,
+    "number": 12,
+    "money": 16,
+    "base": 16,
+    "day": 12,
+    "time": 20,
+    "flag": 8,
+}
 
 
 def letters(at: int) -> str:

@@ -97,16 +97,16 @@ class Workbook:
         return f'<row r="{row}">{placed}</row>'
 
     def _row_of(self, row: Row) -> Iterable[str]:
-        for at, (value, sort) in enumerate(zip(row, self._cells.sorts, strict=True)):
-            yield "" if value is None else self._cell(value, sort, row, at)
+        for value, sort in zip(row, self._cells.sorts, strict=True):
+            yield "" if value is None else self._cell(value, sort, row)
 
-    def _cell(self, value: Any, sort: Sort, row: Row, at: int) -> str:
+    def _cell(self, value: Any, sort: Sort, row: Row) -> str:
         match sort:
             case "text" | "word":
                 self.cut += len(value) > LONGEST // 2 and units(value) > LONGEST
                 return text_cell(value)
-            case "money":
-                return self._money(amount(value, self._cells.currency(row, at)))
+            case "money" | "base":
+                return self._money(amount(value, self._cells.currency(row, sort)))
             case "number":
                 return _number(number(value), Style.GENERAL)
             case "day":
