@@ -234,8 +234,8 @@ def _says_nothing(default: object) -> bool:
 
 
 def _slim(schema: Any) -> Any:
-    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, defaults of
-    nothing, none or no, a null alternative of an optional, that an object is open.
+    """Drop what costs a model tokens and tells it nothing: titles, lengths, bounds of shares and per cents, that a count
+    is none or one at least, defaults of nothing, none or no, a null alternative of an optional, that an object is open.
 
     A text that is too long is refused with the length it may have, a number out of bounds with the bound.
     """
@@ -250,6 +250,8 @@ def _slim(schema: Any) -> Any:
         if key in ("maxLength", "minLength", "maxItems", "minItems") and isinstance(value, int):
             continue
         if key in ("minimum", "maximum") and schema.get("type") == "number":
+            continue
+        if key == "minimum" and schema.get("type") == "integer" and value in (0, 1):
             continue
         if key == "additionalProperties" and value is True:
             continue

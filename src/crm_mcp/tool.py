@@ -76,9 +76,9 @@ class Args(BaseModel):
 
 
 class WriteArgs(Args):
-    """What every write takes: why, how sure the agent is, and a key under which the same call runs or waits once."""
+    """What every write takes: why (a person reads it), how sure the agent is, and a key under which the same call runs or waits once."""
 
-    reason: Words = Field(max_length=500, description="Why; a person reads it.")
+    reason: Words = Field(max_length=500, description="Why.")
     confidence: float | None = Field(None, ge=0, le=1, strict=True)
     idempotency_key: Text | None = Field(None, max_length=100)
 

@@ -86,6 +86,7 @@ LEFT_OUT = frozenset(
         "resolution",
         "skip",
         "entity",
+        "columns",
         "choices",
     }
 )

@@ -1,7 +1,7 @@
 """What can be taken out into a file: of each kind its columns, where they come from, and which tables a role must see for it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from .column import Column, Export
 from .parties import OF_PARTIES
@@ -16,17 +16,38 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 EXPORTS = cast(Mapping[Kind, Export], {**OF_PARTIES, **OF_TRADE, **OF_WORK})
 
 
-def statement(kind: Kind, sources: Sequence[str]) -> tuple[str, list[Column], dict[str, object]]:
-    """Return the statement that reads a kind, its columns, and the names of other systems whose ids it shows."""
+class Rows(NamedTuple):
+    """Rows of a kind in SQL: the columns, what stands from FROM to WHERE, the order; and what it is asked with."""
+
+    columns: list[Column]
+    source: str
+    order: str
+    params: dict[str, object]
+
+
+def rows(kind: Kind, sources: Sequence[str], *conditions: str) -> Rows:
+    """Return the rows of a kind, `r` and what is joined to it, that meet all conditions; needs %(org)s and %(visible)s.
+
+    `sources` are the other systems whose ids it shows.
+    """
     export = EXPORTS[kind]
     first, *rest = export.columns
     foreign = [Column(f"external_id_of_{source}", f"x.e{at}") for at, source in enumerate(sources)]
-    columns = [first, *foreign, *rest]
-    joined = f"{export.source}{_foreign(export.tables[0], len(sources))} where r.org_id = %(org)s"
+    where = ["r.org_id = %(org)s", *conditions]
     if export.about:
-        joined += " and (r.subject_type is null or r.subject_type = any(%(visible)s))"
-    sql = f"select {', '.join(one.sql for one in columns)} from {joined} order by {export.order}"
-    return sql, columns, {f"source{at}": source for at, source in enumerate(sources)}
+        where.append("(r.subject_type is null or r.subject_type = any(%(visible)s))")
+    return Rows(
+        [first, *foreign, *rest],
+        f"{export.source}{_foreign(export.tables[0], len(sources))} where {' and '.join(where)}",
+        export.order,
+        {f"source{at}": source for at, source in enumerate(sources)},
+    )
+
+
+def statement(kind: Kind, sources: Sequence[str]) -> tuple[str, list[Column], dict[str, object]]:
+    """Return the statement that reads a kind, its columns, and the names of other systems whose ids it shows."""
+    columns, source, order, params = rows(kind, sources)
+    return f"select {', '.join(one.sql for one in columns)} from {source} order by {order}", columns, params
 
 
 def _foreign(entity: str, count: int) -> str:

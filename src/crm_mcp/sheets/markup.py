@@ -38,7 +38,7 @@ def text_cell(text: str, style: Style | None = None) -> str:
         text = text.encode("utf-16-le")[: (LONGEST - 1) * 2].decode("utf-16-le", "ignore") + "…"
     if style is None:
         style = Style.TEXT if disarm(text) == text else Style.ARMED
-    return f' t="inlineStr" s="{style.value}"><is><t xml:space="preserve">{escaped(text)}</t></is></c>'
+    return f' t="inlineStr" s="{style}"><is><t xml:space="preserve">{escaped(text)}</t></is></c>'
 
 
 def is_exact(text: str) -> bool:

@@ -1,30 +1,30 @@
 """How cells look: the formats that a workbook declares, by their place."""
 
-from enum import Enum
+from enum import StrEnum
 from xml.sax.saxutils import quoteattr
 
 BEGIN = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-class Style(Enum):
+class Style(StrEnum):
     """The cell formats, by their place in the styles."""
 
-    GENERAL = 0
-    HEAD = 1
-    TEXT = 2
-    ARMED = 3
+    GENERAL = "0"
+    HEAD = "1"
+    TEXT = "2"
+    ARMED = "3"
     """A text that begins as a formula does."""
-    DIGITS = 4
+    DIGITS = "4"
     """A number that stays text, since no double holds it."""
-    DAY = 5
-    TIME = 6
-    WHOLE = 7
-    ONE = 8
-    TWO = 9
-    THREE = 10
-    FOUR = 11
-    PROSE = 12
+    DAY = "5"
+    TIME = "6"
+    WHOLE = "7"
+    ONE = "8"
+    TWO = "9"
+    THREE = "10"
+    FOUR = "11"
+    PROSE = "12"
 
 
 MONEY = (Style.WHOLE, Style.ONE, Style.TWO, Style.THREE, Style.FOUR)

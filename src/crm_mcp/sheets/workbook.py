@@ -124,13 +124,13 @@ class Workbook:
 
 def _number(text: str, style: Style) -> str:
     """Return a number, or its text where no double holds all of its digits."""
-    return f' s="{style.value}"><v>{text}</v></c>' if is_exact(text) else text_cell(text, Style.DIGITS)
+    return f' s="{style}"><v>{text}</v></c>' if is_exact(text) else text_cell(text, Style.DIGITS)
 
 
 def _timed(value: date | datetime, style: Style, serial: Callable[[Any], str | None]) -> str:
     """Return a date, or its text where Excel's calendar has no such day."""
     found = serial(value)
-    return f' s="{style.value}"><v>{found}</v></c>' if found is not None else text_cell(value.isoformat())
+    return f' s="{style}"><v>{found}</v></c>' if found is not None else text_cell(value.isoformat())
 
 
 def _entry(name: str) -> ZipInfo:

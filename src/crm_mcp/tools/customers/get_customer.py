@@ -94,8 +94,7 @@ def statement(include: tuple[Include, ...], role: Role, number: str = "%(id)s") 
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS, Agent.SUPPORT, Agent.RESEARCH},
 )
 async def get_customer(ctx: Read, args: GetCustomer) -> Answer[CustomerView]:
-    """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find
-    the id by name, e-mail, phone or domain use search_customers."""
+    """Show one customer with insights such as overdue invoices and churn risk. Use when you have a customer id; to find one use search_customers."""
     now = datetime.now(UTC)
     today = ctx.principal.day(now)
     row = await ctx.one(

@@ -27,8 +27,8 @@ class DiscardDraft(WriteArgs):
     agents=set(Agent) - {Agent.TRIAGE, Agent.SALES},
 )
 async def discard_draft(ctx: Write, args: DiscardDraft) -> Answer[DraftView]:
-    """Withdraw a draft of your own before anybody decides it. Use when it is wrong or no longer wanted. Approving and
-    rejecting is done by a person on the approvals page."""
+    """Withdraw a draft of your own before anybody decides it. Use when it is wrong or no longer wanted. A person
+    approves or rejects, on the approvals page."""
     number = ids.parse("drafts", args.draft)
     if not await ctx.session.scalar(text("select crm.discard(:id)"), {"id": number}):
         who = ctx.principal

@@ -21,7 +21,7 @@ SQL = f"""select {drafts.ROW}, {drafts.CARD}
 
 class GetDraft(Args):
     draft: Text = Field(max_length=60, description="draft_…")
-    wait_seconds: int = Field(0, ge=0, le=30, description="Wait this long for a decision.")
+    wait_seconds: int = Field(0, ge=0, le=30)
 
 
 @tool(
@@ -33,7 +33,7 @@ class GetDraft(Args):
 )
 async def get_draft(ctx: Read, args: GetDraft) -> Answer[DraftView]:
     """Show one draft: its state, who decided it and why, and the id of what it became; of an e-mail, whether it was sent. Use after an approval_required
-    answer; wait_seconds waits for the decision. For all of them use list_drafts."""
+    answer; wait_seconds waits for the decision. For all use list_drafts."""
     row = await _row(ctx, args)
     if args.wait_seconds and row[0]["state"] == "pending":
         row = await _decided(ctx, args, row)

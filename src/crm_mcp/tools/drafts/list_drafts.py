@@ -33,8 +33,7 @@ class ListDrafts(Args):
     agents=set(Agent) - {Agent.TRIAGE, Agent.SALES},
 )
 async def list_drafts(ctx: Read, args: ListDrafts) -> Answer[list[DraftView]]:
-    """List your drafts, newest first: what waits for a person, or was decided. Use when asked what is pending; for one
-    draft and its result use get_draft."""
+    """List your drafts, newest first: what waits for a person, or was decided. Use when asked what is pending; for one use get_draft."""
     question = ["list_drafts", args.state]
     (after,) = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None]
     row = await ctx.one(

@@ -32,8 +32,8 @@ SQL = f"""with page as (select * from crm.orders o where {FILTER}
 class GetOrders(Args):
     customer: Text | None = Field(None, max_length=60, description="cust_…")
     status: Literal["confirmed", "shipped", "completed", "cancelled"] | None = None
-    placed_from: date | None = Field(None, description="First day, in the org's zone.")
-    placed_to: date | None = Field(None, description="Last day, included.")
+    placed_from: date | None = Field(None, description="In the org's zone.")
+    placed_to: date | None = None
     limit: int = Field(10, ge=1, le=100)
     cursor: Text | None = Field(None, max_length=300)
 
@@ -58,8 +58,8 @@ class OrderRow(View):
     agents={Agent.CUSTOMER, Agent.ORDER, Agent.ANALYTICS},
 )
 async def get_orders(ctx: Read, args: GetOrders) -> Answer[list[OrderRow]]:
-    """List orders, newest first, by customer, status and day. Use when somebody asks what was ordered; for sums over
-    many orders use run_report. An order that waits for approval is a draft: see list_drafts."""
+    """List orders, newest first, by customer, status and day. Use when asked what was ordered; for sums use
+    run_report. An order that waits is a draft: see list_drafts."""
     question = ["get_orders", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
     row = await ctx.one(

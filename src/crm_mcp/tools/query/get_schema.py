@@ -41,7 +41,7 @@ KNOWN = {
 
 class GetSchema(Args):
     table: Text | None = Field(None, max_length=80, description="Its name or alias.")
-    search: Text | None = Field(None, max_length=80, description="Part of a table's name or description.")
+    search: Text | None = Field(None, max_length=80, description="Part of a name or description.")
 
 
 class SchemaView(View):

@@ -31,8 +31,8 @@ class ReportRow(View):
     agents={Agent.ANALYTICS},
 )
 async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
-    """List the reports you may run, with their parameters. Use when figures over many records are asked for; then call
-    run_report with a name from here."""
+    """List the reports you may run, with their parameters. Use when figures over many records are asked for,
+    before run_report."""
     rows = [
         ReportRow(
             name=report.name,
