@@ -21,7 +21,7 @@ class CreateExport(WriteArgs):
     report: Text | None = Field(None, max_length=60)
     parameters: Values = Field(default_factory=dict[str, Any])
     entity: Text | None = Field(None, max_length=60, description="customers, orders …")
-    filters: Values = Field(default_factory=dict[str, Any], description="Not with report.")
+    filters: Values = Field(default_factory=dict[str, Any])
     columns: tuple[Text, ...] | None = Field(None, max_length=100)
     format: exports.Format = "xlsx"
 
