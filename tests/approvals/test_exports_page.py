@@ -64,7 +64,7 @@ async def test_a_range_is_answered_with_the_whole(made, signed_in):
 
 
 @pytest.mark.parametrize("email", ["mia@demo.example", "fin@demo.example"])
-async def test_for_a_colhalgue_it_is_as_if_it_never_was(made, signed_in, downloads, email):
+async def test_for_a_colleague_it_is_as_if_it_never_was(made, signed_in, downloads, email):
     export = await made()
     other = await signed_in(email)
     csrf = hidden((await other.get("/exports")).text)["csrf"]
@@ -145,13 +145,13 @@ async def test_what_has_expired_is_refused_at_once_and_its_bytes_go_with_the_nex
 async def test_whoever_left_the_org_takes_nothing(made, signed_in, change):
     export = await made("olga@demo.example")
     olga = await signed_in("olga@demo.example")
-    halve = "update crm.memberships set active = %s where user_id = (select id from crm.users where email = 'olga@demo.example')"
-    change(halve, False)
+    leave = "update crm.memberships set active = %s where user_id = (select id from crm.users where email = 'olga@demo.example')"
+    change(leave, False)
     try:
         answer = await olga.get(f"/exports/{export['id']}/file")
         assert answer.status_code == 401 and "attachment" not in str(answer.headers)
     finally:
-        change(halve, True)
+        change(leave, True)
 
 
 async def test_its_maker_deletes_it_and_it_is_gone(made, signed_in, owner_asks):

@@ -443,7 +443,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
 
     grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
     granted["outbox", "crm_agent"] = {"SELECT", "INSERT"}
-    granted |= {(table, login): {"SELECT", "INSERT"} for table in ("policies", "exports") for login in CLIENTS}
+    granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
+    asked = ("org_id", "name", "format", "question", "archived_at")
+    granted |= {("exports", login): {"SELECT", *(f"INSERT({c})" for c in asked)} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)

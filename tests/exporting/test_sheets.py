@@ -97,6 +97,7 @@ def test_every_nasty_string_comes_back_from_csv_and_none_is_armed():
     said = [*nasty(), *ARMED, *ODD]
     sheet = Csv(TEXT)
     file = sheet.head() + sheet.rows([[one] for one in said]) + sheet.end(())
+    assert file.startswith(b"\xef\xbb\xbf")
     _, *rows = csv.reader(io.StringIO(file.decode("utf-8-sig"), newline=""))
     assert [rearm(one) for (one,) in (row or [""] for row in rows)] == said
     assert not [one for (one,) in rows if one[:1] in ("=", "+", "-", "@", "\t", "\r")]
