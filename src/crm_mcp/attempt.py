@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from .audit import Call, Statement
 from .changes import MOST, READ, ChangeSet
-from .context import Revises, Write
+from .context import Reports, Revises, Write, silent
 from .crm.models import references
 from .envelope import plain
 from .pipelined import together
@@ -38,7 +38,10 @@ class Attempt:
         return list(self.changes.shown(list(self.answer.warnings)))
 
     async def keep(self) -> None:
-        """Release the savepoint."""
+        """Finish what was left until the call is let run, and release the savepoint."""
+        if self.answer.finish is not None:
+            self.answer = await self.answer.finish()
+            await self._session.flush()
         await self._session.commit()
 
     async def undo(self) -> None:
@@ -55,13 +58,15 @@ async def attempt(
     now: datetime,
     *asking: Statement,
     revise: Revises | None = None,
+    progress: Reports = silent,
+    page_url: str = "",
 ) -> AsyncGenerator[Attempt]:
     """Run a handler; left without `keep`, its effects are undone.
 
     `asking` is asked in the round trip that reads the effects.
     """
     async with AsyncSession(bind=conn, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-        answer = await tool.handler(Write(call.principal, now, session, revise), args)
+        answer = await tool.handler(Write(call.principal, now, session, revise, progress, page_url), args)
         await session.flush()
         read = READ, (call.principal.org, call.id, MOST + 1)
         ((recorded,),), *asked = await together(await session.connection(), read, *asking)

@@ -66,13 +66,13 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
     if tool.effect is Effect.READ:
         answered = await _read(app, this, tool, args, progress)
     else:
-        answered = await _write(app, this, tool, args)
+        answered = await _write(app, this, tool, args, progress)
     for hook in hooks.AFTER:
         await hook(this, tool, answered)
     return answered
 
 
-async def _write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
+async def _write(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
     assert isinstance(args, WriteArgs)
     if tool.each is not None and len(getattr(args, tool.each)) > 1:
         from .each import write_each
@@ -80,7 +80,7 @@ async def _write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
         return await write_each(app, this, tool, args, lambda one, work: _with_rights_of_now(app, one, work))
     from .write import write
 
-    return await write(app, this, tool, args)
+    return await write(app, this, tool, args, progress)
 
 
 async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:

@@ -23,6 +23,10 @@ class Reports(Protocol):
     async def __call__(self, done: float, total: float, message: str) -> None: ...
 
 
+async def silent(done: float, total: float, message: str) -> None:
+    """Tell nobody how far a call is."""
+
+
 class Follows(Protocol):
     """Follows one draft: gives what returns once it may have changed, at the latest after so many seconds.
 
@@ -102,10 +106,14 @@ class Revises(Protocol):
 class Write:
     """A write's context: a session without commit or rollback, and the clock of the call (UTC).
 
-    `revise` edits a held call of the principal's; None where a held call is run again.
+    `revise` edits a held call of the principal's; None where a held call is run again. `progress` tells the client, where
+    one waits for the call. `page_url` is where the approvals page is, empty where a held call is run again: there it is
+    known to whoever looks.
     """
 
     principal: Principal
     now: datetime
     session: "AsyncSession"
     revise: Revises | None = None
+    progress: Reports = silent
+    page_url: str = ""

@@ -58,6 +58,11 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "22008": ("OUT_OF_RANGE", "A date lies outside what can be stored. Use a nearer one."),
     "54000": ("OUT_OF_RANGE", "A value is larger than can be stored. Use a smaller one."),
     "CRM01": ("BOOKS_CLOSED", "The books are closed through that day; date it later."),
+    "CRM11": ("EXPORT_TOO_LARGE", "The file would be larger than 25 MB. Narrow it by filters, period or columns."),
+    "CRM12": (
+        "EXPORTS_FULL",
+        "The org's exports take 1 GB. Delete some on the approvals page, or wait: they go within a day.",
+    ),
     "CRM08": (
         "PASSKEY_NEEDED",
         "Your org wants this approved with a passkey, on the approvals page. Nothing was done.",

@@ -54,6 +54,7 @@ PREFIX = {
     "pipeline_positions": "pos",
     "stage_transitions": "move",
     "reports": "rep",
+    "exports": "exp",
 }
 NOUN = {
     "customers": "customer",
@@ -103,6 +104,7 @@ NOUN = {
     "pipeline_positions": "position",
     "stage_transitions": "move",
     "reports": "report",
+    "exports": "export",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

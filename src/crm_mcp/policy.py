@@ -133,6 +133,7 @@ NAMES = {
     "org_settings": "the org's settings",
     "emails": "an e-mail",
     "policies": "the policy",
+    "exports": "an export",
 }
 
 

@@ -76,7 +76,7 @@ class Args(BaseModel):
 
 
 class WriteArgs(Args):
-    """What every write takes: why, how sure the agent is, and a key under which the same call runs or waits once."""
+    """What every write takes: why (a person reads it), how sure the agent is, and a key under which the same call runs or waits once."""
 
     reason: Words = Field(max_length=500, description="Why; people read it.")
     confidence: float | None = Field(None, ge=0, le=1, strict=True)
@@ -115,7 +115,9 @@ class Answer(Generic[V]):
     should know, as of now: they may change while it waits without making it another call. `after` returns the cursor
     behind so many rows of a list, None where it ends there; `listed` finds that list where it is not the record. `card`
     is a draft's for the card in the chat; no model is told it. `whole` gives the tool's page in the chat the record
-    uncut, of which a model gets what its budget allows.
+    uncut, of which a model gets what its budget allows. `finish` is work of a write that is done only
+    once the call is let run: what takes long and changes nothing that is judged, shown or undone, such as filling a file.
+    It gives the answer in this one's place.
     """
 
     record: Any
@@ -127,6 +129,7 @@ class Answer(Generic[V]):
     listed: Callable[[Any], Sequence[Any]] = _itself
     card: Mapping[str, Any] | None = None
     whole: bool = False
+    finish: Callable[[], Awaitable["Answer[V]"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from . import audit, drafts, envelope, ids, policy, repeats, stage_moves
 from .app import App
 from .attempt import Attempt, attempt
 from .audit import Call, Statement
+from .context import Reports, silent
 from .crm.drafts import DraftView
 from .drafts import Proposal
 from .envelope import Envelope
@@ -28,12 +29,13 @@ _RECENT = """select d.subject, sum(d.amount) from crm.drafts d where d.org_id = 
  group by d.subject"""
 
 
-async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
+async def write(app: App, this: Call, tool: Tool, args: Args, progress: Reports = silent) -> Envelope:
     """Answer a write; deadlocks and serialization failures are tried three times."""
     assert isinstance(args, WriteArgs)
     for turn in range(1, ATTEMPTS + 1):
         try:
-            return await _once(app, this, tool, args, audit.begun(this) if turn == 1 and not this.is_begun else None)
+            begun = audit.begun(this) if turn == 1 and not this.is_begun else None
+            return await _once(app, this, tool, args, begun, progress)
         except Exception as problem:
             if is_lost(problem):
                 await _settle(app, this)
@@ -44,7 +46,9 @@ async def write(app: App, this: Call, tool: Tool, args: Args) -> Envelope:
     raise AssertionError
 
 
-async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statement | None) -> Envelope:
+async def _once(
+    app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statement | None, progress: Reports
+) -> Envelope:
     db, who, now = await app.db(), this.principal, datetime.now(UTC)
     first = standing_of(who, app.client.seen), repeats.sought(this, tool, args), (policy.IN_FORCE, (who.org,))
     async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
@@ -57,7 +61,10 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
             return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
         asking = _recent(this, args), *stage_moves.asked(tool, this)
-        async with attempt(conn, this, tool, args, now, *asking, revise=edit) as tried:
+        page = app.page_url()
+        async with attempt(
+            conn, this, tool, args, now, *asking, revise=edit, progress=progress, page_url=page
+        ) as tried:
             stake = policy.stakes(tried.changes)
             recent, *moved = tried.asked
             spent: Decimal = dict(recent).get(stake.subject) or Decimal(0)
@@ -84,7 +91,7 @@ async def _once(app: App, this: Call, tool: Tool, args: WriteArgs, begun: Statem
                         held.expires,
                         str(tried.shown["did"]),
                         verdict.reason,
-                        app.page_url(),
+                        page,
                         held.joined,
                         waits.meta(),
                         tried.warnings,

@@ -86,10 +86,13 @@ LEFT_OUT = frozenset(
         "resolution",
         "skip",
         "entity",
+        "columns",
         "choices",
     }
 )
 """Arguments that narrow, so that broad arguments do without them."""
+GOES_WITH: Mapping[str, str] = {"filters": "entity"}
+"""Arguments that say nothing without another."""
 EXCLUDED = re.compile(r"\bnot with (\w+)", re.IGNORECASE)
 """An argument says so that takes the place of another: not with quote."""
 Path = tuple[str | int, ...]
@@ -130,11 +133,13 @@ def valid(schema: dict[str, Any], ids: Mapping[str, str], root: dict[str, Any] |
     match next((o["type"] for o in options if "type" in o), "object"):
         case "object":
             properties, required = schema.get("properties", {}), schema.get("required", [])
-            return {
-                key: valid(part, ids, root, key)
+            asked = {
+                key
                 for key, part in properties.items()
                 if key in required or _is_asked(key, part.get("description", ""))
             }
+            alone = {key for key, other in GOES_WITH.items() if other in properties and other not in asked}
+            return {key: valid(part, ids, root, key) for key, part in properties.items() if key in asked - alone}
         case "array":
             items = resolved(schema["items"], root)
             return list(items["enum"]) if "enum" in items else [valid(items, ids, root)]

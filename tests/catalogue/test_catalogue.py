@@ -61,6 +61,9 @@ NO_TOOLS = frozenset({"approval_required", "not_updated_for_days", "updated_sinc
 NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"}) | frozenset(
     [
         "name",
+        "number",
+        "report",
+        "stage",
         "company",
         "title",
         "job_title",

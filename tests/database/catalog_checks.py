@@ -44,6 +44,7 @@ UNRECORDED = {
     "idempotency_keys": "what calls answered, kept so that none runs twice",
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
+    "export_parts": "bytes of files that go after a day; definers alone touch them",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
@@ -92,6 +93,7 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     },
     "stage_transitions": {"I": None, "U": ("archived_at",)},  # tells of a move; undone with it
     "data_provenance": {"I": None, "U": ("archived_at",)},  # says where a value came from, which is guarded itself
+    "exports": {"I": None},  # a file for whoever asked for it; an org may hold it in the policy
     "outbox": {  # how a delivery goes on; which steps there are, and whose, is held by a trigger
         "U": ("state", "attempts", "unclear", "next_attempt_at", "last_error", "sent_at", "accepted", "refused"),
     },
@@ -136,8 +138,8 @@ HELD = {
     "pipeline_stages": "part of a pipeline",
     "reports": "what an org adds of its own runs for others of it",
 }
-UNRECORDED_COLUMNS = {"blobs": ["content"]}
-"""Large, and held to their recorded digest by a constraint."""
+UNRECORDED_COLUMNS = {"blobs": ["content"], "exports": ["rows", "bytes", "sha256", "expires_at"]}
+"""Large, and held to their recorded digest by a constraint; or of a file that is filled once the call is let run."""
 NO_COMPOSITE_KEY = {
     ("draft_versions", "call_id"): "calls are numbered by the server, and in the audit alone",
     ("idempotency_keys", "user_id"): "a user, and users are global",
@@ -231,6 +233,13 @@ DEFINERS = {
     "defer_delivery()": (),
     "enqueue(text,jsonb)": ("crm_approver",),
     "post_notices(jsonb)": ("crm_worker",),
+    "is_being_made(bigint,bigint)": (),
+    "may_fetch(crm.bound_principal,bigint)": (),
+    "put_export_part(bigint,integer,bytea)": ("crm_agent", "crm_approver"),
+    "finish_export(bigint,integer,text)": ("crm_agent", "crm_approver"),
+    "export_part(bigint,integer)": ("crm_approver",),
+    "end_export(bigint)": ("crm_approver",),
+    "forget_exports(integer)": ("crm_worker",),
     "hold(jsonb)": CLIENTS,
     "revise(bigint,jsonb)": ("crm_agent", "crm_approver"),
     "calls_on(text,bigint)": ("crm_approver",),
@@ -442,6 +451,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT UPDATE DELETE", (*FREE, *HELD), CLIENTS)
     granted["outbox", "crm_agent"] = {"SELECT", "INSERT"}
     granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
+    asked = ("org_id", "name", "format", "question", "archived_at")
+    granted |= {("exports", login): {"SELECT", *(f"INSERT({c})" for c in asked)} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -466,6 +477,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
+    filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
+    grant(filled, ["exports"], ["crm_definer"])
+    grant("SELECT INSERT DELETE", ["export_parts"], ["crm_definer"])
     steps = "state attempts unclear next_attempt_at last_error sent_at"
     grant("SELECT " + " ".join(f"UPDATE({c})" for c in steps.split()), ["notices"], ["crm_worker"])
     grant("SELECT", ["notices"], ["crm_approver"])

@@ -17,9 +17,9 @@ from crm_mcp.cli import main
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
-from crm_mcp.exporting.kinds import EXPORTS, KINDS, Kind
 from crm_mcp.exporting.run import run
 from crm_mcp.exporting.target import opened
+from crm_mcp.kinds.every import EXPORTS, KINDS, Kind
 from orgs import Desk, sit_down
 
 SLUGS = count(1)

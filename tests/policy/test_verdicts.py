@@ -107,6 +107,7 @@ async def asked_of(town: Town):
         "score_contact": {"record": customer, "factors": {"fit": 50}},
         "update_pipeline": {"pipeline": "support", "description": "x"},
         "add_note": {"about": customer, "body": "x"},
+        "create_export": {"report": "top_customers"},
         "close_books": {"through": "2020-01-31"},
         "complete_task": {"task": task},
         "create_credit_note": {"invoice": invoice, "gross": "1", "explanation": "x"},

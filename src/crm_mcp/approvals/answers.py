@@ -23,11 +23,12 @@ STATUS = {
 }
 _BOUNCED = "here"
 _LOCAL = re.compile(
-    r"/(?:history|passkeys|audit|audit/calls/[1-9]\d{0,18}|drafts/draft_[1-9]\d{0,17}(?:/edit|/group)?)?", re.ASCII
+    r"/(?:history|passkeys|exports|exports/exp_[1-9]\d{0,17}(?:/file)?|audit|audit/calls/[1-9]\d{0,18}|drafts/draft_[1-9]\d{0,17}(?:/edit|/group)?)?",
+    re.ASCII,
 )
 _ERRORS = {
     400: ("That could not be read", "The form arrived damaged. Go back and try again."),
-    404: ("Nothing here", "There is no such page or draft."),
+    404: ("Nothing here", "There is no such page, draft or export."),
     405: ("Not like that", "This address does not take what was sent."),
     413: ("Too large", "The form is larger than this page takes."),
     415: ("That could not be read", "This page takes only its own forms."),

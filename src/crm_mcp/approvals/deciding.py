@@ -58,10 +58,10 @@ async def _approve(
                 now = held_calls.hash_of(held, tried.changes, tried.shown, tried.warnings, policy=run.policy)
                 if now != seen:
                     raise Unapprovable("CHANGED_SINCE_SHOWN", "This is not what you were shown. Look at it again.")
-                result = {"record": plain(tried.answer.record), "did": tried.answer.did}
                 if (why := await objection(conn, who, held, run)) is not None:
                     raise Unapprovable("NOT_AN_APPROVER", why[:1].upper() + why[1:] + ".")
                 await tried.keep()
+                result = {"record": plain(tried.answer.record), "did": tried.answer.did}
         except Unapprovable:
             raise
         except Refusal as no:

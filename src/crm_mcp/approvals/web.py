@@ -12,7 +12,7 @@ from .desk import Desk, Public, Routes
 from .executor import Executor
 from .guard import Guard
 from .live import Live
-from .pages import auditing, deciding, editing, grouping, listing, mailing, passkeys, signing, watching
+from .pages import auditing, deciding, editing, grouping, listing, mailing, passkeys, signing, taking, watching
 from .postern import Postern
 from .render import HERE
 from .sign_in_mail import Mailer
@@ -66,4 +66,5 @@ ROUTES: Routes = (
     *grouping.ROUTES,
     *watching.ROUTES,
     *auditing.ROUTES,
+    *taking.ROUTES,
 )

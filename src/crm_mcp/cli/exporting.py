@@ -7,9 +7,9 @@ from typing import IO
 import click
 
 from ..config import Settings
-from ..exporting.kinds import KINDS, Kind
 from ..exporting.run import Form
 from ..exporting.target import opened
+from ..kinds.every import KINDS, Kind
 from .session import database, run, signed_in
 
 

@@ -49,6 +49,7 @@ REMEDIES: Mapping[str, str] = {
     "exchange_rates": "Documents may follow from the rate: state a later one.",
     "tax_rates": "Documents may follow from the rate: state a later one.",
     "org_settings": "Set it anew; books are opened again with close_books.",
+    "exports": "Whoever it was made for deletes it on the approvals page, under Exports; else it goes within a day.",
 }
 """Whose making cannot be undone, and what comes nearest."""
 _ROWS = """select c.id, c.tbl, (c.key ->> 'id')::bigint as record, c.op::text as op, c.before::text as before, c.after::text as after

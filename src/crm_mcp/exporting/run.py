@@ -10,9 +10,9 @@ from .. import audit
 from ..audit import Call
 from ..db import Database
 from ..errors import Refusal
+from ..kinds.every import EXPORTS, Kind, statement
 from ..principal import Principal
-from .cells import Cells
-from .kinds import EXPORTS, Kind, statement
+from ..sheets.cells import Cells
 
 _VISIBLE = "select coalesce(array_agg(table_name), '{}') from crm.reasoning where type = 'crm' and %s = any(roles)"
 _SOURCES = "select coalesce(array_agg(distinct source order by source), '{}') from crm.external_refs where org_id = %s and entity = %s"

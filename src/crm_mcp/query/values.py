@@ -41,6 +41,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "lost": "came to nothing",
         },
     },
+    "exports": {"format": {"csv": "comma-separated text", "xlsx": "a workbook of Excel"}},
     "issues": {
         "priority": _PRIORITY,
         "status": {

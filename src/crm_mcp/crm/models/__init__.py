@@ -1,5 +1,6 @@
 """The tables as the unit of work sees them; a test holds them equal to the migrated schema."""
 
+from .exports import Export
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
@@ -37,6 +38,7 @@ __all__ = [
     "Email",
     "EmailAttachment",
     "ExchangeRate",
+    "Export",
     "ExternalRef",
     "Individual",
     "Invoice",

@@ -21,7 +21,7 @@ SQL = f"""select {drafts.ROW}, {drafts.CARD}
 
 class GetDraft(Args):
     draft: Text = Field(max_length=60, description="draft_…")
-    wait_seconds: int = Field(0, ge=0, le=30, description="Wait this long for a decision.")
+    wait_seconds: int = Field(0, ge=0, le=30)
 
 
 @tool(

@@ -45,7 +45,7 @@ DETAIL = f""", 'net', {money_sql("i.net_total", "i.currency")}, 'tax', {money_sq
 
 class GetInvoices(Args):
     invoice: Text | None = Field(None, max_length=60, description="inv_…: one, in detail.")
-    number: Text | None = Field(None, max_length=200, description="Document number: one, in detail.")
+    number: Text | None = Field(None, max_length=200)
     customer: Text | None = Field(None, max_length=60, description="cust_…")
     status: Status | None = Field(None, description="open includes overdue.")
     issued_from: date | None = None
@@ -108,7 +108,7 @@ def statement(status: Status | None, detailed: bool) -> str:
 )
 async def get_invoices(ctx: Read, args: GetInvoices) -> Answer[list[InvoiceRow]]:
     """List invoices, newest first, with what is open, totals and ageing by currency; or show one with lines, payments and
-    credit notes. Use when somebody asks what is billed, owed or overdue; for money received use get_payments."""
+    credit notes. Use when asked what is billed, owed or overdue; for money received use get_payments."""
     question = ["get_invoices", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
     row = await ctx.one(

@@ -72,8 +72,8 @@ class PaymentRow(View):
     agents={Agent.ANALYTICS},
 )
 async def get_payments(ctx: Read, args: GetPayments) -> Answer[list[PaymentRow]]:
-    """List payments received, newest first, with the invoices they paid and what is left on account. Use when somebody asks
-    whether or when money came; for what is owed use get_invoices."""
+    """List payments received, newest first, with the invoices they paid and what is left on account. Use when asked whether
+    or when money came; for what is owed use get_invoices."""
     question = ["get_payments", args.model_dump(mode="json", exclude={"cursor", "limit"})]
     after = ctx.cursors.open(ctx.principal, question, args.cursor) if args.cursor else [None, None]
     row = await ctx.one(

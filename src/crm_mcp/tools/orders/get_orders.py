@@ -32,8 +32,8 @@ SQL = f"""with page as (select * from crm.orders o where {FILTER}
 class GetOrders(Args):
     customer: Text | None = Field(None, max_length=60, description="cust_…")
     status: Literal["confirmed", "shipped", "completed", "cancelled"] | None = None
-    placed_from: date | None = Field(None, description="First day, in the org's zone.")
-    placed_to: date | None = Field(None, description="Last day, included.")
+    placed_from: date | None = Field(None, description="In the org's zone.")
+    placed_to: date | None = None
     limit: int = Field(10, ge=1, le=100)
     cursor: Text | None = Field(None, max_length=300)
 

@@ -13,7 +13,7 @@ from crm_mcp.tool import Answer, Args, Effect, Text, tool
 
 class GetPipelines(Args):
     pipeline: Text | None = Field(None, max_length=100, description="pipe_…, its name, or a kind: its default.")
-    stage: Text | None = Field(None, max_length=100, description="Lists its records.")
+    stage: Text | None = Field(None, max_length=100)
     record: Text | None = Field(None, max_length=60, description="Where it stands: deal_…, cont_… …")
     records: bool = Field(False, description="Lists those of pipe_….")
     include: tuple[Literal["criteria", "history"], ...] = Field((), max_length=2, description="history: of record.")

@@ -1,10 +1,10 @@
 """One SELECT of the caller's own over the registered tables."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import psycopg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from crm_mcp.context import Read
 from crm_mcp.errors import Refusal
@@ -14,11 +14,13 @@ from crm_mcp.query.grammar import MOST_PARAMETERS, judge
 from crm_mcp.query.relations import REGISTERED, relations_of
 from crm_mcp.tool import Answer, Args, Display, Effect, Text, View, Words, tool
 
+Plain = Annotated[Text | bool | int | float | None, WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
+
 
 class ExecuteCrmQuery(Args):
-    query: Text = Field(max_length=20_000, description="One SELECT of PostgreSQL; $1, $2 … for values.")
-    reasoning: Words = Field(max_length=1000, description="Which question it answers; kept in the audit.")
-    parameters: tuple[Text | bool | int | float | None, ...] = Field((), max_length=MOST_PARAMETERS)
+    query: Text = Field(max_length=20_000, description="PostgreSQL; $1, $2 … for values.")
+    reasoning: Words = Field(max_length=1000, description="The question; audited.")
+    parameters: tuple[Plain, ...] = Field((), max_length=MOST_PARAMETERS)
     limit: int = Field(100, ge=1, le=1000)
 
 
@@ -46,8 +48,8 @@ class QueryView(View):
     agents={Agent.ANALYTICS},
 )
 async def execute_crm_query(ctx: Read, args: ExecuteCrmQuery) -> Answer[QueryView]:
-    """Run one SELECT over the org's tables: joins, windows, CTEs, percentiles. Use when no report (list_reports) and no
-    find_records filter answers it. get_schema tells tables and columns; ids are plain numbers here."""
+    """Run one SELECT over the org's tables: joins, windows, CTEs, percentiles. Use when no report and no find_records
+    filter answers it. get_schema tells tables and columns; ids are plain numbers here."""
     row = await ctx.one(REGISTERED, role=ctx.principal.role)
     judged = judge(args.query, relations_of(row[0] if row else []))
     if judged.parameters != len(args.parameters):

@@ -39,8 +39,8 @@ KNOWN = {
 
 
 class GetSchema(Args):
-    table: Text | None = Field(None, max_length=130, description="Its name or alias; type.name where it has a type.")
-    search: Text | None = Field(None, max_length=80, description="Part of a table's name or description.")
+    table: Text | None = Field(None, max_length=130, description="Its name or alias, or type.name.")
+    search: Text | None = Field(None, max_length=80, description="Part of a name or description.")
 
 
 class SchemaView(View):

@@ -50,8 +50,8 @@ ROOM = (BUDGET - 300) * 4
     agents={Agent.ANALYTICS},
 )
 async def list_reports(ctx: Read, args: ListReports) -> Answer[list[ReportRow]]:
-    """List the reports you may run, with their parameters. Use when figures over many records are asked for; then call
-    run_report with a name from here."""
+    """List the reports you may run, with their parameters. Use when figures over many records are asked for,
+    before run_report."""
     own = await running.every_own(ctx)
     reports = [
         *own.values(),

@@ -9,14 +9,14 @@ from crm_mcp.context import Read
 from crm_mcp.principal import Agent
 from crm_mcp.reports import running
 from crm_mcp.reports.running import Ran
-from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, View, tool
+from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, Values, View, tool
 
 
 class RunReport(Args):
-    report: Text = Field(max_length=60, description="Name, from list_reports.")
-    parameters: dict[str, Any] = Field(default_factory=dict, max_length=20)
+    report: Text = Field(max_length=60)
+    parameters: Values = Field(default_factory=dict[str, Any])
     include: tuple[Literal["sql"], ...] = Field((), max_length=1)
-    skip: int = Field(0, ge=0, le=100_000, description="Rows to pass over, when some were left out.")
+    skip: int = Field(0, ge=0, le=100_000, description="Rows to pass over.")
 
 
 class ReportView(View):
@@ -59,7 +59,7 @@ BESIDE = 10
 )
 async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     """Run a report: exact figures with totals and the ids behind each row. Use for sums and rankings over many
-    records; list_reports names them, include ["sql"] adds the statement as run. For single orders use get_orders."""
+    records; list_reports names them, include ["sql"] adds the statement. For single orders use get_orders."""
     await ctx.progress(0, 2, "running the report")
     ran = await running.run(ctx, args.report, args.parameters)
     await ctx.progress(1, 2, "adding up")

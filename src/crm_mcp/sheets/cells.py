@@ -3,13 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..formulas import disarm
+from ..kinds.column import Column, Sort
 from ..money import minor_units
-from .kinds import Column, Sort
 
 Cell = Callable[[Any], Any]
+Row = Sequence[Any]
+
+
+class Heading(NamedTuple):
+    """A column of a file that is no kind's own."""
+
+    name: str
+    sort: Sort
+    meaning: str = ""
 
 
 def amount(value: Decimal, currency: str) -> str:
@@ -40,28 +49,32 @@ _AS: Mapping[Sort, Cell] = {
 class Cells:
     """The values of one kind's rows, in the order of its columns."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column | Heading]) -> None:
         self.names = [one.name for one in columns]
-        self._sorts: list[Sort] = [one.sort for one in columns]
-        at = {one.name: at for at, one in enumerate(columns)}
-        self._currency = {"money": at.get("currency"), "base": at.get("base_currency")}
+        self.sorts: list[Sort] = [one.sort for one in columns]
+        there = {one.name: at for at, one in enumerate(columns)}
+        self._currency = {"money": there.get("currency"), "base": there.get("base_currency")}
 
-    def csv(self, row: Sequence[Any]) -> list[str]:
+    def csv(self, row: Row) -> list[str]:
         """Return a row as texts: none as nothing, people's words disarmed."""
         return [
             "" if value is None else disarm(value) if sort == "text" else self._text(value, sort, row)
-            for value, sort in zip(row, self._sorts, strict=True)
+            for value, sort in zip(row, self.sorts, strict=True)
         ]
 
-    def json(self, row: Sequence[Any]) -> dict[str, Any]:
+    def json(self, row: Row) -> dict[str, Any]:
         """Return a row as an object: texts as they are, amounts and other decimals as text."""
         return {
             name: value if value is None or isinstance(value, bool | int) else self._text(value, sort, row)
-            for name, value, sort in zip(self.names, row, self._sorts, strict=True)
+            for name, value, sort in zip(self.names, row, self.sorts, strict=True)
         }
 
-    def _text(self, value: Any, sort: Sort, row: Sequence[Any]) -> str:
+    def currency(self, row: Row, sort: Sort) -> str:
+        """Return the currency of an amount in a row; empty where there is none."""
+        place = self._currency[sort]
+        return (row[place] or "") if place is not None else ""
+
+    def _text(self, value: Any, sort: Sort, row: Row) -> str:
         if sort in self._currency:
-            currency = self._currency[sort]
-            return amount(value, row[currency] if currency is not None else "")
+            return amount(value, self.currency(row, sort))
         return str(_AS[sort](value))

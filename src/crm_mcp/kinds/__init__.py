@@ -1,0 +1,1 @@
+"""What of each kind of record goes into a file."""
