@@ -12,7 +12,7 @@ from figures import Engine
 from meanings import MACROS
 
 from crm_mcp.cli import main
-from crm_mcp.exporting.kinds import EXPORTS, Kind
+from crm_mcp.kinds.every import EXPORTS, Kind
 
 KINDS: tuple[Kind, ...] = (
     "customers", "products", "stock", "quotes", "orders", "invoices", "payments", "credit_notes", "issues", "tasks", "activities",

@@ -57,7 +57,7 @@ def checked(conn: Connection, known: Settings, org: Org, file: Path) -> tuple[Re
         raise click.ClickException(str(wrong)) from None
     if report.orgs and org.slug not in report.orgs:
         raise click.ClickException(f"{file.name}: it says that it is of {', '.join(report.orgs)}, not of {org.slug}.")
-    seen = {role: _relations(conn, role) for role in sorted(report.roles)}
+    seen = {role: _relations(conn, org, role) for role in sorted(report.roles)}
     wrong = [said for role, relations in seen.items() for said in own.refused_for(report, role, relations)]
     if not wrong:
         wrong = run(_described(known, org, report, seen))
@@ -66,8 +66,8 @@ def checked(conn: Connection, known: Settings, org: Org, file: Path) -> tuple[Re
     return report, text
 
 
-def _relations(conn: Connection, role: Role) -> Relations:
-    row = conn.execute(REGISTERED, {"role": role.value}).fetchone()
+def _relations(conn: Connection, org: Org, role: Role) -> Relations:
+    row = conn.execute(REGISTERED, {"role": role.value, "org": org.id}).fetchone()
     return relations_of(row[0] if row else [])
 
 
