@@ -53,6 +53,7 @@ PREFIX = {
     "pipeline_stages": "stage",
     "pipeline_positions": "pos",
     "stage_transitions": "move",
+    "preferences": "pref",
 }
 NOUN = {
     "customers": "customer",
@@ -101,6 +102,7 @@ NOUN = {
     "pipeline_stages": "stage",
     "pipeline_positions": "position",
     "stage_transitions": "move",
+    "preferences": "preference",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

@@ -3,6 +3,7 @@
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
+from .memory import Preference
 from .orders import Order, OrderLine, Quote, QuoteLine
 from .org import CustomField, ExternalRef, OrgSettings, PolicyEdition, Provenance
 from .parties import Contact, Customer, CustomerParty, Individual, Organization
@@ -59,6 +60,7 @@ __all__ = [
     "PipelinePosition",
     "PipelineStage",
     "PolicyEdition",
+    "Preference",
     "Product",
     "Project",
     "Provenance",
