@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from . import audit, envelope, hooks
+from . import audit, envelope, hooks, preferring
 from .app import App
 from .audit import Call
 from .context import Found, Read, Reports
@@ -14,6 +14,7 @@ from .envelope import Envelope
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .news import Changed
+from .preferring import Meant
 from .standing import MembershipChanged, Standing
 from .tool import Args, Effect, Tool, WriteArgs
 
@@ -60,16 +61,25 @@ async def _with_rights_of_now(app: App, this: Call, work: Callable[[], Awaitable
 
 async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
     tool = app.catalog.find(this.tool, this.principal)
-    args = tool.parse(this.raw)
+    meant = await _meant(app, this, tool, progress)
     for hook in hooks.BEFORE:
-        await hook(this, tool, args)
+        await hook(this, tool, meant.args)
     if tool.effect is Effect.READ:
-        answered = await _read(app, this, tool, args, progress)
+        answered = await _read(app, this, tool, meant, progress)
     else:
-        answered = await _write(app, this, tool, args, progress)
+        answered = await _write(app, this, tool, meant.args, progress)
     for hook in hooks.AFTER:
         await hook(this, tool, answered)
     return answered
+
+
+async def _meant(app: App, this: Call, tool: Tool, progress: Reports) -> Meant:
+    """Return the arguments, as the person means them where that is known: of some lists, and never of a write."""
+    if not preferring.may_be_meant(tool):
+        return Meant(tool.parse(this.raw))
+    found, _ = await reading(app, this, progress, lambda ctx: preferring.meant(ctx, tool, dict(this.raw)))
+    this.is_begun = True
+    return found
 
 
 async def _write(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
@@ -83,12 +93,15 @@ async def _write(app: App, this: Call, tool: Tool, args: Args, progress: Reports
     return await write(app, this, tool, args, progress)
 
 
-async def _read(app: App, this: Call, tool: Tool, args: Args, progress: Reports) -> Envelope:
-    answer, standing = await reading(app, this, progress, lambda ctx: tool.handler(ctx, args))
+async def _read(app: App, this: Call, tool: Tool, meant: Meant, progress: Reports) -> Envelope:
+    answer, standing = await reading(app, this, progress, lambda ctx: tool.handler(ctx, meant.args))
     standing = app.client.fresh(standing)
     app.client.heard(standing)
     await app.audit_ended(this, audit.ended(this, "run", "ok", audit.ids_of(answer.record)))
-    return envelope.result(tool, answer, standing.meta())
+    if meant.wishes:
+        who = this.principal
+        await app.audit_ended(this, (preferring.USED, (who.org, who.user, [wish.id for wish in meant.wishes])))
+    return envelope.result(tool, answer, standing.meta() | meant.meta())
 
 
 async def reading(

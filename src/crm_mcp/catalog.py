@@ -18,7 +18,7 @@ SNAPSHOT = HERE / "catalog.json"
 """The wire surface: generated, compared by a test, served without importing a tool."""
 
 
-CORE = frozenset({"account", "customers", "reports", "work", "drafts"})
+CORE = frozenset({"account", "customers", "reports", "work", "drafts", "memory"})
 """The toolsets of everybody's day."""
 
 
@@ -40,25 +40,36 @@ class Day(NamedTuple):
         return row["toolset"] in self.toolsets and row["wire"]["name"] not in self.seldom
 
 
+_KNOWN = frozenset({"find_preferences", "delete_preference"})
+"""whoami tells what is known of a person as it is."""
 _TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
 USUAL: Mapping[Role, Day] = {
     Role.ADMIN: Day(
         CORE | {"orders", "email", "records", "pipelines", VIEWS},
         _TRADE
-        | {"update_pipeline", "add_to_pipeline", "move_to_stage", "score_contact", "enrich_contact"}
+        | _KNOWN
+        | {
+            "create_pipeline",
+            "update_pipeline",
+            "add_to_pipeline",
+            "move_to_stage",
+            "score_contact",
+            "enrich_contact",
+        }
         | {"predict_outcome", "suggest_next_action", "find_similar_customers", "find_duplicates"}
-        | {"get_order", "get_tasks", "log_activity"},
+        | {"get_order", "log_activity"},
     ),
     Role.SALES: Day(
         CORE | {"orders", "email", "records", "pipelines", VIEWS},
         _TRADE
+        | _KNOWN
         | {"create_pipeline", "update_pipeline", "score_contact", "enrich_contact", "find_duplicates"}
-        | {"predict_outcome"}
+        | {"predict_outcome", "find_similar_customers", "forecast_deals"}
         | {"get_order", "get_tasks", "complete_task", "log_activity"},
     ),
-    Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, frozenset({"decline_quote", "show_pipeline"})),
-    Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}),
-    Role.SUPPORT: Day(CORE | {"orders", "email", "support", VIEWS}),
+    Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}),
+    Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}, _KNOWN | {"calculate_pricing"}),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support", VIEWS}, _KNOWN),
 }
 """A model pays for every tool it could call; `--toolsets all` shows the rest."""
 

@@ -55,6 +55,7 @@ PREFIX = {
     "stage_transitions": "move",
     "reports": "rep",
     "exports": "exp",
+    "preferences": "pref",
 }
 NOUN = {
     "customers": "customer",
@@ -105,6 +106,7 @@ NOUN = {
     "stage_transitions": "move",
     "reports": "report",
     "exports": "export",
+    "preferences": "preference",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

@@ -45,6 +45,7 @@ UNRECORDED = {
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
+    "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
@@ -66,6 +67,24 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
         ),
     },
     "notes": {"I": None, "U": ("body", "archived_at", "custom_fields")},
+    "preferences": {
+        "I": None,
+        "U": (
+            *(
+                "kind",
+                "content",
+                "via",
+                "confidence",
+                "redacted",
+                "tool",
+                "argument",
+                "word",
+                "meant",
+                "forgotten_at",
+            ),
+            *("archived_at", "custom_fields"),
+        ),
+    },
     "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
         "I": None,
         "U": (
@@ -146,6 +165,7 @@ NO_COMPOSITE_KEY = {
     ("customers", "owner_id"): "a user, and users are global",
     ("issues", "assignee_id"): "a user, and users are global",
     ("tasks", "assignee_id"): "a user, and users are global",
+    ("preferences", "user_id"): "a user, and users are global",
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
@@ -182,6 +202,8 @@ CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
+    *("changes", "drafts", "draft_versions", "preference_uses"),
+    *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
     "touch_membership()": (),
@@ -269,6 +291,7 @@ DEFINERS = {
     "show_signatures(bigint,integer)": ("crm_approver",),
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
+    "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -476,6 +499,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("UPDATE(seq) UPDATE(hash)", ["audit_log"], ["crm_definer"])
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
+    grant("SELECT", ["preferences"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])

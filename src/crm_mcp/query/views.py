@@ -92,6 +92,8 @@ def _visible(table: str, seen: Sequence[str]) -> str:
             condition = subjects.task_visible_sql("t")
         case "notes" | "documents" | "activities":
             condition = subjects.visible_sql("t")
+        case "preferences":
+            condition = "t.user_id = %(user)s"
         case _:
             return ""
     them = "array[" + ", ".join(f"'{name}'" for name in seen) + "]::text[]"

@@ -4,6 +4,7 @@ from .exports import Export
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
+from .memory import Preference
 from .orders import Order, OrderLine, Quote, QuoteLine
 from .org import CustomField, ExternalRef, OrgSettings, OwnReport, PolicyEdition, Provenance
 from .parties import Contact, Customer, CustomerParty, Individual, Organization
@@ -62,6 +63,7 @@ __all__ = [
     "PipelinePosition",
     "PipelineStage",
     "PolicyEdition",
+    "Preference",
     "Product",
     "Project",
     "Provenance",

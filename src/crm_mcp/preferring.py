@@ -1,0 +1,54 @@
+"""A read's arguments as the person means them, by what they asked for once."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .context import Read
+from .errors import Refusal
+from .memory.applying import SURE, WISHABLE, Wish, applied
+from .tool import Args, Tool
+
+_WISHES = """select coalesce(jsonb_agg(jsonb_build_array(p.id, p.argument, p.word, p.meant) order by p.id), '[]')
+ from crm.preferences p where p.org_id = %(org)s and p.user_id = %(user)s and p.tool = %(tool)s and p.forgotten_at is null
+  and p.archived_at is null and p.confidence >= %(sure)s"""
+USED = "select crm.preferences_used(%s, %s, %s)"
+
+
+class Meant(NamedTuple):
+    """Arguments, the wishes that are in them, and those that no longer fit."""
+
+    args: Args
+    wishes: Sequence[Wish] = ()
+    unfit: Sequence[Wish] = ()
+
+    def meta(self) -> dict[str, list[str]]:
+        """Return what the answer's `_meta` says of it."""
+        said = {"applied": [wish.told() for wish in self.wishes]} if self.wishes else {}
+        if self.unfit:
+            said["notApplied"] = [
+                f"pref_{wish.id} no longer fits; delete_preference forgets it." for wish in self.unfit
+            ]
+        return said
+
+
+def may_be_meant(tool: Tool) -> bool:
+    """Say whether wishes are applied to a tool's calls."""
+    return tool.name in WISHABLE
+
+
+async def meant(ctx: Read, tool: Tool, raw: dict[str, object]) -> Meant:
+    """Return a call's arguments with the person's wishes in them; what does not validate with them is taken as it was given.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT, of the arguments as they were given.
+    """
+    row = await ctx.one(_WISHES, tool=tool.name, sure=SURE)
+    rows: list[list[Any]] = row[0] if row else []
+    known = [Wish(number, tool.name, argument, word, value) for number, argument, word, value in rows]
+    found = applied([wish for wish in known if wish.argument in WISHABLE[tool.name]], tool.name, raw)
+    if not found.wishes:
+        return Meant(tool.parse(raw))
+    try:
+        return Meant(tool.parse(found.arguments), found.wishes)
+    except Refusal:
+        return Meant(tool.parse(raw), (), found.wishes)

@@ -1,0 +1,21 @@
+from lab import LOU
+from test_save_preference import WHY, save, texts
+
+
+async def test_it_is_forgotten_and_undo_brings_it_back(lab):
+    told = await save(lab, "To be forgotten.")
+    gone = await lab.ask("delete_preference", {"preference": told["preference"]["id"], **WHY}, LOU)
+    assert gone["type"] == "result" and gone["_display"]["badge"] == "forgotten"
+    assert "To be forgotten." not in await texts(lab)
+    again = await lab.ask(
+        "delete_preference", {"preference": told["preference"]["id"], **WHY, "reason": "twice"}, LOU
+    )
+    assert again["error"] == "PREFERENCE_NOT_FOUND"
+    back = await lab.ask("undo_change", {"change": gone["_meta"]["change"], **WHY}, LOU)
+    assert back["type"] == "result", back
+    assert "To be forgotten." in await texts(lab)
+
+
+async def test_what_was_learnt_from_a_decision_cannot_be_deleted(lab):
+    assert (await lab.ask("delete_preference", {"preference": "draft_1", **WHY}, LOU))["error"] == "NOT_A_PREFERENCE"
+    assert (await lab.ask("delete_preference", {"preference": "cust_1", **WHY}, LOU))["error"] == "INVALID_ID"
