@@ -28,7 +28,7 @@ from crm_mcp.embedded import Home
 from crm_mcp.errors import Refusal
 from crm_mcp.query import grammar
 from crm_mcp.query.grammar import Judged, judge
-from crm_mcp.query.relations import REGISTERED, Relations, relations_of
+from crm_mcp.query.relations import CRM, REGISTERED, Relations, relations_of
 from crm_mcp.query.views import PEOPLE
 
 COPY = "lone"
@@ -129,8 +129,8 @@ def lab(home: Home) -> Generator[Lab]:
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(attacking(home)) as scene,
     ):
-        (rows,) = root.execute(REGISTERED, {"role": "admin"}).fetchone() or ([],)
-        relations = relations_of(rows)
+        (rows,) = root.execute(REGISTERED, {"role": "admin", "org": scene.who.org}).fetchone() or ([],)
+        relations = relations_of(row for row in rows if row["type"] == CRM)
         copy(root, int(scene.who.org), relations)
         typed = root.execute(
             "select c.relname, jsonb_object_agg(a.attname, format_type(a.atttypid, null)) from pg_class c join pg_attribute a"

@@ -178,6 +178,10 @@ async def test_counts_are_those_of_one_org(scene, root):
         assert told["result"]["rows"] == [list(root.execute(counted, (scene.who.org,)).fetchone())], table
 
 
+NAMES = {"select * from information_schema.tables"}
+"""The names of tables, which the judge alone keeps apart (ADR 22, ADR 23)."""
+
+
 async def test_past_the_judge_postgres_holds_alone(scene, untouched, is_long, short):
     answers = []
     statements = batch(scene, "query_admin", is_long)
@@ -187,7 +191,7 @@ async def test_past_the_judge_postgres_holds_alone(scene, untouched, is_long, sh
             answers.append((statement, await scene.past(statement)))
 
     await _clean(scene, attack)
-    assert leaks(answers) == []
+    assert [one for one in leaks(answers) if one not in NAMES] == []
     print(f"{len(answers)} attacks past the judge")
 
 

@@ -48,6 +48,7 @@ EXAMPLES: Mapping[str, Any] = {
     "min_score": 0.6,
     "table": "customers",
     "search": "order",
+    "apply": "get_quotes.status: out = open",
 }
 """Values of arguments that no schema can suggest, by name."""
 LEFT_OUT = frozenset(

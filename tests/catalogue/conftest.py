@@ -204,8 +204,10 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
                 held = (await client.call_tool("create_order_draft", order)).structured_content
                 task = {"title": f"{slug} task", "about": f"cust_{customer}", "reason": "a test asks"}
                 given = (await client.call_tool("create_task", task)).structured_content
+                wish = {"text": f"{slug} wish", "reason": "a test asks"}
+                wished = (await client.call_tool("save_preference", wish)).structured_content
             samples[slug] |= {"cust": f"cust_{customer}", "prod": f"prod_{product}", "draft": held["draft"]["id"]}
-            samples[slug] |= {"task": given["task"]["id"]}
+            samples[slug] |= {"task": given["task"]["id"], "pref": wished["preference"]["id"]}
             # One that is not closed, so that it can be changed.
             issue = ask("select min(id) from crm.issues where org_id = %s and status = 'open'", orgs[slug])
             samples[slug] |= {"iss": f"iss_{issue}"}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -243,4 +244,5 @@ async def test_what_is_brought_over_is_a_sign_of_life_when_it_happened_and_not_o
         if factor["factor"] == "inactivity"
     }
     assert silent == {"Noted": 20, "Undated": 50, "Touched": 33}
-    assert note["written_at"].startswith(day(20)[:10])
+    (zone,) = desk.ask("select timezone from crm.orgs where id = %s")[0]
+    assert f"{datetime.fromisoformat(note['written_at']).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" == day(20)

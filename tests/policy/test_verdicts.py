@@ -99,6 +99,7 @@ async def asked_of(town: Town):
     waits = await town.ask(
         "ann", "create_order_draft", customer=customer, lines=[{"product": product, "quantity": 2}]
     )
+    kept = await town.ask("ann", "save_preference", text="By sent I mean shipped.")
     return {
         "add_to_pipeline": {"records": [await town.customer()], "pipeline": "support"},
         "create_pipeline": {"name": "Way", "stages": [{"name": "A"}]},
@@ -108,6 +109,8 @@ async def asked_of(town: Town):
         "update_pipeline": {"pipeline": "support", "description": "x"},
         "add_note": {"about": customer, "body": "x"},
         "create_export": {"report": "top_customers"},
+        "save_preference": {"text": "Short answers."},
+        "delete_preference": {"preference": kept["preference"]["id"]},
         "close_books": {"through": "2020-01-31"},
         "complete_task": {"task": task},
         "create_credit_note": {"invoice": invoice, "gross": "1", "explanation": "x"},

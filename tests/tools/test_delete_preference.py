@@ -17,5 +17,5 @@ async def test_it_is_forgotten_and_undo_brings_it_back(lab):
 
 
 async def test_what_was_learnt_from_a_decision_cannot_be_deleted(lab):
-    assert (await lab.ask("delete_preference", {"preference": "draft_1", **WHY}, LOU))["error"] == "NOT_A_PREFERENCE"
+    assert (await lab.ask("delete_preference", {"preference": "draft_1", **WHY}, LOU))["error"] == "INVALID_ID"
     assert (await lab.ask("delete_preference", {"preference": "cust_1", **WHY}, LOU))["error"] == "INVALID_ID"

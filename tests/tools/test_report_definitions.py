@@ -59,10 +59,11 @@ def test_a_statement_names_its_org_at_every_table_and_takes_only_what_it_declare
     import re
 
     taken = set(re.findall(r"%\((\w+)\)s", report.sql))
-    period = {"from", "to"} if report.period else set()
+    days, instants = ({"from", "to"}, {"since", "until"}) if report.period else (set(), set())
     own = {param.name for param in report.params}
-    assert "org" in taken and own | period <= taken
-    assert taken <= {"org", "zone", "currency", "now", "today"} | own | period
+    assert "org" in taken and own <= taken
+    assert days <= taken or instants <= taken
+    assert taken <= {"org", "zone", "currency", "now", "today"} | own | days | instants
     assert "now()" not in report.sql and "current_date" not in report.sql
     if report.chart:
         names = {column.name for column in report.columns}

@@ -135,8 +135,6 @@ async def forget(ctx: Write, name: str) -> Preference:
     Raises:
         Refusal: PREFERENCE_NOT_FOUND, of another person's too; INVALID_ID.
     """
-    if name.startswith("draft_"):
-        raise Refusal("NOT_A_PREFERENCE", "This was learnt from a decision; it leaves by itself after 90 days.")
     who, number = ctx.principal, ids.parse("preferences", name)
     found = await ctx.session.scalar(
         select(Preference)

@@ -230,8 +230,8 @@ def _spawn(cluster: Cluster) -> "subprocess.Popen[bytes]":
         # Only pg_ctl can shed an administrator's rights, with which postgres.exe refuses to run.
         arguments = [cluster.binaries.program("pg_ctl"), "-D", str(cluster.pgdata), "-W", "start"]
     with _open_log(home) as log:
-        child = subprocess.Popen(
-            arguments,
+        return subprocess.Popen(
+            _confined(arguments),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -241,20 +241,17 @@ def _spawn(cluster: Cluster) -> "subprocess.Popen[bytes]":
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             **cluster.account.run_as(),
         )
-    _confine(child.pid)
-    return child
 
 
-def _confine(pid: int) -> None:
-    """Bound the memory of the server's processes where the system can: a statement that wants more gets an error.
+def _confined(arguments: list[str]) -> list[str]:
+    """Return how a server is started whose processes have bounded memory: a statement that wants more gets an error.
 
-    Postgres bounds sorts and hashes alone, not what an aggregate or a chain of concatenations makes.
+    Postgres bounds sorts and hashes alone, not what an aggregate or a chain of concatenations makes. The server bounds
+    itself on its way in, which takes no right; to bound a process of another account does, even as root.
     """
-    if sys.platform == "linux":
-        import resource
-
-        with contextlib.suppress(OSError, ValueError):
-            resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    if sys.platform != "linux":
+        return arguments
+    return ["/bin/sh", "-c", f'ulimit -v {_MEMORY >> 10}; exec "$@"', "sh", *arguments]
 
 
 def _write_settings(cluster: Cluster) -> None:

@@ -41,6 +41,15 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "lost": "came to nothing",
         },
     },
+    "preferences": {
+        "kind": {
+            "preference": "how they like things done",
+            "correction": "what they set right",
+            "pattern": "what was noticed of them",
+            "decision": "what they chose, and why",
+        },
+        "via": {"person": "saved while the person was served", "agent": "saved by an agent that acted for them"},
+    },
     "exports": {"format": {"csv": "comma-separated text", "xlsx": "a workbook of Excel"}},
     "issues": {
         "priority": _PRIORITY,

@@ -65,7 +65,11 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     await ctx.progress(1, 2, "adding up")
     report = ran.report
     wanted = args.parameters.get("row")
-    most_ids = running.IDS_OF_A_ROW if wanted else min(5 if ran.beside else 20, max(2, IDS // max(1, len(ran.rows))))
+    most_ids = (
+        running.IDS_OF_A_ROW
+        if wanted
+        else min(5 if ran.beside or args.include else 20, max(2, IDS // max(1, len(ran.rows))))
+    )
     rows = [row for row in ran.all_shown(most_ids) if not wanted or all(row.get(k) == v for k, v in wanted.items())]
     view = ReportView(
         name=report.name,
