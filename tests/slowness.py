@@ -13,8 +13,10 @@ SLOW = """-- title: Slow
 -- description: Counts for hours.
 -- roles: admin
 -- column: n integer | N.
-select count(*) as n from generate_series(1, 10000) a, generate_series(1, 10000) b, generate_series(1, 10000) c
+select count(*) as n from generate_series(1, 10000) a
+ where (select count(*) from generate_series(1, 10000) b, generate_series(1, 10000) c where b + c <> a) > 0
 """
+"""Counts anew for each row: a join of all three would be laid aside on the disk, and end there with what a query may take."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Orders to draft, and a database to bring back."""
 
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import psycopg
@@ -27,9 +27,10 @@ def order(owner_asks: Callable[..., Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def restored(home: Any) -> Generator[None]:
-    """Bring the database back after a test that took it down."""
+async def restored(home: Any, let_go: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Bring the database back after a test that took it down; the connections that were kept broke with it."""
     yield
+    await let_go()
     join(home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=0.2, settings={"fsync": "off"}).close()
 
 

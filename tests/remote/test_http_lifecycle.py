@@ -277,7 +277,7 @@ def crash(home):
         time.sleep(0.01)
 
 
-async def test_a_database_that_dies_under_load_costs_errors_and_no_answered_write(home, server, owner_asks):
+async def test_a_database_that_dies_under_load_costs_errors_and_no_answered_write(home, server, owner_asks, let_go):
     key = make_key(home, "sam@demo.example")
     writers = Writers(server, key, owner_asks(CUSTOMER))
     try:
@@ -287,6 +287,7 @@ async def test_a_database_that_dies_under_load_costs_errors_and_no_answered_writ
         await until(lambda: len(writers.succeeded) > before + 30)
     finally:
         await writers.stop()
+        await let_go()  # the connections that were kept broke
         join(
             home, revision=revision.CURRENT, oldest=revision.OLDEST_CLIENT, idle=0.2, settings={"fsync": "off"}
         ).close()

@@ -35,9 +35,10 @@ async def test_a_task_outlives_its_request_and_is_missing_to_another_key(server,
         assert error["code"] == -32602
         seen = error["message"]
         assert seen.startswith("Task not found")
-    while True:
-        told = (await _told(http, server, ada, "tasks/get", begun["taskId"], dict(asking)))["result"]
-        if told["status"] != "working":
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while True:
+            told = (await _told(http, server, ada, "tasks/get", begun["taskId"], dict(asking)))["result"]
+            if told["status"] != "working":
+                break
+            await asyncio.sleep(0.05)
     assert told["result"]["structuredContent"]["error"] == "QUERY_TOO_SLOW"
