@@ -41,7 +41,9 @@ async def test_a_result_is_what_its_schema_says_in_structure_and_in_text(connect
                 ]
             if "preference" in tool.input_schema["properties"]:
                 wish = {"text": f"A wish in {mode}.", "reason": "a test asks"}
-                ours["pref"] = (await client.call_tool("save_preference", wish)).structured_content["preference"]["id"]
+                ours["pref"] = (await client.call_tool("save_preference", wish)).structured_content["preference"][
+                    "id"
+                ]
             asked = valid(tool.input_schema, ours)
             if tool.name == "undo_change":
                 note = await client.call_tool(
