@@ -5,6 +5,7 @@ again and again until it gets through, so the request to cancel the statement ma
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ import psycopg
 T = TypeVar("T")
 PATIENCE = 5.0
 """Seconds that the server has to end a statement; then the connection is dropped."""
+AGAIN = 0.25
+"""Seconds after which it is asked again: what arrives between two statements stops neither."""
 
 
 async def ended_with(conn: psycopg.AsyncConnection[Any], work: Coroutine[Any, Any, T]) -> T:
@@ -29,10 +32,11 @@ async def ended_with(conn: psycopg.AsyncConnection[Any], work: Coroutine[Any, An
 
 
 async def _end(conn: psycopg.AsyncConnection[Any], doing: asyncio.Future[Any]) -> None:
-    if not doing.done() and not conn.closed:
+    until = time.monotonic() + PATIENCE
+    while not doing.done() and not conn.closed and (left := until - time.monotonic()) > 0:
         with suppress(psycopg.Error):
-            await conn.cancel_safe(timeout=PATIENCE)
-        await asyncio.wait({doing}, timeout=PATIENCE)
+            await conn.cancel_safe(timeout=left)
+        await asyncio.wait({doing}, timeout=AGAIN)
     if not doing.done():
         await conn.close()
         doing.cancel()

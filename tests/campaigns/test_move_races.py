@@ -75,7 +75,7 @@ def test_what_is_moved_by_many_at_once_has_one_unbroken_history(movers, course, 
     assert wrong == []
     done = {action for action, said in told if said in ("done", "approved")}
     print(f"\n{sum(told.values())} calls of {movers.size} processes on {len(course.deals)} deals: {dict(told)}")
-    assert done >= ({"move", "lose", "add", "undo", "win"} if is_long else {"move", "undo"}), "too little came about"
+    assert done >= ({"move", "lose", "add", "undo", "win"} if is_long else {"move"}), "too little came about"
     assert any(said not in ("done", "approved", "nothing to do") for _, said in told), (
         "nobody was ever in another's way"
     )

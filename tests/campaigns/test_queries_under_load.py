@@ -20,7 +20,9 @@ from crm_mcp.catalog import Catalog, Narrowing
 from crm_mcp.embedded import Home
 from crm_mcp.server import build_server
 
-SLOW = "select count(*) from customers a, customers b, customers c, customers d, customers e, customers f"
+SLOW = """select count(*) from customers a, generate_series(1, 10000) n
+ where (select count(*) from customers b, customers c, customers d where b.id + c.id + d.id <> n) > 0"""
+"""Counts anew for each row: a join of them all would be laid aside on the disk, and end there with what a query may take."""
 OF_QUERIES = "select count(*) from pg_stat_activity where usename = 'crm_query' and state = 'active'"
 EACH = "select pid, query_start from pg_stat_activity where usename = 'crm_query' and state = 'active' order by query_start"
 OLDEST = f"{EACH} limit 1"
