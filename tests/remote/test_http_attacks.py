@@ -189,8 +189,10 @@ async def test_a_key_has_so_many_requests_answered_at_once(server, key_of, http)
     unfinished = post(server, f"Authorization: Bearer {key}", "Content-Type: application/json", "Content-Length: 9")
     wires = []
     try:
-        for _ in range(limits.AT_ONCE):
-            assert (await whoami(http, server, key)).status_code == 200
+        assert (await whoami(http, server, key)).status_code == 200
+        for at in range(limits.AT_ONCE):  # all within the seconds that a body may take, however slow an answer is
+            if at == limits.AT_ONCE - 1:
+                assert (await whoami(http, server, key)).status_code == 200
             wires.append(await asyncio.open_connection("127.0.0.1", server.port))
             wires[-1][1].write(unfinished)
         async with asyncio.timeout(limits.BODY_SECONDS):
