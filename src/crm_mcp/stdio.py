@@ -6,9 +6,10 @@ Windows has no pipe support on its loop for standard handles, so there the SDK's
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -52,29 +53,36 @@ async def _wire(read_fd: int, write_fd: int) -> AsyncGenerator[Streams]:
     sends, receives = anyio.create_memory_object_stream[Any](0)
     outgoing, wire = anyio.create_memory_object_stream[Any](0)
 
+    reading = anyio.CancelScope()
+    _end_by_signals(loop, reading.cancel)
+
     async def read() -> None:
-        async with sends:
-            while True:
-                try:
-                    line = await reader.readuntil(b"\n")
-                except asyncio.IncompleteReadError as end:
-                    line = end.partial
-                    if not line:
-                        return
-                except asyncio.LimitOverrunError:
-                    await _skip_line(reader)
-                    await writer(_TOO_LONG)
-                    continue
-                if not line.strip():
-                    continue
-                try:
-                    message: SessionMessage | Exception = SessionMessage(
-                        t.jsonrpc_message_adapter.validate_json(line, by_name=False)
-                    )
-                except ValueError as bad:
-                    await writer(_parse_error(line))
-                    message = bad
-                await sends.send(message)
+        with reading:
+            async with sends:
+                await lines()
+
+    async def lines() -> None:
+        while True:
+            try:
+                line = await reader.readuntil(b"\n")
+            except asyncio.IncompleteReadError as end:
+                line = end.partial
+                if not line:
+                    return
+            except asyncio.LimitOverrunError:
+                await _skip_line(reader)
+                await writer(_TOO_LONG)
+                continue
+            if not line.strip():
+                continue
+            try:
+                message: SessionMessage | Exception = SessionMessage(
+                    t.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                )
+            except ValueError as bad:
+                await writer(_parse_error(line))
+                message = bad
+            await sends.send(message)
 
     async def write() -> None:
         async with wire:
@@ -86,6 +94,16 @@ async def _wire(read_fd: int, write_fd: int) -> AsyncGenerator[Streams]:
         group.start_soon(read)
         group.start_soon(write)
         yield receives, outgoing
+
+
+def _end_by_signals(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+    """Have SIGTERM and SIGINT end the input, as a client does that closes its end: what waits to be written still is.
+
+    Clients that leave send them (the Agent SDK's does) and kill a moment later; a second signal changes nothing.
+    """
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # no such signals, or not the main thread
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, end)
 
 
 def _parse_error(line: bytes) -> bytes:

@@ -168,6 +168,21 @@ async def test_a_client_that_leaves_in_the_middle_of_a_call_ends_the_server_with
     assert owner_asks(open_calls, last) == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+async def test_a_client_that_leaves_by_a_signal_leaves_a_whole_audit(home, owner_asks, name):
+    last = owner_asks("select max(id) from crm.audit_log")
+    async with serving(home.root) as wire:
+        for _ in range(3):
+            await wire.call("whoami", {})
+        wire.process.send_signal(name)
+        wire.process.send_signal(name)
+        async with asyncio.timeout(60):
+            assert await wire.process.wait() == 0
+    phases = "select jsonb_agg(distinct p) from (select array_agg(phase order by id) p from crm.audit_log where id > %s and tool = 'whoami' group by call_id) x"
+    assert owner_asks(phases, last) == [["begun", "ended"]]
+
+
 async def test_a_server_killed_in_the_middle_of_writes_leaves_nothing_half_written(home, order, owner_asks):
     before = owner_asks("select max(id) from crm.audit_log")
     async with serving(home.root) as wire:
