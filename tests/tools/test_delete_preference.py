@@ -1,4 +1,4 @@
-from lab import LOU
+from lab import LEA, LOU
 from test_save_preference import WHY, save, texts
 
 
@@ -11,6 +11,10 @@ async def test_it_is_forgotten_and_undo_brings_it_back(lab):
         "delete_preference", {"preference": told["preference"]["id"], **WHY, "reason": "twice"}, LOU
     )
     assert again["error"] == "PREFERENCE_NOT_FOUND"
+    peeked = await lab.ask("undo_change", {"change": gone["_meta"]["change"], **WHY}, LEA)
+    nothing = await lab.ask("undo_change", {"change": "chg_999999999", **WHY}, LEA)
+    assert peeked["error"] == nothing["error"] == "CHANGE_NOT_FOUND", "an administrator is not its person"
+    assert peeked["context"]["hint"] == nothing["context"]["hint"]
     back = await lab.ask("undo_change", {"change": gone["_meta"]["change"], **WHY}, LOU)
     assert back["type"] == "result", back
     assert "To be forgotten." in await texts(lab)

@@ -136,6 +136,7 @@ async def test_what_no_longer_fits_is_left_out_and_said(lab):
         ("get_order.status = x", "can be about find_records"),
         ("record_payment.amount = 1", "can be about"),
         ("get_orders.customer = cust_1", "of get_orders it can be about limit, status"),
+        ("get_orders.status: ann@mail.example = shipped", "holds personal data"),
         ("get_orders.status", "is of the shape"),
         ("get_orders.status = ", "is of the shape"),
         ("'; drop table crm.preferences; --", "is of the shape"),

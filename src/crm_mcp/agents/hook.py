@@ -15,6 +15,7 @@ from ..catalog import Catalog
 from ..config import Settings
 from ..errors import refusal_for
 from ..jsonvalue import is_object
+from ..log import logger
 from ..policy import IN_FORCE
 from ..policy_document import Policy
 from ..principal import Agent
@@ -90,6 +91,8 @@ async def _before(tool: str, arguments: dict[str, Any], given: argparse.Namespac
             await db.close()
     except Exception as problem:
         refusal = refusal_for(problem)
+        if refusal is None:
+            logger().error("the policy could not be asked", problem=type(problem).__name__)
         why = refusal.hint if refusal else "something went wrong on our side."
         return decided("deny", f"The policy cannot be asked now: {why}")
     finally:

@@ -59,6 +59,8 @@ class Wanted(NamedTuple):
         Raises:
             Refusal: INVALID_ARGUMENT, naming its shape, or what it can be about.
         """
+        if redact(rule).kinds:
+            raise _wrong("holds personal data, which is not remembered")
         found = _RULE.fullmatch(rule)
         if found is None:
             raise _wrong(f"is of the shape {SHAPE}")

@@ -49,11 +49,14 @@ REMEDIES: Mapping[str, str] = {
     "exchange_rates": "Documents may follow from the rate: state a later one.",
     "tax_rates": "Documents may follow from the rate: state a later one.",
     "org_settings": "Set it anew; books are opened again with close_books.",
+    "preferences": "Forget it with delete_preference.",
     "exports": "Whoever it was made for deletes it on the approvals page, under Exports; else it goes within a day.",
 }
 """Whose making cannot be undone, and what comes nearest."""
+OWN = ("preferences",)
+"""What is a person's own: undone by them alone, and not found by anybody else."""
 _ROWS = """select c.id, c.tbl, (c.key ->> 'id')::bigint as record, c.op::text as op, c.before::text as before, c.after::text as after
- from crm.changes c where c.org_id = %(org)s and {which} and (%(all)s or c.user_id = %(user)s
+ from crm.changes c where c.org_id = %(org)s and {which} and ((%(all)s and c.tbl <> all (%(own)s)) or c.user_id = %(user)s
   or exists (select from crm.drafts d where d.org_id = c.org_id and d.id = c.draft_id and d.approver = %(user)s)) order by c.id desc"""
 _CHANGE = "c.call_id = (select x.call_id from crm.changes x where x.org_id = %(org)s and x.id = %(id)s)"
 _DRAFT = "c.draft_id = %(id)s"
@@ -85,7 +88,8 @@ class Undone:
 async def undo(ctx: Write, change: str) -> list[Undone]:
     """Undo everything one call did, or nothing of it. `change` is the chg_… of its receipt, or its approved draft.
 
-    Only what the principal did or approved themselves is found; an administrator finds everybody's.
+    Only what the principal did or approved themselves is found; an administrator finds everybody's, but for what is a
+    person's own.
 
     Raises:
         Refusal: CHANGE_NOT_FOUND; NOT_UNDOABLE with the nearest remedy; CHANGED_SINCE naming the fields that moved;
@@ -108,6 +112,7 @@ async def _rows(conn: AsyncConnection, ctx: Write, change: str) -> list[Row]:
         "user": who.user,
         "all": who.role is Role.ADMIN and who.agent is None,
         "id": ids.parse(kind, change),
+        "own": list(OWN),
     }
     found = await conn.exec_driver_sql(_ROWS.format(which=_DRAFT if kind == "drafts" else _CHANGE), asked)
     rows = [_read(row) for row in found.mappings()]
