@@ -11,6 +11,9 @@ from .audit import Call, Flusher, Statement
 from .catalog import Catalog
 from .cursor import Cursors
 from .db import Database
+from .degraded import Degraded
+from .embedding.embedder import Embedder
+from .embedding.ngrams import HashedNgrams
 from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
@@ -87,6 +90,9 @@ class App:
     """Own reports from files; the orgs' own rows are read with each call."""
     flusher: Flusher | None = None
     """Of the process, where it serves several clients; else made with the first read."""
+    embedder: Embedder = field(default_factory=HashedNgrams)
+    degraded: Degraded = field(default_factory=Degraded)
+    """What the process works without for now; shared by its clients."""
     _db: Database | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)

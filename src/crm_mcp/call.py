@@ -70,7 +70,7 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
         answered = await _write(app, this, tool, meant.args, progress)
     for hook in hooks.AFTER:
         await hook(this, tool, answered)
-    return answered
+    return answered.saying(app.degraded.meta())
 
 
 async def _meant(app: App, this: Call, tool: Tool, progress: Reports) -> Meant:
@@ -130,7 +130,19 @@ async def reading(
         return await app.queries.run(this.principal, sql, params, most)
 
     queries = query if app.queries is not None else None
-    ctx = Read(this.principal, ask, progress, follow, app.cursors, app.page_url(), queries, app.reports, app.keeps)
+    ctx = Read(
+        this.principal,
+        ask,
+        progress,
+        follow,
+        app.cursors,
+        app.page_url(),
+        queries,
+        app.reports,
+        app.keeps,
+        app.embedder,
+        app.degraded,
+    )
     found = await handler(ctx)
     if standing is None:
         await ask("select 1", {})

@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .cursor import Cursors, Page
+from .degraded import Degraded
+from .embedding.embedder import Embedder
+from .embedding.ngrams import HashedNgrams
 from .principal import Principal
 
 if TYPE_CHECKING:
@@ -74,6 +77,9 @@ class Read:
     """Own reports from files (`reports.report.Report`), of whatever org: each says whose it is."""
     keeps: dict[str, Any] = field(default_factory=dict[str, Any])
     """What a tool keeps in this process for the next call, under its name; whoever keeps it bounds it."""
+    embedder: Embedder = field(default_factory=HashedNgrams)
+    degraded: Degraded = field(default_factory=Degraded)
+    """Where a handler notes what it had to do without; every answer says it until it is back."""
 
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -37,6 +37,10 @@ class Envelope:
     def text(self) -> str:
         """Return the compact rendering: one line a field, every text value quoted as data."""
         return "\n".join(_lines(self.body, ""))
+
+    def saying(self, more: Mapping[str, Any]) -> "Envelope":
+        """Return the same with more in its `_meta`."""
+        return replace(self, body={**self.body, "_meta": {**self.body.get("_meta", {}), **more}}) if more else self
 
 
 def result(tool: Tool, answer: Answer[Any], standing: Mapping[str, Any]) -> Envelope:

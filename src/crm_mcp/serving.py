@@ -18,6 +18,7 @@ from .catalog import CORE, QUERYING, Catalog, Narrowing
 from .config import Settings
 from .cursor import Cursors
 from .db import Database
+from .degraded import Degraded
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
@@ -304,6 +305,8 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         queries = queries_of(settings, connect)
         catalog = Catalog(_narrowing(given, queries))
 
+        degraded = Degraded()
+
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
             return App(
@@ -319,6 +322,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 queries=queries,
                 reports=reports,
                 tasks=tasks,
+                degraded=degraded,
             )
 
         gc.freeze()

@@ -1,0 +1,1 @@
+"""Texts as vectors: the protocol, and the embedders there are."""
