@@ -3,7 +3,8 @@ from decimal import Decimal
 import pytest
 from lab import LUX
 
-from crm_mcp.reports import definition
+from crm_mcp.reports import definition, running
+from crm_mcp.tools.reports import run_report
 
 ADA = "ada@demo.example"
 ROLES = {
@@ -81,6 +82,27 @@ async def test_rows_that_were_left_out_come_when_the_others_are_skipped(connect)
     names = [row["id"] for told in (first, rest) for row in told["report"]["rows"]]
     assert len(set(names)) == len(names) == first["_meta"]["rows"]
     assert rest["report"]["totals"] == first["report"]["totals"]
+
+
+@pytest.mark.parametrize("name", sorted(definition.every()))
+async def test_a_page_has_the_rows_and_totals_that_all_rows_give(connect, monkeypatch, name):
+    async with connect(ADA) as client:
+
+        async def asked(**more):
+            told = (await client.call_tool("run_report", {"report": name, **more})).structured_content
+            kept = {key: told["report"][key] for key in ("totals", "notes", "parameters")}
+            return (
+                kept,
+                [{**row, "ids": row.get("ids", [])[:2]} for row in told["report"]["rows"]],
+                told["_meta"]["rows"],
+            )
+
+        with monkeypatch.context() as all_read:
+            all_read.setattr(running._Asking, "_is_in_order", lambda self: False)
+            whole, rows, count = await asked()
+        monkeypatch.setattr(run_report, "MOST", 2)
+        assert await asked() == (whole, rows[:2], count)
+        assert await asked(skip=1) == (whole, rows[1:3], count)
 
 
 async def test_ids_behind_a_row_are_some_and_all_are_counted(connect, owner_asks):

@@ -14,8 +14,9 @@ from ..context import Read
 from ..errors import Refusal
 from ..jsonvalue import is_object
 from ..money import money, summed
-from . import comparing, definition, fiscal, period
+from . import comparing, definition, fiscal, paging, period
 from .comparing import Pair, Pairing, Row, Span
+from .paging import Page, Whole
 from .report import Asked, Column, Report
 
 IDS_OF_A_ROW = 250
@@ -38,7 +39,7 @@ class Beside:
 class Ran:
     """A report's rows: exact, in the statement's order; `currency` is the org's base currency.
 
-    `sql` is the statement as it ran. `beside` is there where it was compared.
+    `sql` is the statement as it ran. `beside` is there where it was compared, `whole` where `rows` are a page of all.
     """
 
     report: Report
@@ -49,6 +50,12 @@ class Ran:
     sql: str = ""
     beside: Beside | None = None
     notes: Sequence[str] = field(default=())
+    whole: Whole | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, whether or not all are here."""
+        return len(self.rows) if self.whole is None else self.whole.rows
 
     @property
     def columns(self) -> list[dict[str, str]]:
@@ -94,13 +101,14 @@ class Ran:
 
     def totals(self) -> dict[str, Any]:
         """Add up before rounding, so that a total is exact and not the sum of rounded rows; amounts by currency."""
-        return self._totals(self.rows)
+        return self._totals(self.whole or paging.of_rows(self.rows, self.report.columns))
 
     def compared(self) -> dict[str, Any] | None:
         """Return the other period: its days, its totals, and how those of this one differ from them."""
         if self.beside is None:
             return None
-        before = self._totals([pair.before for pair in self.beside.pairs if pair.before is not None])
+        others = [pair.before for pair in self.beside.pairs if pair.before is not None]
+        before = self._totals(paging.of_rows(others, self.report.columns))
         added = [column for column in self.report.columns if column.total]
         since, until = self.beside.span
         return {
@@ -110,21 +118,21 @@ class Ran:
             **comparing.changes(added, self.totals(), before),
         }
 
-    def _totals(self, rows: Sequence[Row]) -> dict[str, Any]:
-        return {column.name: self._total(column, rows) for column in self.report.columns if column.total}
+    def _totals(self, whole: Whole) -> dict[str, Any]:
+        return {c.name: self._total(c, whole.sums[c.name]) for c in self.report.columns if c.total}
 
-    def _total(self, column: Column, rows: Sequence[Row]) -> Any:
+    def _total(self, column: Column, sums: Mapping[str | None, Decimal]) -> Any:
         if column.type == "amount":
-            by = {currency: Decimal(0) for currency in sorted({row["currency"] for row in rows})}
-            for row in rows:
-                by[row["currency"]] += Decimal(row[column.name] or 0)
-            return {currency: money(summed(added), currency).amount for currency, added in by.items()}
-        added = sum((Decimal(row[column.name] or 0) for row in rows), Decimal(0))
+            by = sorted((currency, added) for currency, added in sums.items() if currency is not None)
+            return {currency: money(summed(added), currency).amount for currency, added in by}
+        added = sums[None]
         return money(summed(added), self.currency).amount if column.type == "money" else int(added)
 
 
-async def run(ctx: Read, name: str, parameters: Mapping[str, Any]) -> Ran:
-    """Run a report of a name that the principal may run.
+async def run(ctx: Read, name: str, parameters: Mapping[str, Any], page: Page | None = None) -> Ran:
+    """Run a report of a name that the principal may run; of a page, where it can be, only those rows are read.
+
+    The rows of an own report, of a comparison, of one row's ids, and those grouped otherwise than usual are all read.
 
     Raises:
         Refusal: REPORT_NOT_FOUND, INVALID_ARGUMENT.
@@ -138,7 +146,7 @@ async def run(ctx: Read, name: str, parameters: Mapping[str, Any]) -> Ran:
     way = parameters.get("compare")
     some_ids = _ids_wanted(report.grouped(asked.group), parameters)
     if way is None:
-        ran = await asking.alone(some_ids)
+        ran = await asking.alone(some_ids, page)
     else:
         ran = await asking.beside(comparing.span_before(report, asked, way))
         ran = _saying(ran, compare=way)
@@ -225,8 +233,13 @@ class _Asking:
     today: date
     starts: int
 
-    async def alone(self, some_ids: tuple[int, int] | None) -> Ran:
+    async def alone(self, some_ids: tuple[int, int] | None, page: Page | None) -> Ran:
         sql = self.report.statement(self.asked.group, self.asked.filters, some_ids)
+        if page is not None and some_ids is None and not self.report.own and self._is_in_order():
+            report = self.report.grouped(self.asked.group)
+            row = await self.ctx.long(paging.statement(sql, report.columns, page), **self._bound())
+            rows, whole = paging.read(row or (), report.columns)
+            return replace(self._ran(rows, _Got([rows], sql)), whole=whole)
         got = await self._rows([(sql, {})])
         return self._ran(self._ordered(got.rows[0]), got)
 
@@ -251,9 +264,7 @@ class _Asking:
 
     async def _rows(self, asked: Sequence[tuple[str, Mapping[str, object]]]) -> "_Got":
         """Ask for the rows of statements, each with what it binds otherwise."""
-        who = self.ctx.principal
-        given = {"zone": who.timezone, "currency": who.currency, "now": self.now, "today": self.today}
-        bound = {**given, "fiscal": fiscal.offset(self.starts), **self._days(self.asked.bound)}
+        bound = self._bound()
         asked = [(sql, self._days(more)) for sql, more in asked]
         if not self.report.own:
             return await self._at_once(asked, bound)
@@ -265,6 +276,11 @@ class _Asking:
         is_cut = any(one[1] for one in found)
         notes = (f"There are more rows: only the first {MOST_ROWS} were read, and added up.",) if is_cut else ()
         return _Got([one[0] for one in found], found[0][2], notes)
+
+    def _bound(self) -> Mapping[str, object]:
+        who = self.ctx.principal
+        given = {"zone": who.timezone, "currency": who.currency, "now": self.now, "today": self.today}
+        return {**given, "fiscal": fiscal.offset(self.starts), **self._days(self.asked.bound)}
 
     def _days(self, bound: Mapping[str, object]) -> Mapping[str, object]:
         """Return what is bound with the instants at which its days begin and end."""
@@ -287,10 +303,14 @@ class _Asking:
         row = await self.ctx.long(f"select {', '.join(parts)}", **every)
         return _Got([json.loads(text, parse_float=Decimal) for text in row or ()], asked[0][0])
 
+    def _is_in_order(self) -> bool:
+        """Say whether the statement's own order is the report's."""
+        return self.asked.group is None or self.asked.group == self.report.usual
+
     def _ordered(self, rows: list[Row]) -> list[Row]:
         """Return rows that are grouped otherwise than usual in an order of their own: by time, or the largest first."""
         group = self.asked.group
-        if group is None or group == self.report.usual:
+        if group is None or self._is_in_order():
             return rows
         if group.is_time:
             return sorted(rows, key=lambda row: row[group.name] or "")

@@ -8,6 +8,7 @@ from pydantic import Field
 from crm_mcp.context import Read
 from crm_mcp.principal import Agent
 from crm_mcp.reports import running
+from crm_mcp.reports.paging import Page
 from crm_mcp.reports.running import Ran
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, Values, View, tool
 
@@ -46,6 +47,8 @@ IDS = 250
 """Ids that a result has room for; with many rows each shows fewer."""
 
 
+MOST = 500
+"""Rows that are read for one answer, which has room for fewer."""
 BESIDE = 10
 """Rows that a statement leaves room for."""
 
@@ -61,21 +64,23 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
     """Run a report: exact figures with totals and the ids behind each row. Use for sums and rankings over many
     records; list_reports names them, include ["sql"] adds the statement. For single orders use get_orders."""
     await ctx.progress(0, 2, "running the report")
-    ran = await running.run(ctx, args.report, args.parameters)
+    page = Page(args.skip, BESIDE if "sql" in args.include else MOST)
+    ran = await running.run(ctx, args.report, args.parameters, page)
     await ctx.progress(1, 2, "adding up")
     report = ran.report
     wanted = args.parameters.get("row")
     most_ids = (
         running.IDS_OF_A_ROW
         if wanted
-        else min(5 if ran.beside or args.include else 20, max(2, IDS // max(1, len(ran.rows))))
+        else min(5 if ran.beside or args.include else 20, max(2, IDS // max(1, ran.count)))
     )
     rows = [row for row in ran.all_shown(most_ids) if not wanted or all(row.get(k) == v for k, v in wanted.items())]
+    count = len(rows) if ran.whole is None else ran.count
     view = ReportView(
         name=report.name,
         title=report.title,
         columns=ran.columns,
-        rows=rows[args.skip :][: BESIDE if "sql" in args.include else None],
+        rows=rows if ran.whole is not None else rows[args.skip :][: page.most],
         totals=ran.totals(),
         compared=ran.compared(),
         parameters=dict(ran.asked.shown),
@@ -86,10 +91,8 @@ async def run_report(ctx: Read, args: RunReport) -> Answer[ReportView]:
         sql=ran.sql if "sql" in args.include else None,
         own=report.own or None,
     )
-    subtitle = ", ".join(part for part in (ran.span, f"{len(rows)} rows") if part)
-    return Answer(
-        view, Display(title=report.title, subtitle=subtitle), {"rows": len(rows), **_more_ids(ran, rows, args)}
-    )
+    subtitle = ", ".join(part for part in (ran.span, f"{count} rows") if part)
+    return Answer(view, Display(title=report.title, subtitle=subtitle), {"rows": count, **_more_ids(ran, rows, args)})
 
 
 def _more_ids(ran: Ran, rows: list[dict[str, Any]], args: RunReport) -> dict[str, str]:
