@@ -12,6 +12,7 @@ from mcp import MCPError
 from crm_mcp import rates as module
 from crm_mcp.audit import Call
 from crm_mcp.db import Database
+from crm_mcp.embedded import Home
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.rates import RateLimited, Rates
 
@@ -103,14 +104,25 @@ async def test_processes_share_what_there_is_and_what_one_lent_is_paid_back(
     assert 0 <= refilled < 30, "what was let through is accounted for, but for what the seconds of this test refilled"
 
 
-async def test_calls_of_many_processes_at_once_get_no_more_than_there_is(
-    root: Root, agent_db: Database, signed: Signed
-):
+async def test_who_asks_while_another_process_takes_the_last_calls_gets_none(home: Home, root: Root, signed: Signed):
     who = await signed()
-    asked = "select granted from crm.lease_calls(%s, %s, '', 0, 60, 600)"
-    rows = await asyncio.gather(*(agent_db.definer(who.org, asked, (who.org, who.user)) for _ in range(30)))
-    granted = sum(row[0] for row in rows if row)
-    assert 600 <= granted <= 660
+    lease = f"select granted from crm.lease_calls({who.org}, {who.user}, '', 0, 60, 60)"
+    waiting = (
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%%crm.lease_calls%%'"
+    )
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(home.conninfo("crm_agent")) as one, await connect(home.conninfo("crm_agent")) as other:
+        for conn in (one, other):
+            await conn.execute(f"select set_config('crm.org_id', '{who.org}', false)")
+            await conn.commit()
+        await (await one.execute(lease.replace("60, 60", "0, 60"))).fetchone()
+        await one.commit()
+        assert await (await one.execute(lease)).fetchone() == (60,)
+        asking = asyncio.create_task(other.execute(lease))
+        while root.execute(waiting).fetchone() == (0,):
+            await asyncio.sleep(0)
+        await one.commit()
+        assert await (await asking).fetchone() in [(0,), (1,)]
 
 
 async def test_each_person_and_each_of_their_agents_has_calls_of_their_own_and_agents_fewer(
