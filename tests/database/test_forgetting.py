@@ -165,6 +165,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         *("idempotency_keys", "login_links", "web_sessions", "passkey_challenges", "invitations", "notices"),
         *("drafts", "draft_versions", "changes", "audit_log", "access_log", "signatures", "passkeys", "retention"),
         *("exports", "export_parts"),
+        *("budgets", "budget_days", "token_reservations", "model_usage", "call_rates"),
     ],
 )
 def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table: str):
@@ -173,7 +174,8 @@ def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table
 
 
 @pytest.mark.parametrize(
-    "function", ["forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices", "forget_exports"]
+    "function",
+    ["forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices", "forget_exports", "forget_usage"],
 )
 def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
     worker: Login, login: Callable[[str], Login], root: psycopg.Connection, scene: Scene, function: str
