@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from .. import ids
 from ..budgets import WHOSE, moment, warnings_of
 from ..db import Database
-from ..errors import Refusal
+from ..errors import Refusal, is_lost
 from ..money import Money, said
 from ..principal import Principal
 
@@ -96,7 +96,13 @@ class PostgresMeter:
         model: str = "",
     ) -> Spent:
         amount, currency = self._amount(money)
-        got = await self._ask(_SETTLE, (reservation.id, tokens_in, tokens_out, amount, currency, model[:100]))
+        params = (reservation.id, tokens_in, tokens_out, amount, currency, model[:100])
+        try:
+            got = await self._ask(_SETTLE, params)
+        except Exception as problem:
+            if not is_lost(problem):
+                raise
+            got = await self._ask(_SETTLE, params)  # it counts once, also where only the answer was lost
         warnings = [line for row in got["standing"] for line in warnings_of(row, self._who.currency)]
         if not got["isPriced"]:
             warnings.append(f"There is no rate from {currency} to {self._who.currency}: this call counts no money.")
