@@ -20,6 +20,7 @@ from . import (
     recovery,
     registry,
     reports,
+    usage,
 )
 
 
@@ -52,6 +53,7 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
+    usage.usage,
     doctor.doctor,
     installing.install,
     agents.agents,
