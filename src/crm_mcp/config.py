@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     """Whether `serve` opens the approvals page when something waits for the first time."""
     doorbell: Literal["draft", "never"] = "draft"
     """Whether a client that can open pages is asked to open each new draft's."""
+    calls_per_minute: int = Field(default=600, ge=1)
+    """Calls of one person over every transport and process."""
+    agent_calls_per_minute: int = Field(default=300, ge=1)
+    """Calls of one agent that acts for a person; never more than a person's."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @cached_property

@@ -163,6 +163,28 @@ async def test_a_call_is_counted_once_however_often_it_is_settled(meter: Made, r
     assert root.execute("select distinct tokens from crm.budget_days").fetchall() == [(60,)]
 
 
+async def test_what_was_used_is_counted_once_where_the_answer_of_the_commit_is_lost(
+    meter: Made, root: Root, monkeypatch: pytest.MonkeyPatch
+):
+    of = await meter()
+    held, ask, lost = await of.reserve("chat", 100, ZERO), of._ask, [psycopg.OperationalError("lost")]
+
+    async def breaks(sql: str, params: tuple[object, ...]) -> Any:
+        got = await ask(sql, params)
+        if lost:
+            raise lost.pop()
+        return got
+
+    monkeypatch.setattr(of, "_ask", breaks)
+    await of.settle(held, 60, 0, ZERO)
+    assert root.execute("select calls, tokens_in from crm.model_usage").fetchall() == [(1, 60)]
+
+
+async def test_more_than_a_whole_limit_is_never_told_to_wait(meter: Made):
+    no = await refused(await meter(), 10_001)
+    assert no.hint.endswith("Ask for less at once: it is more than the whole limit.")
+
+
 async def test_a_model_that_was_never_reached_costs_nothing_and_frees_what_was_held(
     meter: Made, limit: Limit, root: Root
 ):

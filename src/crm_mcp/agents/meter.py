@@ -1,13 +1,13 @@
 """What model calls may cost: held before each, settled after it by what it really used, refused where a budget is spent."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from .. import ids
+from ..budgets import WHOSE, moment, warnings_of
 from ..db import Database
-from ..errors import Refusal
+from ..errors import Refusal, is_lost
 from ..money import Money, said
 from ..principal import Principal
 
@@ -17,7 +17,6 @@ WARN_AT = Decimal("0.8")
 """The share of a limit from which a warning is given."""
 _RESERVE = "select crm.reserve_tokens(%s, %s, %s, %s, %s)"
 _SETTLE = "select crm.settle_tokens(%s, %s, %s, %s, %s, %s)"
-_WHOSE = {"request": "of this request", "user": "of yours", "org": "of your org"}
 
 
 class Reservation(NamedTuple):
@@ -97,7 +96,13 @@ class PostgresMeter:
         model: str = "",
     ) -> Spent:
         amount, currency = self._amount(money)
-        got = await self._ask(_SETTLE, (reservation.id, tokens_in, tokens_out, amount, currency, model[:100]))
+        params = (reservation.id, tokens_in, tokens_out, amount, currency, model[:100])
+        try:
+            got = await self._ask(_SETTLE, params)
+        except Exception as problem:
+            if not is_lost(problem):
+                raise
+            got = await self._ask(_SETTLE, params)  # it counts once, also where only the answer was lost
         warnings = [line for row in got["standing"] for line in warnings_of(row, self._who.currency)]
         if not got["isPriced"]:
             warnings.append(f"There is no rate from {currency} to {self._who.currency}: this call counts no money.")
@@ -111,40 +116,6 @@ class PostgresMeter:
     async def _ask(self, sql: str, params: tuple[object, ...]) -> dict[str, Any]:
         async with self._db.opened(self._who, self.request, (sql, params)) as (_, found):
             return found[0][0][0]
-
-
-def warnings_of(row: Mapping[str, Any], currency: str) -> list[str]:
-    """Return a sentence for each limit of a scope that is spent up to its warning share; `row` is a settled standing."""
-    share, scope, until = Decimal(row["warnAt"]), row["scope"], _until(row["resetsAt"])
-    said_of: list[str] = []
-    tokens, spent = row["tokensLimit"], row["tokensSpent"]
-    if spent >= share * tokens:
-        left = f"{max(0, tokens - spent):,}"
-        said_of.append(_warning(scope, "tokens", _percent(spent, tokens), left, until))
-    if row["moneyLimit"] is not None:
-        limit, cost = Decimal(row["moneyLimit"]), Decimal(row["moneySpent"])
-        if cost >= share * limit:
-            left = said(max(Decimal(0), limit - cost), currency)
-            said_of.append(_warning(scope, "money for models", _percent(cost, limit), left, until))
-    return said_of
-
-
-def _warning(scope: str, unit: str, percent: int, left: str, until: str) -> str:
-    day = "" if scope == "request" else "today's "
-    verb = "are" if unit == "tokens" else "is"
-    return f"{percent} % of {day}{unit} {_WHOSE[scope]} {verb} spent: {left} left{until}."
-
-
-def _percent(spent: int | Decimal, limit: int | Decimal) -> int:
-    return 100 if not limit else int(100 * Decimal(spent) / Decimal(limit))
-
-
-def _until(resets: str | None) -> str:
-    return "" if resets is None else f" until {_moment(resets)}"
-
-
-def _moment(at: str) -> str:
-    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC"
 
 
 def _refusal(got: Mapping[str, Any], currency: str) -> Refusal:
@@ -168,7 +139,7 @@ def _refusal(got: Mapping[str, Any], currency: str) -> Refusal:
     day = "one request" if scope == "request" else "today"
     held_words = f", {words(held)} held by calls that still run" if held else ""
     facts = (
-        f"The limit {_WHOSE[scope]} is {words(limit)} for {day}: {words(spent)} spent{held_words}, "
+        f"The limit {WHOSE[scope]} is {words(limit)} for {day}: {words(spent)} spent{held_words}, "
         f"{words(left)} left, and this call may need {words(asked)}."
     )
     context: dict[str, object] = {
@@ -180,12 +151,17 @@ def _refusal(got: Mapping[str, Any], currency: str) -> Refusal:
     }
     if scope != "request":
         context["resetsAt"] = got["resetsAt"]
-    return Refusal("OVER_BUDGET", f"{facts} {_way_on(got, asked <= limit - spent)}", **context)
+    way_on = (
+        "Ask for less at once: it is more than the whole limit."
+        if asked > limit
+        else "Try again once those calls have ended."
+        if asked <= limit - spent
+        else _elsewhere(got)
+    )
+    return Refusal("OVER_BUDGET", f"{facts} {way_on}", **context)
 
 
-def _way_on(got: Mapping[str, Any], is_held: bool) -> str:
-    if is_held:
-        return "Try again once those calls have ended."
+def _elsewhere(got: Mapping[str, Any]) -> str:
     if got["scope"] == "request":
         return "Ask for less at once, or go on in another request."
-    return f"It resets at {_moment(got['resetsAt'])}; an administrator may raise or reset it (crm-mcp usage)."
+    return f"It resets at {moment(got['resetsAt'])}; an administrator may raise or reset it (crm-mcp usage)."

@@ -21,6 +21,7 @@ from . import (
     recovery,
     registry,
     reports,
+    usage,
 )
 
 
@@ -53,6 +54,7 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
+    usage.usage,
     doctor.doctor,
     installing.install,
     agents.agents,
