@@ -18,6 +18,9 @@ def demo_home(parent: Path | None = None) -> Generator[Home]:
 
 
 def environment(home: Home, source: Path | None = None) -> dict[str, str]:
-    """Return the environment of a served process: this home, no browser, and another checkout where `source` is given."""
-    env = {**os.environ, "CRM_HOME": str(home.root), "CRM_OPEN_BROWSER": "never"}
+    """Return the environment of a served process: this home, no browser, calls without a limit that is felt.
+
+    Another checkout is served where `source` is given.
+    """
+    env = {**os.environ, "CRM_HOME": str(home.root), "CRM_OPEN_BROWSER": "never", "CRM_CALLS_PER_MINUTE": "1000000"}
     return env | ({"PYTHONPATH": str(source)} if source else {})

@@ -23,6 +23,7 @@ from .waiting import Waits
 
 if TYPE_CHECKING:
     from .queries import Queries
+    from .rates import Rates
     from .reports.report import Report
     from .updates import Updates
 
@@ -93,6 +94,8 @@ class App:
     embedder: Embedder = field(default_factory=HashedNgrams)
     degraded: Degraded = field(default_factory=Degraded)
     """What the process works without for now; shared by its clients."""
+    rates: "Rates | None" = None
+    """How many calls its principals may make, shared by its clients; None: as many as they like."""
     _db: Database | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -126,6 +129,15 @@ class App:
         if self.client.org not in (None, signed_in.org):
             raise SignInFailed("You are no longer a member of the org that was served here. Connect again.")
         self.client.org, self.client.principal = signed_in.org, signed_in
+
+    async def pace(self, call: Call) -> None:
+        """Let a call through that its principal may still make.
+
+        Raises:
+            RateLimited: they may not, for some seconds.
+        """
+        if self.rates is not None:
+            await self.rates.take(await self.db(), call)
 
     async def audit_ended(self, call: Call, statement: Statement) -> None:
         """Write a read's last row: with the next flush, or now where CRM_AUDIT_READS=sync."""

@@ -15,6 +15,7 @@ from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .news import Changed
 from .preferring import Meant
+from .rates import RateLimited
 from .standing import MembershipChanged, Standing
 from .tool import Args, Effect, Tool, WriteArgs
 
@@ -33,12 +34,13 @@ async def call(app: App, name: str, raw: Mapping[str, Any], progress: Reports) -
         return _unaudited(problem, name)
     this = Call(principal, name, raw, client=app.client.name)
     try:
+        await app.pace(this)
         return await _with_rights_of_now(app, this, lambda: _answer(app, this, progress))
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
             logger().error("call crashed", call=this.id, tool=name[:100], exc_info=problem)
-        await _record(app, this, refusal.error if refusal else "INTERNAL")
+        await _record_refused(app, this, refusal)
         if isinstance(refusal, UnknownTool):
             raise refusal from None
         return envelope.refused(refusal) if refusal else envelope.crashed(this.id)
@@ -165,15 +167,22 @@ async def read_resource(
     """
     this = Call(await app.principal(), method, {"uri": uri[:500], **raw}, client=app.client.name)
     try:
+        await app.pace(this)
         found, _ = await _with_rights_of_now(app, this, lambda: reading(app, this, progress, handler))
     except Exception as problem:
         refusal = refusal_for(problem)
         if refusal is None:
             logger().error("resource crashed", call=this.id, uri=uri[:200], exc_info=problem)
-        await _record(app, this, refusal.error if refusal else "INTERNAL")
+        await _record_refused(app, this, refusal)
         raise
     await app.audit_ended(this, audit.ended(this, "run", "ok"))
     return found
+
+
+async def _record_refused(app: App, this: Call, refusal: Refusal | None) -> None:
+    """Leave the row of a call that was refused or crashed; of a flood of calls only the first has one of its own."""
+    if not isinstance(refusal, RateLimited) or refusal.is_told:
+        await _record(app, this, refusal.error if refusal else "INTERNAL")
 
 
 async def _record(app: App, this: Call, outcome: str) -> None:

@@ -139,7 +139,8 @@ class Catalog:
 
 
 def _may_see(row: dict[str, Any], who: Principal) -> bool:
-    return who.role in row["roles"] and (who.agent is None or who.agent in row["agents"])
+    is_theirs = row.get("persons", True) if who.agent is None else who.agent in row["agents"]
+    return who.role in row["roles"] and is_theirs
 
 
 @functools.cache
@@ -197,6 +198,7 @@ def describe(tool: Tool) -> dict[str, Any]:
         "toolset": tool.toolset,
         "roles": sorted(tool.roles),
         "agents": sorted(tool.agents),
+        **({} if tool.persons else {"persons": False}),
         "effect": tool.effect,
         "version": tool.version,
         "wire": {

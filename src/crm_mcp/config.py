@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     """Whether a read waits until its last audit row is on disk."""
     audit_sink: Path | None = None
     """A file outside the database to which sealed audit heads are appended."""
+    agents: Path | None = None
+    """What our own agents run with, for `agents run`; unset: agents.yaml in the home, if there, else the packaged one."""
+    anthropic_key: SecretStr | None = None
+    """The key of the provider anthropic in that file."""
+    openai_compatible_key: SecretStr | None = None
+    """The key of the provider openai-compatible in that file; a model on this machine may need none."""
     pg_bin: Path | None = None
     """Another build of Postgres for the embedded database: its bin folder."""
     idle: float = 60.0
@@ -62,6 +68,10 @@ class Settings(BaseSettings):
     """Whether `serve` opens the approvals page when something waits for the first time."""
     doorbell: Literal["draft", "never"] = "draft"
     """Whether a client that can open pages is asked to open each new draft's."""
+    calls_per_minute: int = Field(default=600, ge=1)
+    """Calls of one person over every transport and process."""
+    agent_calls_per_minute: int = Field(default=300, ge=1)
+    """Calls of one agent that acts for a person; never more than a person's."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @cached_property
@@ -102,6 +112,15 @@ def local_folder() -> Path:
 def claude_code_folder() -> Path:
     """Return where Claude Code keeps what it knows of this person."""
     return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home())
+
+
+MODEL_KEYS = frozenset({"CRM_ANTHROPIC_KEY", "CRM_OPENAI_COMPATIBLE_KEY"})
+
+
+def agents_environment(home: Path) -> dict[str, str]:
+    """Return this process's environment for a server that an agent of ours calls: without the models' keys, which no
+    server needs."""
+    return {name: value for name, value in quiet_environment(home).items() if name not in MODEL_KEYS}
 
 
 def quiet_environment(home: Path) -> dict[str, str]:

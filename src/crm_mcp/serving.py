@@ -22,6 +22,7 @@ from .degraded import Degraded
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
+from .rates import Rates
 from .tasks import Tasks
 from .warming import check_reports, warm
 
@@ -255,11 +256,16 @@ def main(words: Sequence[str]) -> None:
         sync_reads=settings.audit_reads == "sync",
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
+        rates=_rates(settings),
     )
     try:
         asyncio.run(_serve(app, settings))
     finally:
         connector.release()
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(settings.calls_per_minute, settings.agent_calls_per_minute)
 
 
 def _rings(given: argparse.Namespace, settings: Settings) -> bool:
@@ -305,7 +311,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         queries = queries_of(settings, connect)
         catalog = Catalog(_narrowing(given, queries))
 
-        degraded = Degraded()
+        degraded, rates = Degraded(), _rates(settings)
 
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
@@ -323,12 +329,14 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 reports=reports,
                 tasks=tasks,
                 degraded=degraded,
+                rates=rates,
             )
 
         gc.freeze()
         gc.enable()
         await listening.serve(where, listener, db, app_for, agent, per_minute)
         await tasks.close()
+        await rates.close()
         if queries is not None:
             await queries.close()
 
@@ -353,6 +361,8 @@ async def _serve(app: App, settings: Settings) -> None:
     early.cancel()
     warming.cancel()
     await app.tasks.close()
+    if app.rates is not None:
+        await app.rates.close()
     if app.queries is not None:
         await app.queries.close()
     await app.close()

@@ -150,6 +150,8 @@ class Tool:
     """The list argument whose items are decided alone: the handler gets one at a time."""
     page: str | None = None
     """The page that a client with MCP Apps shows beside the call."""
+    persons: bool = True
+    """Whether it exists for people too, or for its agents alone."""
 
     @property
     def noun(self) -> str:
@@ -177,6 +179,7 @@ def tool(
     version: int = 1,
     each: str | None = None,
     page: str | None = None,
+    persons: bool = True,
 ) -> Callable[[Callable[..., Awaitable[Answer[Any]]]], Tool]:
     """Declare a tool: its name is the function's, its description the docstring, its schemas the type hints."""
 
@@ -201,6 +204,7 @@ def tool(
             handler,
             each,
             page,
+            persons,
         )
 
     return declare

@@ -43,7 +43,12 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "CRM_HOME": str(home.root), "CRM_OPEN_BROWSER": "never"},
+            env={
+                **os.environ,
+                "CRM_HOME": str(home.root),
+                "CRM_OPEN_BROWSER": "never",
+                "CRM_CALLS_PER_MINUTE": "1000000",
+            },
         )
         self._unread, self._ids = b"", 0
         self._heard: dict[int, dict[str, Any]] = {}

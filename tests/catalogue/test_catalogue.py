@@ -87,6 +87,8 @@ S0 = {
     "send_email_draft": {"customer", "order", "support"},
 }
 """The tool access matrix of S0 §3."""
+FOR_AGENTS_ALONE = frozenset({"handoff_to_agent"})
+"""It hands on what a person said, so no person has a use for it."""
 S0_AGENTS = frozenset({"triage", "customer", "order", "analytics", "support", "settings"})
 
 
@@ -200,7 +202,14 @@ def test_a_principal_finds_exactly_the_tools_in_their_list(who):
             found.add(catalog.find(name, who).name)
     assert found == seen
     alone = {t["name"] for t in catalog.visible_to(somebody(who.role))}
-    assert seen <= alone, "an agent sees no more than its person"
+    assert seen - FOR_AGENTS_ALONE <= alone, "an agent sees no more than its person"
+
+
+def test_triage_has_the_hand_off_and_nobody_else_does():
+    for role in Role:
+        for agent in (None, *Agent):
+            seen = {tool["name"] for tool in Catalog().visible_to(somebody(role, agent))}
+            assert (seen == FOR_AGENTS_ALONE) if agent is Agent.TRIAGE else not seen & FOR_AGENTS_ALONE
 
 
 def narrowings() -> list[Narrowing]:

@@ -46,6 +46,11 @@ UNRECORDED = {
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
     "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
+    "budgets": "what an org may spend on models: written by the owner, recorded in access_log",
+    "budget_days": "what counts against budgets; reserve_tokens and settle_tokens alone add to it",
+    "token_reservations": "what is held for model calls; reserve_tokens and settle_tokens alone touch it",
+    "model_usage": "what models were used for; settle_tokens alone adds to it",
+    "call_rates": "how many calls are left; lease_calls alone touches it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "conversations": "what a person said to agents, kept for 30 days: definers alone touch it",
     "agent_runs": "how an agent's work goes on: definers alone touch it, what it did is recorded by the calls that did it",
@@ -206,6 +211,7 @@ READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
     *("changes", "drafts", "draft_versions", "preference_uses"),
+    *("budgets", "budget_days", "token_reservations", "model_usage"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
@@ -244,6 +250,9 @@ DEFINED_BY_OWNER = {
     "policy_tables()": ("crm_definer",),
     "policy_parts()": ("crm_definer",),
     "decide_policy()": (),
+    "budget_standard()": (*CLIENTS, "crm_definer"),
+    "budget_limits(bigint,bigint)": (*CLIENTS, "crm_definer"),
+    "budget_standing(bigint,bigint,bigint,timestamp with time zone)": (*CLIENTS, "crm_definer"),
     "view_parts(oid)": CLIENTS,
     "view_text(oid)": CLIENTS,
     "own_guard(oid)": CLIENTS,
@@ -315,6 +324,15 @@ DEFINERS = {
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
     "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
+    "in_base(bigint,numeric,text,date)": (),
+    "count_spent(bigint,date,bigint,bigint,numeric)": (),
+    "reserve_tokens_at(crm.bound_principal,bigint,text,bigint,numeric,text,timestamp with time zone)": (),
+    "settle_tokens_at(crm.bound_principal,bigint,bigint,bigint,numeric,text,text,timestamp with time zone)": (),
+    "reserve_tokens(bigint,text,bigint,numeric,text)": ("crm_agent", "crm_worker"),
+    "settle_tokens(bigint,bigint,bigint,numeric,text,text)": ("crm_agent", "crm_worker"),
+    "forget_usage(integer)": ("crm_worker",),
+    "lease_calls_at(bigint,bigint,text,integer,integer,integer,timestamp with time zone)": (),
+    "lease_calls(bigint,bigint,text,integer,integer,integer)": ("crm_agent",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -388,6 +406,7 @@ OTHER_TRIGGERS = {
             ("api_keys", "key", "org_id"),
             ("passkeys", "passkey", "org_id"),
             ("own_tables", "own table", "org_id"),
+            ("budgets", "budget", "org_id"),
         )
     },
     (
@@ -539,6 +558,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT UPDATE DELETE", ["conversations", "agent_runs", "conversation_items"], ["crm_definer"])
     grant("SELECT", ["agent_runs"], ["crm_signin"])
     grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
+    grant("SELECT", ["budgets"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["budget_days", "token_reservations", "model_usage"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE", ["call_rates"], ["crm_definer"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])
@@ -555,7 +577,7 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT UPDATE(used_at) UPDATE(used_xact)", ["passkey_challenge_items"], ["crm_definer"])
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies", "users"], ["crm_definer"])
-    grant("SELECT", [*ENTITIES, "reasoning"], ["crm_definer"])
+    grant("SELECT", [*ENTITIES, "reasoning", "exchange_rates"], ["crm_definer"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])

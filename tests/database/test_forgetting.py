@@ -173,6 +173,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         *("idempotency_keys", "login_links", "web_sessions", "passkey_challenges", "invitations", "notices"),
         *("drafts", "draft_versions", "changes", "audit_log", "access_log", "signatures", "passkeys", "retention"),
         *("exports", "export_parts", "conversations", "conversation_items", "agent_runs"),
+        *("budgets", "budget_days", "token_reservations", "model_usage", "call_rates"),
     ],
 )
 def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table: str):
@@ -184,7 +185,7 @@ def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table
     "function",
     [
         *("forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices", "forget_exports"),
-        "forget_conversations",
+        *("forget_conversations", "forget_usage"),
     ],
 )
 def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
@@ -197,3 +198,33 @@ def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
         who = login(role)
         with refused(DENIED, "permission denied"), who.bound(scene.org):
             who.ask(f"select crm.{function}()")
+
+
+RESERVATION = """insert into crm.token_reservations(org_id, user_id, request, use_case, day, tokens, money, created_at, expires_at)
+ values (%s, %s, %s, 'chat', current_date, 1, 0, clock_timestamp() - %s::interval, clock_timestamp())"""
+USED = """insert into crm.model_usage(org_id, day, user_id, use_case, calls, tokens_in, tokens_out, money)
+ values (%s, (clock_timestamp() - %s::interval)::date, %s, %s, 1, 1, 1, 0)"""
+COUNTED = (
+    "insert into crm.budget_days(org_id, day, user_id) values (%s, (clock_timestamp() - %s::interval)::date, %s)"
+)
+
+
+def test_reservations_go_after_a_month_and_what_models_were_used_for_after_two_years(
+    worker: Login, root: psycopg.Connection, scene: Scene
+):
+    root.execute("truncate crm.token_reservations, crm.model_usage, crm.budget_days")
+    ada = scene.users["ada"]
+    for org, request, age in ((scene.org, 1, "31 days"), (scene.org, 2, "29 days"), (scene.other, 3, "31 days")):
+        root.execute(RESERVATION, (org, ada, request, age))
+    for org, use, age in (
+        (scene.org, "old", "732 days"),
+        (scene.org, "new", "728 days"),
+        (scene.other, "strange", "800 days"),
+    ):
+        root.execute(USED, (org, age, ada, use))
+        root.execute(COUNTED, (org, age, ada))
+    with worker.bound(scene.org):
+        assert worker.ask("select crm.forget_usage()") == 3
+    assert kept(root, "select request from crm.token_reservations") == {2, 3}
+    assert kept(root, "select use_case from crm.model_usage") == {"new", "strange"}
+    assert len(root.execute("select from crm.budget_days").fetchall()) == 2

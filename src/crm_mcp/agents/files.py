@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..principal import Agent
-from .roster import ROSTER, RULES
+from .roster import ROSTER, prompt_of
 
 FOLDER = ".claude/agents"
 MARK = "<!-- made by crm-mcp agents export; the next export writes it anew -->"
@@ -40,10 +40,8 @@ class Definition:
 
     def text(self) -> str:
         """Return the file: YAML front matter (each value in JSON, which YAML holds), then the agent's prompt."""
-        known = ROSTER[self.agent]
         head = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in self._head().items())
-        work = "\n".join(f"- {rule}" for rule in (*RULES, *known.work))
-        return f"---\n{head}\n---\n{MARK}\nYou are the {known.title.lower()} of this CRM.\n\n{work}\n"
+        return f"---\n{head}\n---\n{MARK}\n{prompt_of(self.agent)}\n"
 
     def _head(self) -> Mapping[str, Any]:
         known = ROSTER[self.agent]

@@ -98,3 +98,10 @@ ROSTER: Mapping[Agent, Specialist] = {
     ),
 }
 """Triage is not here: it only hands over, and in a client that delegates by itself nobody needs it."""
+
+
+def prompt_of(agent: Agent) -> str:
+    """Return what a specialist is told of itself and its work, wherever it runs."""
+    known = ROSTER[agent]
+    work = "\n".join(f"- {rule}" for rule in (*RULES, *known.work))
+    return f"You are the {known.title.lower()} of this CRM.\n\n{work}"

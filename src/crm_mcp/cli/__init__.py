@@ -5,6 +5,7 @@ import click
 from .. import __version__
 from . import (
     access,
+    agent_runs,
     agents,
     doctor,
     exporting,
@@ -20,6 +21,7 @@ from . import (
     recovery,
     registry,
     reports,
+    usage,
 )
 
 
@@ -52,11 +54,14 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
+    usage.usage,
     doctor.doctor,
     installing.install,
     agents.agents,
 ):
     main.add_command(command)
+agents.agents.add_command(agent_runs.run_agents)
+agents.agents.add_command(agent_runs.config)
 inspect.audit.add_command(access.access)
 people.users.add_command(passkeys.reset_passkeys)
 inspect.audit.add_command(passkeys.signatures)

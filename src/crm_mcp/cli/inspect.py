@@ -28,7 +28,11 @@ def matrix_lines() -> list[str]:
     lines = ["tool".ljust(24) + " ".join(name[:6].rjust(6) for _, name in columns)]
     for row in rows:
         mark = "r" if row["effect"] == "read" else "x"
-        marks = ((mark if name in row[kind] else "-").rjust(6) for kind, name in columns)
+        seen: dict[str, list[str]] = {
+            "roles": row["roles"] if row.get("persons", True) else [],
+            "agents": row["agents"],
+        }
+        marks = ((mark if name in seen[kind] else "-").rjust(6) for kind, name in columns)
         lines.append(row["wire"]["name"].ljust(24) + " ".join(marks))
     return lines
 
@@ -39,8 +43,8 @@ def matrix(as_json: bool) -> None:
     """Show which role and which agent sees which tool."""
     if as_json:
         rows: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
-        keys = ("roles", "agents", "effect", "toolset")
-        click.echo(json.dumps({r["wire"]["name"]: {k: r[k] for k in keys} for r in rows}, indent=1))
+        keys = ("roles", "agents", "persons", "effect", "toolset")
+        click.echo(json.dumps({r["wire"]["name"]: {k: r[k] for k in keys if k in r} for r in rows}, indent=1))
     else:
         click.echo("\n".join(matrix_lines()))
 

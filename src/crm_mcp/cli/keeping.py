@@ -21,12 +21,10 @@ _RECORD = """insert into crm.audit_log(org_id, call_id, phase, user_id, client, 
 
 
 @contextmanager
-def kept(
-    conn: psycopg.Connection[Any], org: str, user: str, table: str, command: str, said: Mapping[str, object]
-) -> Generator[int]:
-    """Write to one table of an org for an administrator of it; yields the org's id.
-
-    The guard judges the writes while the table is free to this org within this transaction, and to nobody else.
+def done_by(
+    conn: psycopg.Connection[Any], org: str, user: str, command: str, said: Mapping[str, object]
+) -> Generator[tuple[int, int]]:
+    """Do something for an administrator of an org, bound to it and audited; yields the org's id and the person's.
 
     Raises:
         ClickException: the person is no administrator of the org.
@@ -36,8 +34,23 @@ def kept(
         raise click.ClickException(f"{user} is no administrator of {org}.")
     call = ids.new_call()
     conn.execute(_BIND, (str(found[0]), str(call), str(found[1])))
-    opened = [row[0] for row in conn.execute(_OPEN, (found[0], table)).fetchall()]
-    yield int(found[0])
-    conn.execute("set constraints all immediate")
-    conn.execute(_CLOSE, (found[0], table, opened))
+    yield int(found[0]), int(found[1])
     conn.execute(_RECORD, (found[0], call, found[1], command, json.dumps(dict(said), ensure_ascii=False)))
+
+
+@contextmanager
+def kept(
+    conn: psycopg.Connection[Any], org: str, user: str, table: str, command: str, said: Mapping[str, object]
+) -> Generator[int]:
+    """Write to one recorded table of an org for an administrator of it; yields the org's id.
+
+    The guard judges the writes while the table is free to this org within this transaction, and to nobody else.
+
+    Raises:
+        ClickException: the person is no administrator of the org.
+    """
+    with done_by(conn, org, user, command, said) as (found, _):
+        opened = [row[0] for row in conn.execute(_OPEN, (found, table)).fetchall()]
+        yield found
+        conn.execute("set constraints all immediate")
+        conn.execute(_CLOSE, (found, table, opened))

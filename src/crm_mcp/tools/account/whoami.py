@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from crm_mcp.budgets import NEAR, STANDING, warnings_of
 from crm_mcp.context import Read
 from crm_mcp.money import Money, money
 from crm_mcp.principal import Agent
@@ -10,7 +11,8 @@ from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
 TOP = 5
 """Preferences told (S0 section 4), within `ROOM` characters: 300 tokens (S0 section 9)."""
 ROOM = 1_200
-SQL = """select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.id desc), '[]')
+SQL = f"""select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.id desc), '[]'),
+  (select jsonb_agg({STANDING}) from crm.budget_standing(%(org)s, %(user)s, 0, clock_timestamp()) s where s.scope <> 'request' and {NEAR})
  from (select p.id, p.content, coalesce(u.uses, 0) as uses
   from crm.preferences p left join crm.preference_uses u on u.org_id = p.org_id and u.preference_id = p.id
   where p.org_id = %(org)s and p.user_id = %(user)s and p.forgotten_at is null and p.archived_at is null and p.confidence > 0.7
@@ -61,6 +63,8 @@ async def whoami(ctx: Read, args: WhoAmI) -> Answer[MeView]:
     row = await ctx.one(SQL, top=TOP)
     if known := _within(row[0] if row else []):
         meta["preferences"] = known
+    if row and row[1]:
+        meta["modelBudget"] = [line for one in row[1] for line in warnings_of(one, who.currency)]
     return Answer(view, Display(title=who.name, subtitle=f"{who.role}, {who.org_name}", badge=who.agent), meta)
 
 
