@@ -96,7 +96,7 @@ end $f$;
 revoke execute on function crm.keep_item() from public;
 create trigger keep before update on crm.conversation_items for each row execute function crm.keep_item();
 
--- Opens a run of the bound person: {request, asked, title, agent, background, after}; one at a terminal is running and held by `lease`.
+-- Opens a run of the bound person: {request, asked, title, agent, background, after, carry}; one at a terminal is running and held by `lease`.
 -- `after`: a run of theirs whose conversation goes on. Answers {run, conversation}, or {refused: NOT_FOUND | STILL_RUNS | TOO_MANY | NOT_THAT_AGENT}.
 create function crm.open_run(wanted jsonb, lease bytea) returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
@@ -120,9 +120,9 @@ begin
   else
     insert into crm.conversations(org_id, user_id, agent, title) values (b.org_id, b.user_id, wanted ->> 'agent', wanted ->> 'title') returning id into talk;
   end if;
-  insert into crm.agent_runs(org_id, conversation_id, user_id, key_id, is_keyed, is_background, agent, state, asked, exact, lease, beat_at, started_at, attempts)
+  insert into crm.agent_runs(org_id, conversation_id, user_id, key_id, is_keyed, is_background, agent, state, asked, exact, carry, lease, beat_at, started_at, attempts)
    values (b.org_id, talk, b.user_id, key, key is not null, background, wanted ->> 'agent', case when background then 'queued' else 'running' end,
-     wanted ->> 'asked', wanted ->> 'request', case when background then null else sha256(lease) end,
+     wanted ->> 'asked', wanted ->> 'request', wanted -> 'carry', case when background then null else sha256(lease) end,
      case when background then null else clock_timestamp() end, case when background then null else clock_timestamp() end,
      case when background then 0 else 1 end)
    returning id into n;
@@ -218,9 +218,9 @@ declare o bigint := nullif(current_setting('crm.org_id', true), '')::bigint;
 begin
   if not crm.holds_run(o, run, lease) then return null; end if;
   return (select jsonb_build_object('conversation', r.conversation_id, 'user', r.user_id, 'request', coalesce(r.exact, r.asked), 'is_exact', r.exact is not null,
-     'agent', r.agent, 'current_agent', r.current_agent, 'carry', r.carry, 'attempts', r.attempts, 'queued_at', r.queued_at,
+     'agent', r.agent, 'current_agent', r.current_agent, 'carry', r.carry, 'attempts', r.attempts, 'done', r.done, 'drafts', r.drafts, 'queued_at', r.queued_at,
      'tokens_in', r.tokens_in, 'tokens_out', r.tokens_out, 'summary', c.summary, 'summary_by', c.summary_by,
-     'items', (select coalesce(jsonb_agg(jsonb_build_object('agent', i.agent, 'kind', i.kind, 'content', coalesce(i.exact, i.content), 'is_exact', i.exact is not null) order by i.position), '[]')
+     'items', (select coalesce(jsonb_agg(jsonb_build_object('agent', i.agent, 'kind', i.kind, 'content', coalesce(i.exact, i.content), 'is_whole', i.exact is not null or i.redacted = '{}') order by i.position), '[]')
        from crm.conversation_items i where i.org_id = o and i.run_id = r.id),
      'before', (select coalesce(jsonb_agg(jsonb_build_object('run', i.run_id, 'agent', i.agent, 'kind', i.kind, 'content', i.content) order by i.position), '[]')
        from crm.conversation_items i where i.org_id = o and i.conversation_id = r.conversation_id and i.run_id < r.id and i.run_id > c.summarised),

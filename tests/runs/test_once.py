@@ -2,7 +2,7 @@
 
 import pytest
 
-PRODUCTS = "select 'prod_' || min(p.id) from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo' where p.status = 'active'"
+PRODUCTS = "select 'prod_' || min(p.id) from crm.products p join crm.orgs o on o.id = p.org_id and o.slug = 'demo' where not p.discontinued"
 
 
 @pytest.fixture

@@ -107,6 +107,15 @@ class Hold:
         step = {name: value for name, value in said.items() if value is not None}
         return await self._step({**step, **_cost(spent), "agent": agent.value})
 
+    async def spend(self, spent: Spent) -> None:
+        """Count what was spent besides the steps.
+
+        Raises:
+            LeaseLost: somebody else holds it.
+        """
+        if spent != Spent():
+            await self._step(_cost(spent))
+
     async def end(
         self,
         state: End,

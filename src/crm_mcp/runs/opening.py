@@ -41,8 +41,11 @@ async def open_run(
     agent: Agent | None = None,
     after: int | None = None,
     in_background: bool = False,
+    carry: Mapping[str, Any] | None = None,
 ) -> Opened:
     """Begin a run of a person, for a worker to do or for this process; `after` goes on with that run's conversation.
+
+    `carry` is kept for whoever goes on with it, until it has ended.
 
     Raises:
         Refusal: RUN_NOT_FOUND, RUN_STILL_RUNS, TOO_MANY_RUNS, NOT_THAT_AGENT, INVALID_ARGUMENT.
@@ -53,6 +56,7 @@ async def open_run(
         raise Refusal("INVALID_ARGUMENT", hint, argument="request")
     kept, lease = without_personal_data(text), secrets.token_bytes(32)
     wanted = {"request": text, "asked": kept, "title": _first_words(kept), "background": in_background}
+    wanted |= {"carry": dict(carry)} if carry else {}
     wanted |= {"agent": agent.value} if agent else {}
     wanted |= {"after": after} if after is not None else {}
     made = await _asked(db, who, "select crm.open_run(%s::jsonb, %s)", (_json(wanted), lease))
