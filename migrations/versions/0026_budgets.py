@@ -6,7 +6,7 @@ from pathlib import Path
 from crm_mcp.tablekit import CLIENTS, definer, isolate, run
 
 revision = "0026"
-down_revision = "0024"
+down_revision = "0025"
 
 SQL = Path(__file__).parents[1] / "sql"
 READ = ("budgets", "budget_days", "token_reservations", "model_usage")

@@ -11,7 +11,7 @@ from .auth import principal_of
 from .binding import bearer_of, own, to_org, token_of, with_settings
 from .errors import SignInFailed
 from .giving_up import ended_with
-from .news import News
+from .news import RUNS, News
 from .pools import Pools
 from .principal import Principal, Proof
 from .standing import MembershipChanged, Standing, standing_of
@@ -29,7 +29,7 @@ class Database:
     def __init__(self, conninfo: str, *, size: int = 4, revive: Callable[[], Awaitable[None]] | None = None) -> None:
         """`revive` is awaited when connections broke: the embedded server may have to be started again."""
         self._pools = Pools(conninfo, size, revive)
-        self._news = News(conninfo)
+        self._news, self._news_of_runs = News(conninfo), News(conninfo, RUNS)
 
     async def sign_in(self, proof: Proof) -> Principal:
         """Return who a proof proves.
@@ -271,8 +271,13 @@ class Database:
         """Return what listens for news of drafts, on one connection of its own from the first follower on."""
         return self._news
 
+    def news_of_runs(self) -> News:
+        """Return what listens for news of agents' runs."""
+        return self._news_of_runs
+
     async def close(self) -> None:
         await self._news.close()
+        await self._news_of_runs.close()
         await self._pools.close()
 
 

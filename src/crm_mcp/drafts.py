@@ -2,18 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from . import ids
 from .attempt import Attempt
-from .audit import Call
+from .audit import Call, Statement
 from .changes import effects_key
+from .errors import Refusal
 from .policy import Policy, Stakes, Verdict
 from .tool import Tool, WriteArgs
 
 _HOLD = "select draft, joined, expiry from crm.hold(%s::jsonb)"
+_DECIDED = """select d.id, d.state from crm.drafts d where d.org_id = %s and d.requester = %s and d.tool = %s and d.args_key = %s
+ and d.state in ('approved', 'rejected') order by d.id desc limit 1"""
 _REVISE = "select revised, expiry from crm.revise(%s, %s::jsonb)"
 
 
@@ -39,6 +44,25 @@ def key_of(args: WriteArgs) -> str:
     """Return what makes two calls of one tool the same: the idempotency key, else what they ask for."""
     key = args.idempotency_key or args.model_dump_json(exclude={"reason", "confidence"})
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def decided(call: Call, tool: Tool, args: WriteArgs) -> list[Statement]:
+    """Return what asks whether a call under this idempotency key was held before and decided; nothing without a key."""
+    if args.idempotency_key is None:
+        return []
+    return [(_DECIDED, (call.principal.org, call.principal.user, tool.name, key_of(args)))]
+
+
+def refuse_decided(found: Sequence[Sequence[tuple[int, str]]]) -> None:
+    """Refuse a call that a person has decided already: under one idempotency key it is asked for once.
+
+    Raises:
+        Refusal: ALREADY_DECIDED, with the draft.
+    """
+    for draft, state in (row for rows in found for row in rows):
+        name = ids.show("drafts", draft)
+        hint = f"This idempotency_key stands for {name}, which is {state}; get_draft tells more. Use a new key for a new call."
+        raise Refusal("ALREADY_DECIDED", hint, draft=name, state=state)
 
 
 async def hold(conn: AsyncConnection, call: Call, it: Proposal) -> Held:

@@ -1,4 +1,4 @@
-"""News of drafts: which ones were made, edited or decided, heard by one connection that listens."""
+"""News of drafts, or of runs: which ones were made, went on or were decided, heard by one connection that listens."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,17 +6,19 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 
 import psycopg
+from psycopg import sql
 
 from .log import logger
 
 CHANNEL = "crm_drafts"
+RUNS = "crm_runs"
 MOST = 100
 """News that a slow follower may have before it; of more it is told only to look again."""
 _PATIENCE = (0.2, 5.0)
 """Seconds between attempts to connect again: the first, the longest."""
 
 Draft = int | None
-"""A draft's number; None: some news were missed, look at all of them."""
+"""A draft's or a run's number; None: some news were missed, look at all of them."""
 Changed = Callable[[float], Awaitable[None]]
 """Returns once what is followed may have changed, at the latest after so many seconds."""
 
@@ -24,8 +26,8 @@ Changed = Callable[[float], Awaitable[None]]
 class News:
     """Listens from the first follower to the last; after an interruption every follower is told to look again."""
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, conninfo: str, channel: str = CHANNEL) -> None:
+        self._conninfo, self._channel = conninfo, channel
         self._followers: dict[int, set[asyncio.Queue[Draft]]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -45,7 +47,7 @@ class News:
 
     @asynccontextmanager
     async def of(self, org: int) -> AsyncGenerator[asyncio.Queue[Draft]]:
-        """Give a queue of what happens to an org's drafts; its first entry is None, once news can be heard."""
+        """Give a queue of what happens to an org's drafts or runs; its first entry is None, once news can be heard."""
         queue: asyncio.Queue[Draft] = asyncio.Queue(MOST)
         self._followers.setdefault(org, set()).add(queue)
         if self._listening is None or self._listening.done():
@@ -63,7 +65,7 @@ class News:
 
     @asynccontextmanager
     async def following(self, org: int, draft: int) -> AsyncGenerator[Changed]:
-        """Give what waits for the next change of one draft. Who looks after the first wait has missed nothing."""
+        """Give what waits for the next change of one of them. Who looks after the first wait has missed nothing."""
         async with self.of(org) as queue:
 
             async def changed(seconds: float) -> None:
@@ -87,7 +89,7 @@ class News:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as conn:
-                    await conn.execute(f"listen {CHANNEL}")
+                    await conn.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
                     pause, _ = _PATIENCE
                     self._hears = True
                     self._look_again()

@@ -1,12 +1,14 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered, approvers are told of what waits."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits, agents work in the background."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+
+from procrastinate import App
 
 from .db import Database
 from .delivery import jobs
@@ -18,11 +20,17 @@ from .telling.channels import Office
 from .telling.due import post_due
 from .telling.send import send
 
-SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices", "exports", "usage")
+SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices", "exports", "conversations", "usage")
 """What goes some time after its end; `crm.retention` says how long each is kept, and why."""
 TICK = 15
 """Seconds between two rounds."""
 _FORGET = f"select {', '.join(f'crm.forget_{what}()' for what in SPENT)}"
+SILENT = timedelta(seconds=60)
+"""How long whoever goes on with a run of an agent may be silent, until somebody else does."""
+LONGEST = timedelta(days=1)
+"""How long a run is tried again for, while no model answers."""
+_STALLED = "select crm.end_stalled_runs(%s, %s)"
+_DUE = "select array(select crm.due_runs(%s))"
 _SEAL = """select sealed, encode(head, 'hex'), (select max(seq) from crm.audit_log where org_id = %s)
  from crm.seal_audit()"""
 
@@ -35,42 +43,65 @@ async def work(
     sink: Path | None,
     is_over: Callable[[], bool],
     office: Office,
+    act: jobs.Act | None = None,
 ) -> None:
-    """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
-    queue = jobs.queue(conninfo, Post(db, server), partial(send, office))
+    """Work until it `is_over`: rounds, and beside them the queues of jobs; `conninfo` and `db` are of crm_worker.
+
+    `act` goes on with one run of an agent; None where this worker does not.
+    """
+    queue = jobs.queue(conninfo, Post(db, server), partial(send, office), act)
     kept = Sink(sink) if sink is not None else None
+    queues = (jobs.QUEUES,) if act is None else (jobs.QUEUES, (jobs.AGENTS,))
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
             await round_of_work(db, kept, office)
-            await jobs.run(queue, wait=False)
+            await requeue(db, queue)
+            for names in queues:
+                await jobs.run(queue, wait=False, queues=names)
             mark(home)
             return
-        running: asyncio.Task[None] | None = None
+        running: dict[Sequence[str], asyncio.Task[None]] = {}
         try:
             while True:
-                if running is None or running.done():  # it ends by itself where the database went away
-                    if running is not None and (fell := running.exception()) is not None:
-                        logger().error("the queue stopped", exc_info=fell)
-                    running = asyncio.create_task(jobs.run(queue))
+                for names in queues:
+                    fallen = running.get(names)
+                    if fallen is None or fallen.done():  # it ends by itself where the database went away
+                        if fallen is not None and (fell := fallen.exception()) is not None:
+                            logger().error("the queue stopped", exc_info=fell)
+                        running[names] = asyncio.create_task(jobs.run(queue, queues=names))
                 await round_of_work(db, kept, office)
                 await jobs.rescue(queue)
+                await requeue(db, queue)
                 mark(home)
                 for _ in range(TICK):
                     if is_over():
                         return
                     await asyncio.sleep(1)
         finally:
-            if running is not None:
-                running.cancel()
+            for task in running.values():
+                task.cancel()
+            for task in running.values():
                 with suppress(asyncio.CancelledError, Exception):
-                    await running
+                    await task
+
+
+async def requeue(db: Database, queue: App, silent: timedelta = SILENT) -> int:
+    """Put runs into the queue again that have been due for `silent` and that nobody took; return how many there are."""
+    found = 0
+    for org in await db.orgs():
+        row = await db.definer(org, _DUE, (silent,))
+        for run in row[0] if row else ():
+            await jobs.again(queue, org, run)
+            found += 1
+    return found
 
 
 async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
     """Do one round for every org; `db` connects as crm_worker."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
+        await db.definer(org, _STALLED, (SILENT, LONGEST))
         await db.definer(org, _FORGET)
         if office is not None:
             await post_due(office, org)

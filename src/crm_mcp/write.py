@@ -51,14 +51,16 @@ async def _once(
 ) -> Envelope:
     db, who, now = await app.db(), this.principal, datetime.now(UTC)
     first = standing_of(who, app.client.seen), repeats.sought(this, tool, args), (policy.IN_FORCE, (who.org,))
-    async with db.opened(who, this.id, *first, begun=begun) as (conn, (stands, kept, known)):
+    before = drafts.decided(this, tool, args)
+    async with db.opened(who, this.id, *first, *before, begun=begun) as (conn, (stands, kept, known, *decided)):
         if not stands or (standing := Standing(*stands[0])).stamp != who.stamp:
             raise MembershipChanged
         standing = app.client.fresh(standing)
-        if (before := repeats.found(kept, args)) is not None:
+        if (answer := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
             app.client.heard(standing)
-            return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
+            return Envelope(answer | {"_meta": {**answer["_meta"], **standing.meta()}})
+        drafts.refuse_decided(decided)
         edit = partial(revise_own, conn, this, now)
         asking = _recent(this, args), *stage_moves.asked(tool, this)
         page = app.page_url()

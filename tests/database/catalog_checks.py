@@ -52,6 +52,9 @@ UNRECORDED = {
     "model_usage": "what models were used for; settle_tokens alone adds to it",
     "call_rates": "how many calls are left; lease_calls alone touches it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
+    "conversations": "what a person said to agents, kept for 30 days: definers alone touch it",
+    "agent_runs": "how an agent's work goes on: definers alone touch it, what it did is recorded by the calls that did it",
+    "conversation_items": "what was said in a conversation: definers alone add to it",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
@@ -225,6 +228,8 @@ DEFINED_BY_OWNER = {
     "may_send()": (),
     "step_outbox()": (),
     "step_notice()": (),
+    "tell_run()": (),
+    "keep_item()": (),
     "xor_pad(bytea,integer)": (),
     "mint(bigint,bigint,text,bigint)": ("crm_signin",),
     "audit_link(bytea,crm.audit_log)": ("crm_definer",),
@@ -264,6 +269,24 @@ DEFINERS = {
     "defer_delivery()": (),
     "enqueue(text,jsonb)": ("crm_approver",),
     "post_notices(jsonb)": ("crm_worker",),
+    "open_run(jsonb,bytea)": ("crm_agent",),
+    "close_run(bigint,bigint,text,text,text)": (),
+    "take_run(bigint,bytea,interval,integer)": ("crm_worker",),
+    "holds_run(bigint,bigint,bytea)": (),
+    "step_run(bigint,bytea,jsonb)": ("crm_agent", "crm_worker"),
+    "end_run(bigint,bytea,jsonb)": ("crm_agent", "crm_worker"),
+    "run_so_far(bigint,bytea)": ("crm_agent", "crm_worker"),
+    "keep_summary(bigint,bytea,text,text,bigint)": ("crm_agent", "crm_worker"),
+    "cancel_run(bigint,interval)": ("crm_agent",),
+    "resume_run(bigint,interval)": ("crm_agent",),
+    "run_shown(crm.agent_runs,boolean)": (),
+    "my_runs(bigint,integer)": ("crm_agent",),
+    "my_run_items(bigint)": ("crm_agent",),
+    "org_runs(integer)": ("crm_agent",),
+    "due_runs(interval)": ("crm_worker",),
+    "end_stalled_runs(interval,interval)": ("crm_worker",),
+    "forget_conversations(integer)": ("crm_worker",),
+    "ended_runs(bigint)": ("crm_worker",),
     "is_being_made(bigint,bigint)": (),
     "may_fetch(crm.bound_principal,bigint)": (),
     "put_export_part(bigint,integer,bytea)": ("crm_agent", "crm_approver"),
@@ -318,6 +341,7 @@ SIGN_IN = {
     "sign_in_as(text,text,text)": (),
     "sign_in(text,text,text)": CLIENTS,
     "sign_in_key(bytea,text)": CLIENTS,
+    "sign_in_run(bigint,bigint,bytea,text)": ("crm_agent",),
     "make_login_link(text,text,bytea)": ("crm_approver",),
     "use_login_link(bytea,bytea)": ("crm_approver",),
     "resume(bytea)": ("crm_approver",),
@@ -428,6 +452,18 @@ OTHER_TRIGGERS = {
         "notices",
         "step",
     ): "CREATE TRIGGER step BEFORE UPDATE ON crm.notices FOR EACH ROW EXECUTE FUNCTION crm.step_notice()",
+    ("agent_runs", "tell_new"): "CREATE TRIGGER tell_new AFTER INSERT ON crm.agent_runs FOR EACH ROW "
+    "EXECUTE FUNCTION crm.tell_run()",
+    ("agent_runs", "tell"): "CREATE TRIGGER tell AFTER UPDATE ON crm.agent_runs FOR EACH ROW "
+    "WHEN (("
+    + " OR ".join(
+        f"(old.{name} IS DISTINCT FROM new.{name})"
+        for name in ("state", "done", "total", "message", "current_agent", "cancel_requested_at")
+    )
+    + ")) "
+    "EXECUTE FUNCTION crm.tell_run()",
+    ("conversation_items", "keep"): "CREATE TRIGGER keep BEFORE UPDATE ON crm.conversation_items FOR EACH ROW "
+    "EXECUTE FUNCTION crm.keep_item()",
     ("outbox", "defer_delivery"): "CREATE TRIGGER defer_delivery AFTER INSERT OR UPDATE OF state ON crm.outbox "
     "FOR EACH ROW EXECUTE FUNCTION crm.defer_delivery()",
     **{
@@ -519,6 +555,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
     grant("SELECT", ["preferences"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["conversations", "agent_runs", "conversation_items"], ["crm_definer"])
+    grant("SELECT", ["agent_runs"], ["crm_signin"])
     grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
     grant("SELECT", ["budgets"], ["crm_definer"])
     grant("SELECT INSERT UPDATE DELETE", ["budget_days", "token_reservations", "model_usage"], ["crm_definer"])

@@ -97,6 +97,23 @@ class Provider(Strict):
     retries: int = Field(2, ge=0, le=10)
 
 
+class Memory(Strict):
+    """How much of a conversation a follow-up is told (S0 sections 3 and 9): its last messages, within so many tokens.
+
+    What is older is told in short, in `summary_tokens` of them.
+    """
+
+    turns: int = Field(10, ge=2, le=10)
+    history_tokens: int = Field(1000, ge=200, le=1000)
+    summary_tokens: int = Field(300, ge=50, le=500)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Memory":
+        if self.summary_tokens * 2 > self.history_tokens:
+            raise ValueError("memory.summary_tokens: at most half of history_tokens")
+        return self
+
+
 class Plan(Strict):
     """The whole file, as it is in force."""
 
@@ -104,6 +121,7 @@ class Plan(Strict):
     currency: Currency
     providers: dict[ProviderName, Provider]
     fallback_agent: Agent
+    memory: Memory
     use_cases: dict[Annotated[str, AfterValidator(_use_case)], UseCase]
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from . import (
     recovery,
     registry,
     reports,
+    runs,
     usage,
 )
 
@@ -62,6 +63,7 @@ for command in (
     main.add_command(command)
 agents.agents.add_command(agent_runs.run_agents)
 agents.agents.add_command(agent_runs.config)
+agents.agents.add_command(runs.runs)
 inspect.audit.add_command(access.access)
 people.users.add_command(passkeys.reset_passkeys)
 inspect.audit.add_command(passkeys.signatures)

@@ -4,14 +4,18 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ..agents.roster import ROSTER
 from ..config import Settings
+from ..db import Database
 from ..invisible import is_invisible
-from ..principal import Agent
+from ..principal import Agent, Principal
+from ..runs import names
+from ..runs.opening import Opened, open_run
+from .local import ensure_page
 from .session import database, run, signed_in
 
 if TYPE_CHECKING:
@@ -43,9 +47,18 @@ WIDTH = 300
 @click.option("--org", metavar="SLUG", help="Which org, for a person in several.")
 @click.option("--agent", type=click.Choice([agent.value for agent in ROSTER]), help="This one, without triage.")
 @click.option("--about", metavar="ID", help="What 'this' is: cust_12, ord_1007 or prod_3.")
+@click.option("--continue", "after", metavar="RUN", help="Go on with the conversation of this run, such as run_12.")
+@click.option("--background", is_flag=True, help="Leave it to the worker; print the run's id at once.")
 @click.option("--json", "as_json", is_flag=True, help="Each event as a line of JSON; the last is how it ended.")
 def run_agents(
-    request: str, user: str | None, org: str | None, agent: str | None, about: str | None, as_json: bool
+    request: str,
+    user: str | None,
+    org: str | None,
+    agent: str | None,
+    about: str | None,
+    after: str | None,
+    background: bool,
+    as_json: bool,
 ) -> None:
     """Give a REQUEST to the agents: triage hands it to a specialist, who works with tools of its own.
 
@@ -56,42 +69,68 @@ def run_agents(
         raise click.UsageError("Say what is to be done.")
     if len(request) > LONGEST:
         raise click.UsageError(f"A request has at most {LONGEST:,} characters.")
-    outcome = run(_run(request, user, org, agent, about, as_json))
+    asked = Asked(request, None if agent is None else Agent(agent), _page(about), after)
+    if background:
+        queued = run(_queue(asked, user, org))
+        said = f"{queued} is queued. `crm-mcp agents runs watch {queued}` follows it; you are told when it is over."
+        click.echo(json.dumps({"run": queued, "state": "queued"}) if as_json else said)
+        return
+    outcome = run(_run(asked, user, org, as_json))
     if not as_json:
         _tell_end(outcome)
     raise SystemExit(CODES[outcome.end])
 
 
-async def _run(
-    request: str, user: str | None, org: str | None, agent: str | None, about: str | None, as_json: bool
-) -> "Outcome":
+class Asked(NamedTuple):
+    """What a person gives to the agents: `page` is where they are, `after` the run whose conversation goes on."""
+
+    request: str
+    agent: Agent | None
+    page: Mapping[str, str] | None
+    after: str | None
+
+    async def open(self, db: Database, who: Principal, *, in_background: bool) -> Opened:
+        after = None if self.after is None else names.parse(self.after)
+        carry = None if self.page is None else {"page": self.page}
+        return await open_run(
+            db, who, self.request, agent=self.agent, after=after, in_background=in_background, carry=carry
+        )
+
+
+async def _queue(asked: Asked, user: str | None, org: str | None) -> str:
+    known = Settings()
+    async with database(known, "crm_agent") as db:
+        who = await signed_in(db, known, user, org)
+        opened = await asked.open(db, who, in_background=True)
+    if known.is_embedded:
+        await asyncio.to_thread(ensure_page, known, user)
+    return names.show(opened.run)
+
+
+async def _run(asked: Asked, user: str | None, org: str | None, as_json: bool) -> "Outcome":
     try:
-        from ..agents.hub import Hub
-        from ..agents.journal import End
+        from ..agents.conducting import Conductor, settle
         from ..agents.meter import PostgresMeter
         from ..agents.providers import Providers
         from ..agents.servers import stdio
-        from ..agents.triage import Request
     except ImportError as problem:
         raise click.ClickException(EXTRA) from problem
     known = Settings()
     plan = _plan(known, None).plan
     async with database(known, "crm_agent") as db, Providers(plan, known) as providers:
         who = await signed_in(db, known, user, org)
-        hub = Hub(plan, providers, PostgresMeter(db, who), stdio(known, user, org), Printed(as_json))
-        try:
-            asked = Request(request, page=_page(about))
-            return await hub.run(asked, agent=None if agent is None else Agent(agent))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            return await hub.ended(End.CANCELLED, "It was stopped.")
+        opened = await asked.open(db, who, in_background=False)
+        assert opened.hold is not None
+        if not as_json:
+            click.echo(names.show(opened.run))
+        meter = PostgresMeter(db, who, request=opened.run)
+        conductor = Conductor(plan, providers, meter, stdio(known, user, org), Printed(as_json))
+        outcome = await conductor.conduct(opened.hold)
+        await settle(opened.hold, outcome, retries=False)
+        return outcome
 
 
-def _page(about: str | None) -> Any:
-    from ..agents.prompting import Page
-
+def _page(about: str | None) -> Mapping[str, str] | None:
     if about is None:
         return None
     kind = PAGES.get(about.partition("_")[0])
@@ -99,7 +138,7 @@ def _page(about: str | None) -> Any:
         raise click.UsageError(
             "--about takes the id of a customer, an order or a product: cust_12, ord_1007, prod_3."
         )
-    return Page(f"/{kind}s/{about}", kind, about)
+    return {"route": f"/{kind}s/{about}", "entityType": kind, "entityId": about}
 
 
 class Printed:

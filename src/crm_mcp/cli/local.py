@@ -24,6 +24,7 @@ from ..embedded.locks import FileLock
 from .hosting import Seat, seat
 from .mailing import mailer_of
 from .session import conninfo, database, lease, run
+from .working import agents_of
 
 if TYPE_CHECKING:
     from ..telling.webhook import Hook
@@ -258,7 +259,7 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
 @click.option("--once", is_flag=True)
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
 def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
+    """Expire drafts, clear what was kept, seal the audit, deliver e-mails, tell people, let agents work: as crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
     from ..serving import page_url
     from ..telling.channels import Office
@@ -288,7 +289,8 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
                 frozenset(email.lower() for email in notify) if known.is_embedded and has_desktop() else frozenset(),
                 known.notice_decided,
             )
-            await work(db, login, server, known.home, known.audit_sink, is_over, office)
+            async with agents_of(known, db) as act:
+                await work(db, login, server, known.home, known.audit_sink, is_over, office, act)
         finally:
             await db.close()
 

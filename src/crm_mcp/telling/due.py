@@ -50,6 +50,7 @@ _DECIDED = """select d.id as draft, d.version, d.requester
  and d.decided_at > clock_timestamp() - interval '1 hour' and d.approver is distinct from d.requester
  and not exists (select from crm.notices n where n.org_id = d.org_id and n.draft_id = d.id and n.occasion = 'decided')
  order by d.id"""
+_ENDED = "select r.run, r.person, r.ended_at from crm.ended_runs(null) r"
 _MEMBERS = """select m.user_id as "user", m.role, m.may_approve, m.approval_limit, m.may_send_email, u.name, lower(u.email) as email
  from crm.memberships m join crm.users u on u.id = m.user_id where m.org_id = %(org)s and m.active order by m.user_id"""
 _ORG = """select o.base_currency as currency, o.solo, s.sender_email as sender
@@ -122,10 +123,15 @@ async def post_due(office: Office, org: int) -> int:
         await conn.execute(f"set local crm.org_id = '{int(org)}'".encode())
         waiting = await ask(conn, _WAITING, {"org": org, "remind": REMIND})
         decided = await ask(conn, _DECIDED, {"org": org}) if office.decided else []
-        if not waiting and not decided:
+        ended = await ask(conn, _ENDED, {})
+        if not waiting and not decided and not ended:
             return 0
         team = await team_of(conn, org)
-        posted = [*_of_waiting(office, team, waiting), *_of_decided(office, team, decided)]
+        posted = [
+            *_of_waiting(office, team, waiting),
+            *_of_decided(office, team, decided),
+            *_of_ended(office, team, ended),
+        ]
         if not posted:
             return 0
         made = await (await conn.execute("select crm.post_notices(%s::jsonb)", (json.dumps(posted),))).fetchone()
@@ -167,6 +173,17 @@ def _of_decided(office: Office, team: Team, rows: Sequence[Row]) -> Iterable[dic
     for row in rows if _writes(office, team) else ():
         whose = row["requester"]
         yield _notice(messages.setdefault(whose, randbits(62)), row, whose, "email", "decided", False)
+
+
+def _of_ended(office: Office, team: Team, rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Yield the notices of runs that are over, to whom they were for: never to a channel that is nobody's own."""
+    for row in rows:
+        person = next((member for member in team.members if member.user == row["person"]), None)
+        if person is None:
+            continue
+        ways = [("email", _writes(office, team)), ("desktop", person.email in office.desktop)]
+        about = {"run": row["run"], "ended_at": row["ended_at"].isoformat(), "person": person.user, "occasion": "run"}
+        yield from ({**about, "message": randbits(62), "channel": channel} for channel, leads in ways if leads)
 
 
 def _ways(office: Office, team: Team, wait: Wait) -> Iterable[tuple[str, int | None]]:

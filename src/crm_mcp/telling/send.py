@@ -23,7 +23,8 @@ from ..log import logger
 from . import desktop
 from .channels import Office
 from .due import FACTS, Member, Row, Team, ask, team_of
-from .wording import Subject, Telling, plain
+from .runs import RunTelling
+from .wording import Said, Subject, Telling, plain
 
 WAITS = Waits((1, 2, 5, 15, 30, 60), 10)
 """For as long as the draft waits."""
@@ -34,6 +35,11 @@ _STANDS = f"""select n.id, n.state as step, n.attempts, n.unclear, n.next_attemp
  from crm.notices n join crm.drafts d on d.org_id = n.org_id and d.id = n.draft_id join crm.users r on r.id = d.requester
  left join crm.users a on a.id = d.approver join crm.orgs o on o.id = n.org_id
  where n.org_id = %(org)s and n.message = %(message)s order by n.draft_id for update of n"""
+_RUN_STANDS = """select n.id, n.state as step, n.attempts, n.unclear, n.next_attempt_at, n.created_at as posted_at, n.channel, n.occasion,
+  n.to_admins, n.person, n.message, n.run_id as run, e.state, e.agent, e.waiting, coalesce(e.ended_at = n.run_ended_at, false) as is_open,
+  o.name as org_name
+ from crm.notices n left join lateral crm.ended_runs(n.run_id) e on true join crm.orgs o on o.id = n.org_id
+ where n.org_id = %(org)s and n.message = %(message)s and n.run_id is not null for update of n"""
 _STEP = """update crm.notices set state = coalesce(%(state)s, state), attempts = coalesce(%(attempts)s, attempts),
   unclear = coalesce(%(unclear)s, unclear), next_attempt_at = %(next)s, last_error = %(error)s,
   sent_at = case when %(state)s = 'sent' then clock_timestamp() end
@@ -65,7 +71,8 @@ class _Try:
             rows, team = await self._begin()
         if isinstance(rows, str):
             return rows
-        first, telling = rows[0], self._telling(rows)
+        first = rows[0]
+        telling = self._telling_of_run(first) if first["occasion"] == "run" else self._telling(rows)
         attempts, unclear = first["attempts"] + 1, first["unclear"] + (first["step"] == "sending")
         carry = self._carriers(first, team, telling, rows)[first["channel"]]
         try:
@@ -84,10 +91,9 @@ class _Try:
         Raises:
             Again: it is not due yet.
         """
-        found, team = (
-            await ask(self.conn, _STANDS, {"org": self.org, "message": self.message}),
-            await team_of(self.conn, self.org),
-        )
+        about = {"org": self.org, "message": self.message}
+        found = await ask(self.conn, _STANDS, about) or await ask(self.conn, _RUN_STANDS, about)
+        team = await team_of(self.conn, self.org)
         rows = [row for row in found if row["step"] in ("queued", "sending")]
         if not rows:
             return (found[0]["step"] if found else "gone"), team
@@ -118,8 +124,14 @@ class _Try:
             [_subject(row) for row in rows],
         )
 
+    def _telling_of_run(self, row: Row) -> RunTelling:
+        page = self.office.page().rstrip("/")
+        return RunTelling(
+            self.message, self.org, row["org_name"], row["run"], row["state"], row["agent"], row["waiting"], page
+        )
+
     def _carriers(
-        self, first: Row, team: Team, telling: Telling, rows: Sequence[Row]
+        self, first: Row, team: Team, telling: Said, rows: Sequence[Row]
     ) -> Mapping[str, Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]]:
         person = next((member for member in team.members if member.user == first["person"]), None)
 
@@ -131,6 +143,7 @@ class _Try:
             if self.office.hook is None:
                 raise Permanent("No webhook is configured any more.")
             await sending()
+            assert isinstance(telling, Telling)
             names = {user: name for row in rows for user, name in _meant(row, team).items()}
             body = telling.payload(list(names.values()))
             await self.office.hook.post(telling.identity, body, self.office.clock())
@@ -147,7 +160,7 @@ class _Try:
         return {"email": email, "webhook": webhook, "desktop": toast}
 
     async def _mail(
-        self, person: Member, team: Team, telling: Telling, first: Row, sending: Callable[[], Awaitable[object]]
+        self, person: Member, team: Team, telling: Said, first: Row, sending: Callable[[], Awaitable[object]]
     ) -> None:
         server, sender = self.office.mail, self.office.sender_of(team.sender)
         if server is None or not sender:
@@ -211,8 +224,9 @@ class _Try:
 
 def _meant(row: Row, team: Team) -> dict[int, str]:
     """Return whom a notice is for as things stand now: their numbers and names."""
-    if row["occasion"] == "decided":
-        people: Sequence[Member] = [member for member in team.members if member.user == row["requester"]]
+    if row["occasion"] in ("decided", "run"):
+        whose = row["person"] if row["occasion"] == "run" else row["requester"]
+        people: Sequence[Member] = [member for member in team.members if member.user == whose]
     else:
         people = team.admins if row["to_admins"] else team.approvers(row)
     return {member.user: member.name for member in people}

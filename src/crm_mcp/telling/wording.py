@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from .. import ids
@@ -52,6 +52,33 @@ class Subject:
         if self.confidence is not None and self.confidence < self.sure:
             said.append(f"the agent is {self.confidence * 100:.0f} % sure")
         return said
+
+
+class Said(Protocol):
+    """What a message is, whatever it tells of."""
+
+    @property
+    def org_name(self) -> str: ...
+
+    @property
+    def identity(self) -> str:
+        """The name under which a receiver knows the message again."""
+        ...
+
+    @property
+    def url(self) -> str: ...
+
+    def headline(self) -> str:
+        """One line: of an e-mail's subject, of a notification's title."""
+        ...
+
+    def line(self) -> str:
+        """A few words for a notification beside its title."""
+        ...
+
+    def body(self) -> str:
+        """The text of an e-mail."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
