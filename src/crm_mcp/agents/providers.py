@@ -17,7 +17,7 @@ from pydantic_ai.exceptions import (
     ModelUnavailableError,
     UnexpectedModelBehavior,
 )
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -117,12 +117,23 @@ class Providers:
 
 def estimated(messages: Sequence[ModelMessage], asked: ModelRequestParameters | None = None) -> int:
     """Return about how many tokens a request has: its texts, its tools, four characters a token."""
-    size = len(ModelMessagesTypeAdapter.dump_json(list(messages)))
+    size = sum(_length(part) for message in messages for part in message.parts)
     for tool in asked.function_tools if asked else ():
         size += len(tool.name) + len(tool.description or "") + len(str(tool.parameters_json_schema))
     if messages and isinstance(messages[-1], ModelRequest):
         size += len(messages[-1].instructions or "")
     return -(-size // PER_TOKEN)
+
+
+def _length(part: object) -> int:
+    """Return the characters of a part that a provider is sent."""
+    match part:
+        case ToolCallPart():
+            return len(part.tool_name) + len(part.args_as_json_str())
+        case ToolReturnPart():
+            return len(part.tool_name) + len(part.model_response_str())
+        case _:
+            return len(str(getattr(part, "content", "")))
 
 
 def is_away(problem: Exception) -> bool:
