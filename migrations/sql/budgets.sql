@@ -1,7 +1,7 @@
--- Budgets of models: what may be spent in a request and a day (UTC), what is held for calls that run, what was spent.
+-- Budgets of models: what may be spent in one request to a model and in a day (UTC), what is held for calls that run, what was spent.
 
 insert into crm.retention(what, kept, reason) values
- ('reservations', '30 days', 'A run that waits for a person goes on within weeks, and its request is counted over all its model calls.'),
+ ('reservations', '1 day', 'It is held for minutes, and may be settled late; then its figures stand in the usage.'),
  ('usage', '730 days', 'What models cost is compared with the same month of the year before.');
 
 create table crm.budgets(
@@ -10,7 +10,7 @@ create table crm.budgets(
   tokens bigint check (tokens >= 0), money numeric(19,4) check (money >= 0), warn_at numeric(3,2) check (warn_at > 0 and warn_at <= 1),
   primary key (org_id, scope, user_id), check (user_id = 0 or scope = 'user'));
 comment on table crm.budgets is 'What an org may spend on models where it differs from the standard; written by the owner, recorded in access_log.';
-comment on column crm.budgets.scope is 'request: all model calls of one; user: a person in a day; org: everybody in a day.';
+comment on column crm.budgets.scope is 'request: one request to a model, its answer with it; user: a person in a day; org: everybody in a day.';
 comment on column crm.budgets.user_id is 'Whose; 0: everybody''s.';
 comment on column crm.budgets.tokens is 'In and out together; null: as for everybody, or the standard.';
 comment on column crm.budgets.money is 'Base currency; null: as for everybody, or no limit.';
@@ -31,15 +31,13 @@ comment on column crm.budget_days.forgiven_money is 'The same of the money.';
 
 create table crm.token_reservations(
   org_id bigint not null references crm.orgs on delete cascade, id bigint generated always as identity,
-  user_id bigint not null references crm.users, agent text, request bigint not null, use_case text not null check (length(use_case) between 1 and 60),
+  user_id bigint not null references crm.users, agent text, use_case text not null check (length(use_case) between 1 and 60),
   day date not null, tokens bigint not null check (tokens >= 0), money numeric(19,8) not null check (money >= 0),
   created_at timestamptz not null, expires_at timestamptz not null, settled_at timestamptz,
   primary key (org_id, id));
 create index token_reservations_held on crm.token_reservations(org_id, expires_at) where settled_at is null;
-create index token_reservations_of on crm.token_reservations(org_id, user_id, request);
 create index token_reservations_age on crm.token_reservations(org_id, created_at);
 comment on table crm.token_reservations is 'What is held for a model call, and, once settled, what it really used.';
-comment on column crm.token_reservations.request is 'The request, of whose model calls it is one.';
 comment on column crm.token_reservations.expires_at is 'Unsettled it is held no longer: its process has died.';
 
 create table crm.model_usage(
@@ -61,14 +59,14 @@ language sql stable set search_path = pg_catalog, pg_temp as $f$
    left join crm.budgets own on own.org_id = org and own.scope = s.scope and own.user_id = who and s.scope = 'user'
    left join crm.budgets every on every.org_id = org and every.scope = s.scope and every.user_id = 0 $f$;
 
--- Limits of a person in a request at an instant, with what is spent and what is held for calls that run.
-create function crm.budget_standing(org bigint, who bigint, request bigint, at timestamptz)
+-- Limits of a person at an instant, with what is spent and what is held for calls that run; of one request nothing is yet.
+create function crm.budget_standing(org bigint, who bigint, at timestamptz)
  returns table(scope text, tokens_limit bigint, money_limit numeric, warn_at numeric, tokens_spent bigint, money_spent numeric,
   tokens_held bigint, money_held numeric, resets_at timestamptz)
 language sql stable set search_path = pg_catalog, pg_temp as $f$
   select l.scope, l.tokens, l.money, l.warn_at,
-    case l.scope when 'request' then coalesce(r.tokens, 0) else coalesce(d.tokens - d.forgiven_tokens, 0) end,
-    case l.scope when 'request' then coalesce(r.money, 0) else coalesce(d.money - d.forgiven_money, 0) end,
+    coalesce(d.tokens - d.forgiven_tokens, 0),
+    coalesce(d.money - d.forgiven_money, 0),
     coalesce(h.tokens, 0), coalesce(h.money, 0),
     case when l.scope <> 'request' then (t.today + 1)::timestamp at time zone 'UTC' end
    from crm.budget_limits(org, who) l
@@ -76,10 +74,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $f$
    left join crm.budget_days d on d.org_id = org and d.day = t.today and d.user_id = case l.scope when 'user' then who when 'org' then 0 end
    cross join lateral (select sum(x.tokens)::bigint as tokens, sum(x.money) as money from crm.token_reservations x
      where x.org_id = org and x.settled_at is null and x.expires_at > at
-      and case l.scope when 'org' then x.day = t.today when 'user' then x.day = t.today and x.user_id = who
-       else x.user_id = who and x.request = budget_standing.request end) h
-   cross join lateral (select sum(x.tokens)::bigint as tokens, sum(x.money) as money from crm.token_reservations x
-     where l.scope = 'request' and x.org_id = org and x.user_id = who and x.request = budget_standing.request and x.settled_at is not null) r
+      and x.day = t.today and (l.scope = 'org' or l.scope = 'user' and x.user_id = who)) h
    order by array_position(array['request', 'user', 'org'], l.scope) $f$;
 
 -- An amount in the base currency, at the rate of the day; null where none is stated.
@@ -97,17 +92,17 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
 
 -- Holds tokens and money for one model call, or says which limit has no room for it. One at a time in an org: its row of the
 -- day is locked first, and what others hold is read by a later statement, whose snapshot is newer.
-create function crm.reserve_tokens_at(b crm.bound_principal, request bigint, use_case text, tokens bigint, money numeric, currency text, at timestamptz)
+create function crm.reserve_tokens_at(b crm.bound_principal, use_case text, tokens bigint, money numeric, currency text, at timestamptz)
  returns jsonb language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $f$
 declare
   today date := (at at time zone 'UTC')::date; cost numeric := crm.in_base(b.org_id, money, currency, today);
   s record; held bigint;
 begin
-  if tokens is null or tokens < 0 or tokens > 1000000000 or money is null or money < 0 or money > 1000000000 or request is null then
+  if tokens is null or tokens < 0 or tokens > 1000000000 or money is null or money < 0 or money > 1000000000 then
     raise exception 'not an amount that can be reserved' using errcode = '22023';
   end if;
   perform crm.count_spent(b.org_id, today, 0, 0, 0);
-  for s in select * from crm.budget_standing(b.org_id, b.user_id, request, at) loop
+  for s in select * from crm.budget_standing(b.org_id, b.user_id, at) loop
     if s.tokens_limit - s.tokens_spent - s.tokens_held < tokens then
       return jsonb_build_object('scope', s.scope, 'unit', 'tokens', 'limit', s.tokens_limit, 'spent', s.tokens_spent, 'held', s.tokens_held,
         'asked', tokens, 'resetsAt', s.resets_at);
@@ -120,8 +115,8 @@ begin
         'asked', cost::text, 'resetsAt', s.resets_at);
     end if;
   end loop;
-  insert into crm.token_reservations(org_id, user_id, agent, request, use_case, day, tokens, money, created_at, expires_at)
-   values (b.org_id, b.user_id, b.agent, request, use_case, today, tokens, coalesce(cost, 0), at, at + interval '15 minutes') returning id into held;
+  insert into crm.token_reservations(org_id, user_id, agent, use_case, day, tokens, money, created_at, expires_at)
+   values (b.org_id, b.user_id, b.agent, use_case, today, tokens, coalesce(cost, 0), at, at + interval '15 minutes') returning id into held;
   return jsonb_build_object('id', held);
 end $f$;
 
@@ -154,12 +149,12 @@ begin
   end if;
   return jsonb_build_object('isPriced', cost is not null, 'standing', (select jsonb_agg(jsonb_build_object('scope', s.scope, 'warnAt', s.warn_at::text,
      'tokensLimit', s.tokens_limit, 'tokensSpent', s.tokens_spent, 'moneyLimit', s.money_limit::text, 'moneySpent', s.money_spent::text,
-     'resetsAt', s.resets_at)) from crm.budget_standing(b.org_id, b.user_id, r.request, at) s));
+     'resetsAt', s.resets_at)) from crm.budget_standing(b.org_id, b.user_id, at) s where s.scope <> 'request'));
 end $f$;
 
-create function crm.reserve_tokens(request bigint, use_case text, tokens bigint, money numeric, currency text) returns jsonb
+create function crm.reserve_tokens(use_case text, tokens bigint, money numeric, currency text) returns jsonb
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$
-  select crm.reserve_tokens_at(crm.bound(), request, use_case, tokens, money, currency, clock_timestamp()) $f$;
+  select crm.reserve_tokens_at(crm.bound(), use_case, tokens, money, currency, clock_timestamp()) $f$;
 create function crm.settle_tokens(reservation bigint, tokens_in bigint, tokens_out bigint, money numeric, currency text, model text) returns jsonb
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $f$
   select crm.settle_tokens_at(crm.bound(), reservation, tokens_in, tokens_out, money, currency, model, clock_timestamp()) $f$;

@@ -29,16 +29,18 @@ def budgets() -> Iterator[str]:
     for pure in (
         "budget_standard()",
         "budget_limits(bigint, bigint)",
-        "budget_standing(bigint, bigint, bigint, timestamptz)",
+        "budget_standing(bigint, bigint, timestamptz)",
     ):
         yield f"revoke execute on function crm.{pure} from public"
         yield f"grant execute on function crm.{pure} to {', '.join(CLIENTS)}, crm_definer"
     yield from definer("in_base(bigint, numeric, text, date)", callers=())
     yield from definer("count_spent(bigint, date, bigint, bigint, numeric)", callers=())
-    principal, amount = "crm.bound_principal, bigint", "numeric, text"
-    yield from definer(f"reserve_tokens_at({principal}, text, bigint, {amount}, timestamptz)", callers=())
-    yield from definer(f"settle_tokens_at({principal}, bigint, bigint, {amount}, text, timestamptz)", callers=())
-    yield from definer(f"reserve_tokens(bigint, text, bigint, {amount})", callers=SERVING)
+    amount = "numeric, text"
+    yield from definer(f"reserve_tokens_at(crm.bound_principal, text, bigint, {amount}, timestamptz)", callers=())
+    yield from definer(
+        f"settle_tokens_at(crm.bound_principal, bigint, bigint, bigint, {amount}, text, timestamptz)", callers=()
+    )
+    yield from definer(f"reserve_tokens(text, bigint, {amount})", callers=SERVING)
     yield from definer(f"settle_tokens(bigint, bigint, bigint, {amount}, text)", callers=SERVING)
     yield from definer("forget_usage(int)", callers=("crm_worker",))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .money import said
 
-WHOSE = {"request": "of this request", "user": "of yours", "org": "of your org"}
+WHOSE = {"request": "of one request to a model", "user": "of yours", "org": "of your org"}
 STANDING = """jsonb_build_object('scope', s.scope, 'warnAt', s.warn_at::text, 'tokensLimit', s.tokens_limit,
  'tokensSpent', s.tokens_spent, 'tokensHeld', s.tokens_held, 'moneyLimit', s.money_limit::text, 'moneySpent', s.money_spent::text,
  'moneyHeld', s.money_held::text, 'resetsAt', s.resets_at)"""

@@ -9,7 +9,7 @@ import pytest
 from crm_mcp.embedded import Home
 
 Attack = Callable[..., Any]
-RESERVE = "select crm.reserve_tokens(1, 'chat', 10, 0, 'EUR')"
+RESERVE = "select crm.reserve_tokens('chat', 10, 0, 'EUR')"
 TABLES = ("budgets", "budget_days", "token_reservations", "model_usage")
 
 
@@ -63,7 +63,7 @@ def test_no_login_that_serves_writes_a_budget_or_a_counter(attack: Attack, table
     "sql",
     [
         "select crm.count_spent(1, current_date, 0, -1000, 0)",
-        "select crm.reserve_tokens_at(row(1, 1, null)::crm.bound_principal, 1, 'x', 1, 0, 'EUR', now())",
+        "select crm.reserve_tokens_at(row(1, 1, null)::crm.bound_principal, 'x', 1, 0, 'EUR', now())",
         "select crm.settle_tokens_at(row(1, 1, null)::crm.bound_principal, 1, 0, 0, 0, 'EUR', '', now())",
         "select crm.lease_calls_at(1, 1, '', 0, 1, 600, now())",
         "select crm.in_base(1, 1, 'USD', current_date)",
@@ -86,7 +86,7 @@ def test_another_orgs_budgets_and_counters_are_unseen(attack: Attack, root: psyc
         "select m.org_id, m.user_id from crm.memberships m join crm.users u on u.id = m.user_id where u.email = 'sam@demo.example'"
     ).fetchone()  # type: ignore[misc]
     held = root.execute(
-        "select crm.reserve_tokens_at(row(%s, %s, null)::crm.bound_principal, 1, 'x', 7, 0, 'EUR', now())",
+        "select crm.reserve_tokens_at(row(%s, %s, null)::crm.bound_principal, 'x', 7, 0, 'EUR', now())",
         (org, user),
     ).fetchone()
     root.execute(
@@ -97,7 +97,7 @@ def test_another_orgs_budgets_and_counters_are_unseen(attack: Attack, root: psyc
         assert attack(f"select * from crm.{table}", token="sam@demo.example"), table
         assert attack(f"select * from crm.{table}", token="otto@other.example", slug="other") == [], table
     seen = attack(
-        "select scope, tokens_limit, tokens_spent from crm.budget_standing(%s, %s, 1, now())",
+        "select scope, tokens_limit, tokens_spent from crm.budget_standing(%s, %s, now())",
         org,
         user,
         token="otto@other.example",

@@ -26,10 +26,10 @@ class Clock:
         """Bind the connection to the person's org: the functions run under RLS."""
         self._root.execute("select set_config('crm.org_id', %s, false)", (str(self.org),))
 
-    def reserve(self, at: str, tokens: int, request: int = 1) -> dict[str, Any]:
+    def reserve(self, at: str, tokens: int) -> dict[str, Any]:
         return self._ask(
-            "crm.reserve_tokens_at(row(%s, %s, null)::crm.bound_principal, %s, 'chat', %s, 0, 'EUR', %s)",
-            *(self.org, self.user, request, tokens, at),
+            "crm.reserve_tokens_at(row(%s, %s, null)::crm.bound_principal, 'chat', %s, 0, 'EUR', %s)",
+            *(self.org, self.user, tokens, at),
         )
 
     def settle(self, at: str, reservation: int, tokens: int) -> dict[str, Any]:
@@ -58,20 +58,20 @@ def clock(root: Root, limit: Any) -> Clock:
 def test_what_was_spent_yesterday_leaves_today_whole(clock: Clock):
     held = clock.reserve("2031-03-04 23:59:58+00", 1000)
     clock.settle("2031-03-04 23:59:59+00", held["id"], 1000)
-    no = clock.reserve("2031-03-04 23:59:59.9+00", 1, request=2)
+    no = clock.reserve("2031-03-04 23:59:59.9+00", 1)
     assert (no["scope"], no["resetsAt"]) == ("user", "2031-03-05T00:00:00+00:00")
-    assert "id" in clock.reserve("2031-03-05 00:00+00", 1000, request=2)
+    assert "id" in clock.reserve("2031-03-05 00:00+00", 1000)
 
 
 def test_midnight_is_that_of_utc_wherever_a_call_comes_from(clock: Clock):
     clock.settle(NOON, clock.reserve("2031-03-04 23:30-05", 1000)["id"], 1000)
     assert clock.days() == [("2031-03-05", 1000)]
-    assert "id" in clock.reserve("2031-03-05 00:30+01", 1000, request=2)
+    assert "id" in clock.reserve("2031-03-05 00:30+01", 1000)
 
 
 def test_a_call_over_midnight_counts_on_the_day_it_was_reserved(clock: Clock):
     held = clock.reserve("2031-03-04 23:59+00", 1000)
-    assert "id" in clock.reserve("2031-03-05 00:01+00", 1000, request=2)
+    assert "id" in clock.reserve("2031-03-05 00:01+00", 1000)
     after = clock.settle("2031-03-05 00:02+00", held["id"], 900)
     assert clock.days() == [("2031-03-04", 900)]
     (user,) = [row for row in after["standing"] if row["scope"] == "user"]
@@ -80,28 +80,28 @@ def test_a_call_over_midnight_counts_on_the_day_it_was_reserved(clock: Clock):
 
 def test_what_a_process_held_that_died_is_given_back_after_a_quarter_of_an_hour(clock: Clock):
     clock.reserve(NOON, 1000)
-    assert clock.reserve("2031-03-04 12:14:59+00", 1, request=2)["held"] == 1000
-    assert "id" in clock.reserve("2031-03-04 12:15:01+00", 1000, request=2)
+    assert clock.reserve("2031-03-04 12:14:59+00", 1)["held"] == 1000
+    assert "id" in clock.reserve("2031-03-04 12:15:01+00", 1000)
 
 
 def test_who_was_taken_for_dead_and_settles_later_is_counted_all_the_same(clock: Clock):
     late = clock.reserve(NOON, 600)
-    other = clock.reserve("2031-03-04 12:20+00", 1000, request=2)
+    other = clock.reserve("2031-03-04 12:20+00", 1000)
     clock.settle("2031-03-04 12:21+00", other["id"], 1000)
     clock.settle("2031-03-04 12:22+00", late["id"], 600)
     assert clock.days() == [("2031-03-04", 1600)]
-    assert clock.reserve("2031-03-04 12:23+00", 1, request=3)["spent"] == 1600
+    assert clock.reserve("2031-03-04 12:23+00", 1)["spent"] == 1600
 
 
 def test_the_own_limit_of_a_person_stands_over_everybodys_and_that_over_the_standard(clock: Clock, limit: Any):
     limit("user", 2000, user=clock.user)
     assert "id" in clock.reserve(NOON, 2000)
-    assert clock.reserve(NOON, 1, request=2)["limit"] == 2000
+    assert clock.reserve(NOON, 1)["limit"] == 2000
     other = Clock(clock._root, "olga@demo.example")
     assert other.reserve(NOON, 1001)["limit"] == 1000
     stranger = Clock(clock._root, "otto@other.example")
     assert stranger.reserve(NOON, 10_000)["id"]
-    assert stranger.reserve(NOON, 10_001, request=2)["scope"] == "request"
+    assert stranger.reserve(NOON, 10_001)["scope"] == "request"
 
 
 def test_a_transaction_that_reads_an_older_state_is_refused_rather_than_let_past_a_limit(home: Any, clock: Clock):
@@ -109,6 +109,6 @@ def test_a_transaction_that_reads_an_older_state_is_refused_rather_than_let_past
     with psycopg.connect(home.conninfo("postgres")) as old:
         old.execute("set transaction isolation level repeatable read")
         late = Clock(old)
-        clock.reserve(NOON, 900, request=2)
+        clock.reserve(NOON, 900)
         with pytest.raises(psycopg.errors.SerializationFailure):
-            late.reserve(NOON, 900, request=3)
+            late.reserve(NOON, 900)

@@ -46,24 +46,17 @@ async def test_a_call_within_every_limit_is_held_and_then_counted_by_what_it_use
     ]
 
 
-async def test_a_request_is_counted_over_all_its_model_calls_and_another_begins_anew(meter: Made):
+async def test_one_request_to_a_model_has_its_own_limit_and_the_next_begins_anew(meter: Made):
     of = await meter()
-    await of.settle(await of.reserve("chat", 8000, ZERO), 7000, 1000, ZERO)
-    no = await refused(of, 2001)
+    no = await refused(of, 10_001)
     assert no.error == "OVER_BUDGET"
-    assert no.context == {"scope": "request", "unit": "tokens", "limit": 10_000, "spent": 8000, "left": 2000}
+    assert no.context == {"scope": "request", "unit": "tokens", "limit": 10_000}
     assert no.hint == (
-        "The limit of this request is 10,000 tokens for one request: 8,000 tokens spent, 2,000 tokens left, and this "
-        "call may need 2,001 tokens. Ask for less at once, or go on in another request."
+        "The limit of one request to a model is 10,000 tokens, and this call may need 10,001 tokens. "
+        "Ask for less at once: it is more than the whole limit."
     )
-    await of.reserve("chat", 2000, ZERO)
-    await (await meter()).reserve("chat", 10_000, ZERO)
-
-
-async def test_a_request_that_goes_on_elsewhere_is_the_same_by_its_number(meter: Made):
-    first = await meter()
-    await first.settle(await first.reserve("chat", 8000, ZERO), 8000, 0, ZERO)
-    assert (await refused(await meter(agent=Agent.ORDER, request=first.request), 2001)).context["spent"] == 8000
+    for _ in range(2):
+        await of.settle(await of.reserve("chat", 10_000, ZERO), 7000, 3000, ZERO)
 
 
 async def test_a_persons_day_that_is_spent_says_so_and_leaves_the_others_theirs(meter: Made, limit: Limit):
@@ -148,10 +141,6 @@ async def test_whoever_comes_near_a_limit_is_warned_with_what_is_left(meter: Mad
     assert tokens.startswith("80 % of today's tokens of yours are spent: 200 left until ")
     assert tokens.endswith(" 00:00 UTC.")
     assert money.startswith("95 % of today's money for models of yours is spent: EUR 0.10 left until ")
-    other = await meter()
-    limit("user", 100_000)
-    (request,) = (await other.settle(await other.reserve("chat", 8000, ZERO), 8000, 0, ZERO)).warnings
-    assert request == "80 % of tokens of this request are spent: 2,000 left."
 
 
 async def test_a_call_is_counted_once_however_often_it_is_settled(meter: Made, root: Root):

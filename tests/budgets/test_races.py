@@ -43,12 +43,6 @@ async def test_money_at_once_is_exact_too(meter: Made, limit: Limit):
     assert len(held) == 14
 
 
-async def test_calls_of_one_request_at_once_share_its_limit(meter: Made):
-    one = await meter()
-    held = [h for h in await asyncio.gather(*(reserved(one, 3000, Decimal(0)) for _ in range(12))) if h]
-    assert len(held) == 3
-
-
 async def test_processes_that_spend_at_once_never_exceed_a_limit_and_use_it_up(
     home: Home, limit: Limit, root: psycopg.Connection[Any]
 ):

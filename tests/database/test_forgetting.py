@@ -147,7 +147,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         root.execute("select what, extract(day from kept)::int from crm.retention where reason <> ''").fetchall()
     )
     kept_for = {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30, "exports": 1}
-    assert told == kept_for | {"conversations": 30, "reservations": 30, "usage": 730}
+    assert told == kept_for | {"conversations": 30, "reservations": 1, "usage": 730}
     for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
         with refused(DENIED, "permission denied"):
             login(role).ask("update crm.retention set kept = '1 day'")
@@ -193,8 +193,8 @@ def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
             who.ask(f"select crm.{function}()")
 
 
-RESERVATION = """insert into crm.token_reservations(org_id, user_id, request, use_case, day, tokens, money, created_at, expires_at)
- values (%s, %s, %s, 'chat', current_date, 1, 0, clock_timestamp() - %s::interval, clock_timestamp())"""
+RESERVATION = """insert into crm.token_reservations(org_id, user_id, tokens, use_case, day, money, created_at, expires_at)
+ values (%s, %s, %s, 'chat', current_date, 0, clock_timestamp() - %s::interval, clock_timestamp())"""
 USED = """insert into crm.model_usage(org_id, day, user_id, use_case, calls, tokens_in, tokens_out, money)
  values (%s, (clock_timestamp() - %s::interval)::date, %s, %s, 1, 1, 1, 0)"""
 COUNTED = (
@@ -202,13 +202,13 @@ COUNTED = (
 )
 
 
-def test_reservations_go_after_a_month_and_what_models_were_used_for_after_two_years(
+def test_reservations_go_after_a_day_and_what_models_were_used_for_after_two_years(
     worker: Login, root: psycopg.Connection, scene: Scene
 ):
     root.execute("truncate crm.token_reservations, crm.model_usage, crm.budget_days")
     ada = scene.users["ada"]
-    for org, request, age in ((scene.org, 1, "31 days"), (scene.org, 2, "29 days"), (scene.other, 3, "31 days")):
-        root.execute(RESERVATION, (org, ada, request, age))
+    for org, tokens, age in ((scene.org, 1, "25 hours"), (scene.org, 2, "23 hours"), (scene.other, 3, "25 hours")):
+        root.execute(RESERVATION, (org, ada, tokens, age))
     for org, use, age in (
         (scene.org, "old", "732 days"),
         (scene.org, "new", "728 days"),
@@ -218,6 +218,6 @@ def test_reservations_go_after_a_month_and_what_models_were_used_for_after_two_y
         root.execute(COUNTED, (org, age, ada))
     with worker.bound(scene.org):
         assert worker.ask("select crm.forget_usage()") == 3
-    assert kept(root, "select request from crm.token_reservations") == {2, 3}
+    assert kept(root, "select tokens from crm.token_reservations") == {2, 3}
     assert kept(root, "select use_case from crm.model_usage") == {"new", "strange"}
     assert len(root.execute("select from crm.budget_days").fetchall()) == 2

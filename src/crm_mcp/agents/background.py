@@ -99,7 +99,7 @@ class Background:
             return None
 
     def _conductor(self, hold: Hold, who: Principal) -> Conductor:
-        meter = PostgresMeter(self.agent, who, request=hold.run)
+        meter = PostgresMeter(self.agent, who)
 
         async def may_go_on() -> None:
             if await self._person(hold) is None:

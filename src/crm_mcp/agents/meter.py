@@ -12,10 +12,10 @@ from ..money import Money, said
 from ..principal import Principal
 
 REQUEST, USER, ORG = 10_000, 500_000, 5_000_000
-"""Tokens, in and out together: of all model calls of one request, of a person in a day, of an org in a day (S1 §4)."""
+"""Tokens, in and out together: of one request to a model, of a person in a day, of an org in a day (S1 §4)."""
 WARN_AT = Decimal("0.8")
 """The share of a limit from which a warning is given."""
-_RESERVE = "select crm.reserve_tokens(%s, %s, %s, %s, %s)"
+_RESERVE = "select crm.reserve_tokens(%s, %s, %s, %s)"
 _SETTLE = "select crm.settle_tokens(%s, %s, %s, %s, %s, %s)"
 
 
@@ -40,7 +40,7 @@ class Spent(NamedTuple):
 
 
 class Meter(Protocol):
-    """Counts the model calls of one request against the budgets of the request, its person and their org.
+    """Counts model calls against the budgets of one request to a model, of a person and of their org.
 
     An amount of money without a currency is in the org's base currency. Every reservation is settled, with zeros
     where the model was never reached.
@@ -69,19 +69,17 @@ class Meter(Protocol):
 
 
 class PostgresMeter:
-    """The meter of one request, kept by Postgres: exact over every process, by the database's clock.
+    """The meter kept by Postgres: exact over every process, by the database's clock.
 
-    A request that goes on in another process is the same by its number. The principal is proven to Postgres by its
-    token, so nobody spends in another's name.
+    The principal is proven to Postgres by its token, so nobody spends in another's name.
     """
 
-    def __init__(self, db: Database, who: Principal, request: int | None = None) -> None:
+    def __init__(self, db: Database, who: Principal) -> None:
         self._db, self._who = db, who
-        self.request = ids.new_call() if request is None else request
 
     async def reserve(self, use_case: str, tokens: int, money: Money | Decimal) -> Reservation:
         amount, currency = self._amount(money)
-        got = await self._ask(_RESERVE, (self.request, use_case, tokens, amount, currency))
+        got = await self._ask(_RESERVE, (use_case, tokens, amount, currency))
         if "id" not in got:
             raise _refusal(got, self._who.currency)
         return Reservation(got["id"], use_case, tokens, amount, currency)
@@ -114,7 +112,7 @@ class PostgresMeter:
         return money, self._who.currency
 
     async def _ask(self, sql: str, params: tuple[object, ...]) -> dict[str, Any]:
-        async with self._db.opened(self._who, self.request, (sql, params)) as (_, found):
+        async with self._db.opened(self._who, ids.new_call(), (sql, params)) as (_, found):
             return found[0][0][0]
 
 
@@ -136,32 +134,21 @@ def _refusal(got: Mapping[str, Any], currency: str) -> Refusal:
     def figure(amount: Decimal) -> object:
         return int(amount) if unit == "tokens" else {"amount": f"{amount:f}", "currency": currency}
 
-    day = "one request" if scope == "request" else "today"
     held_words = f", {words(held)} held by calls that still run" if held else ""
-    facts = (
-        f"The limit {WHOSE[scope]} is {words(limit)} for {day}: {words(spent)} spent{held_words}, "
-        f"{words(left)} left, and this call may need {words(asked)}."
-    )
+    stands = f" for today: {words(spent)} spent{held_words}, {words(left)} left" if scope != "request" else ""
+    facts = f"The limit {WHOSE[scope]} is {words(limit)}{stands}, and this call may need {words(asked)}."
     context: dict[str, object] = {
         "scope": scope,
         "unit": unit,
         "limit": figure(limit),
-        "spent": figure(spent),
-        "left": figure(left),
     }
     if scope != "request":
-        context["resetsAt"] = got["resetsAt"]
+        context |= {"spent": figure(spent), "left": figure(left), "resetsAt": got["resetsAt"]}
     way_on = (
         "Ask for less at once: it is more than the whole limit."
         if asked > limit
         else "Try again once those calls have ended."
         if asked <= limit - spent
-        else _elsewhere(got)
+        else f"It resets at {moment(got['resetsAt'])}; an administrator may raise or reset it (crm-mcp usage)."
     )
     return Refusal("OVER_BUDGET", f"{facts} {way_on}", **context)
-
-
-def _elsewhere(got: Mapping[str, Any]) -> str:
-    if got["scope"] == "request":
-        return "Ask for less at once, or go on in another request."
-    return f"It resets at {moment(got['resetsAt'])}; an administrator may raise or reset it (crm-mcp usage)."

@@ -9,10 +9,10 @@ from ..principal import Principal, Role
 _ASKED = f"""with asked as (select %s::bigint as org, %s::bigint as who, %s::boolean as is_admin, %s::int as days, clock_timestamp() as now),
  here as (select a.*, (a.now at time zone 'UTC')::date as today from asked a)
  select
-  (select jsonb_agg({STANDING}) from here h, crm.budget_standing(h.org, h.who, 0, h.now) s where s.scope in ('user', 'org')),
+  (select jsonb_agg({STANDING}) from here h, crm.budget_standing(h.org, h.who, h.now) s where s.scope in ('user', 'org')),
   (select jsonb_agg({STANDING} || jsonb_build_object('person', u.email) order by u.email_norm)
     from here h join crm.memberships m on m.org_id = h.org join crm.users u on u.id = m.user_id,
-     crm.budget_standing(h.org, m.user_id, 0, h.now) s
+     crm.budget_standing(h.org, m.user_id, h.now) s
    where h.is_admin and m.user_id <> h.who and s.scope = 'user' and (s.tokens_spent > 0 or s.tokens_held > 0 or s.money_spent > 0)),
   (select l.tokens from here h, crm.budget_limits(h.org, h.who) l where l.scope = 'request'),
   (select jsonb_agg(jsonb_build_object('day', m.day, 'person', u.email, 'agent', nullif(m.agent, ''), 'useCase', m.use_case,

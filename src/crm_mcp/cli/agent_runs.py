@@ -123,7 +123,7 @@ async def _run(asked: Asked, user: str | None, org: str | None, as_json: bool) -
         assert opened.hold is not None
         if not as_json:
             click.echo(names.show(opened.run))
-        meter = PostgresMeter(db, who, request=opened.run)
+        meter = PostgresMeter(db, who)
         conductor = Conductor(plan, providers, meter, stdio(known, user, org), Printed(as_json))
         outcome = await conductor.conduct(opened.hold)
         await settle(opened.hold, outcome, retries=False)

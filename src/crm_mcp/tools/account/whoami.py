@@ -12,7 +12,7 @@ TOP = 5
 """Preferences told (S0 section 4), within `ROOM` characters: 300 tokens (S0 section 9)."""
 ROOM = 1_200
 SQL = f"""select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.id desc), '[]'),
-  (select jsonb_agg({STANDING}) from crm.budget_standing(%(org)s, %(user)s, 0, clock_timestamp()) s where s.scope <> 'request' and {NEAR})
+  (select jsonb_agg({STANDING}) from crm.budget_standing(%(org)s, %(user)s, clock_timestamp()) s where s.scope <> 'request' and {NEAR})
  from (select p.id, p.content, coalesce(u.uses, 0) as uses
   from crm.preferences p left join crm.preference_uses u on u.org_id = p.org_id and u.preference_id = p.id
   where p.org_id = %(org)s and p.user_id = %(user)s and p.forgotten_at is null and p.archived_at is null and p.confidence > 0.7
