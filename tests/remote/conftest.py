@@ -12,7 +12,8 @@ from crm_mcp.embedded import Home
 
 @pytest.fixture(scope="session")
 def server(home: Home) -> Generator[Remote]:
-    with remote(home, "--requests-per-minute", "100000") as running:
+    calls = {"CRM_CALLS_PER_MINUTE": "100000", "CRM_AGENT_CALLS_PER_MINUTE": "100000"}
+    with remote(home, "--requests-per-minute", "100000", **calls) as running:
         yield running
 
 
