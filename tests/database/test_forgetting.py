@@ -154,6 +154,8 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         "notices": 30,
         "exports": 1,
         "conversations": 30,
+        "reservations": 30,
+        "usage": 730,
     }
     for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
         with refused(DENIED, "permission denied"):
