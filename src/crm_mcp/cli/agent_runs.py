@@ -56,6 +56,10 @@ def run_agents(
         raise click.UsageError("Say what is to be done.")
     if len(request) > LONGEST:
         raise click.UsageError(f"A request has at most {LONGEST:,} characters.")
+    if about is not None and about.partition("_")[0] not in PAGES:
+        raise click.UsageError(
+            "--about takes the id of a customer, an order or a product: cust_12, ord_1007, prod_3."
+        )
     outcome = run(_run(request, user, org, agent, about, as_json))
     if not as_json:
         _tell_end(outcome)
@@ -94,11 +98,7 @@ def _page(about: str | None) -> Any:
 
     if about is None:
         return None
-    kind = PAGES.get(about.partition("_")[0])
-    if kind is None:
-        raise click.UsageError(
-            "--about takes the id of a customer, an order or a product: cust_12, ord_1007, prod_3."
-        )
+    kind = PAGES[about.partition("_")[0]]
     return Page(f"/{kind}s/{about}", kind, about)
 
 
