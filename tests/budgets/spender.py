@@ -1,4 +1,8 @@
-"""A process that reserves and settles through the product's own meter until it is refused: `spender.py CONNINFO EMAIL EACH CALLS`."""
+"""A process that spends through the product's own meter: `spender.py CONNINFO EMAIL EACH CALLS`.
+
+It reserves and settles so many calls at once, refused or not, and says what it spent; with no calls it reserves one,
+says so, and never settles it.
+"""
 
 import asyncio
 import sys
@@ -13,6 +17,11 @@ from crm_mcp.errors import Refusal
 async def main(conninfo: str, email: str, each: int, calls: int) -> None:
     db = Database(conninfo, size=4)
     who = await db.sign_in(auth.by_email(email))
+
+    if not calls:
+        await PostgresMeter(db, who).reserve("death", each, Decimal(0))
+        print("held", flush=True)
+        await asyncio.Event().wait()
 
     async def spend() -> int:
         meter = PostgresMeter(db, who)

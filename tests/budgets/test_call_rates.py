@@ -13,6 +13,7 @@ from crm_mcp import rates as module
 from crm_mcp.audit import Call
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
+from crm_mcp.errors import DatabaseUnavailable
 from crm_mcp.principal import Agent, Principal
 from crm_mcp.rates import RateLimited, Rates
 
@@ -79,6 +80,24 @@ async def test_a_first_call_is_let_through_before_the_database_is_asked(
         async def alone(self, *_: object, **__: object) -> None: ...
 
     assert await let_through(made(600), Silent(), await signed(), 60) == 60
+
+
+async def test_a_database_that_is_away_is_said_once_what_was_lent_is_used_up_and_forgotten_once_it_is_back(
+    made: Any, agent_db: Database, signed: Signed
+):
+    class Away:
+        async def definer(self, *_: object) -> None:
+            raise DatabaseUnavailable
+
+        async def alone(self, *_: object, **__: object) -> None: ...
+
+    rates, who = made(100), await signed()
+    call = Call(who, "get_customer", {})
+    for _ in range(10):
+        await rates.take(Away(), call)
+    with pytest.raises(DatabaseUnavailable):
+        await rates.take(Away(), call)
+    assert await let_through(rates, agent_db, who, 20) == 20
 
 
 async def test_more_calls_than_a_minutes_are_refused_with_the_seconds_to_wait(

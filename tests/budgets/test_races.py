@@ -73,3 +73,19 @@ async def test_processes_that_spend_at_once_never_exceed_a_limit_and_use_it_up(
     ).fetchall()
     assert days == [(False, 990, Decimal("0.33")), (True, 990, Decimal("0.33"))]
     assert root.execute("select sum(tokens_in), sum(calls) from crm.model_usage").fetchone() == (990, 33)
+
+
+async def test_what_a_killed_process_held_is_held_until_its_time_is_over_and_then_free(
+    home: Home, limit: Limit, root: psycopg.Connection[Any], meter: Made
+):
+    limit("user", 1000)
+    words = (sys.executable, str(SPENDER), home.conninfo("crm_agent"), PEOPLE[0], "1000", "0")
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout
+    assert await process.stdout.readline() == b"held\n"
+    process.kill()
+    await process.wait()
+    one = await meter(PEOPLE[0])
+    assert await reserved(one, 1, Decimal(0)) is None
+    root.execute("update crm.token_reservations set expires_at = expires_at - interval '15 minutes'")
+    assert await reserved(one, 1000, Decimal(0))

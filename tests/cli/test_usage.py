@@ -167,6 +167,10 @@ def test_what_an_administrator_does_is_on_the_record(crm, firm, member, spend, o
     listed = json.loads(crm("audit", "access", "--org", slug, "--json").stdout)
     made = [row for row in listed if row["what"] == "budget made"]
     assert [(row["person"], row["after"]["tokens"]) for row in made] == [(ann, 2000)]
+    told(crm, "set", "--org", slug, "--by", boss, "--everybody", "--tokens", 900, "--money", "2.5")
+    text = crm("audit", "access", "--org", slug).stdout
+    assert f"budget made {ann}: tokens 2000\n" in text
+    assert "budget made everybody: tokens 900, money 2.5\n" in text
 
 
 def test_only_an_administrator_of_the_org_is_taken_for_one(crm, firm, member):

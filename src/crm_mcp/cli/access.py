@@ -20,7 +20,7 @@ _NAMES = ("org", "orgId", "at", "login", "what", "person", "number", "before", "
 @click.option("--json", "as_json", is_flag=True)
 def access(org: str | None, as_json: bool) -> None:
     """List who was given access by which login, and what was changed or ended: memberships, keys, invitations,
-    passkeys, sessions of the approvals page, orgs, tables of an org's own."""
+    passkeys, sessions of the approvals page, orgs, tables of an org's own, budgets of models."""
     with owner(Settings()) as conn:
         which = org_of(conn, org).id if org is not None else None
         rows: list[dict[str, Any]] = [
@@ -31,6 +31,8 @@ def access(org: str | None, as_json: bool) -> None:
         about = row["person"] or (f"{row['org'] or row['orgId']}" if row["what"].startswith("org ") else "")
         if row["what"] in ("own table made", "own table removed"):
             about = _relation(row["after"] or row["before"])
+        if row["what"] in ("budget made", "budget removed"):
+            about = _budget(row["after"] or row["before"], row["person"])
         number = f" {row['number']}" if row["what"].startswith(("key ", "passkey ", "own table ")) else ""
         return (
             f"{row['at']:%Y-%m-%d %H:%M:%S%z} {row['org'] or row['orgId']!s:12} {row['login']:13} "
@@ -43,6 +45,12 @@ def access(org: str | None, as_json: bool) -> None:
 def _relation(kept: dict[str, Any]) -> str:
     roles = ", ".join(kept["roles"])
     return f"{kept['type']}.{kept['name']} ({kept['schema_name']}.{kept['table_name']}) for {roles}"
+
+
+def _budget(kept: dict[str, Any], person: str | None) -> str:
+    whose = person or {"user": "everybody"}.get(kept["scope"], kept["scope"])
+    limits = (f"{name} {kept[name]}" for name in ("tokens", "money", "warn_at") if kept[name] is not None)
+    return f"{whose}: {', '.join(limits)}"
 
 
 def _difference(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:

@@ -3,6 +3,8 @@
 import math
 from collections import OrderedDict
 
+from .. import rates
+
 BODY = 1 << 20
 """Bytes of one request."""
 WASTE = 32 << 20
@@ -38,7 +40,9 @@ STATED = (
     f"which {WAITS} may wait for a decision (429 with "
     f"Retry-After); {SESSIONS} sessions per key, each closed after {SESSION_IDLE // 60} idle minutes; {FAILURES} failed "
     f"keys a minute per peer; {HEADER_SECONDS} s for headers, {BODY_SECONDS} s for a body, {IDLE_SECONDS} s idle; "
-    f"{CONNECTIONS} connections. Health without a key: /healthz, /readyz."
+    f"{CONNECTIONS} connections. Calls over every transport: {rates.PER_MINUTE} a minute per person and "
+    f"{rates.PER_MINUTE_OF_AGENTS} per agent of theirs, unless CRM_CALLS_PER_MINUTE and CRM_AGENT_CALLS_PER_MINUTE say "
+    "otherwise. Health without a key: /healthz, /readyz."
 )
 
 
