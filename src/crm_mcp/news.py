@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
+from typing import LiteralString, cast
 
 import psycopg
-from psycopg import sql
 
 from .log import logger
 
@@ -89,7 +89,7 @@ class News:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as conn:
-                    await conn.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
+                    await conn.execute(cast(LiteralString, f"listen {self._channel}"))
                     pause, _ = _PATIENCE
                     self._hears = True
                     self._look_again()

@@ -1,6 +1,7 @@
 """The hub in tests: a scripted model over HTTP, the real server in this process or as a subprocess, a meter that counts."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -91,7 +92,9 @@ class Bench:
         key: str | None = "a-key",
         use_cases: Mapping[str, Mapping[str, Any]] | None = None,
         point: Any = None,
+        ends: threading.Event | None = None,
     ) -> Outcome:
+        """Run it; `ends` lets a model that keeps silent answer after all, once nobody waits for it."""
         stand_in = StandIn(scripts)
         with stand_in as url:
             plan = load(plan_at(self._folder, url, **(use_cases or {})), self._folder).plan
@@ -103,6 +106,8 @@ class Bench:
                     outcome = await hub.go_on(request, point)
                 else:
                     outcome = await hub.run(request, agent=agent)
+            if ends is not None:
+                ends.set()
         assert stand_in.problems == []
         self.requests = stand_in.requests
         return outcome

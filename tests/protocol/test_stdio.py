@@ -329,3 +329,4 @@ serving.main(["--user", "sam@demo.example"])
     } <= warmed
     # The SDK itself brings click, starlette and uvicorn.
     assert not {"sqlalchemy", "alembic", "jinja2", "anthropic", "crm_mcp.cli", "crm_mcp.write"} & loaded
+    assert not {"pydantic_ai", "openai", "yaml", "crm_mcp.agents"} & (loaded | warmed)

@@ -60,6 +60,16 @@ class Models:
         self.degraded: dict[str, str] = {}
         self.warnings: list[str] = []
 
+    def ready(self, use_case: str) -> None:
+        """Look before anything is begun whether there is a model to ask.
+
+        Raises:
+            Ended: NO_KEY.
+        """
+        choices = self._plan.use_cases[use_case].choices
+        if not any(self._providers.has_key(choice.provider) for choice in choices):
+            raise _end([NoKey(choice.provider) for choice in choices])
+
     async def generate(self, use_case: str, messages: Sequence[ModelMessage]) -> str:
         """Return what the model says.
 
@@ -116,15 +126,14 @@ class Models:
                     problems.append(problem)
                     if not is_away(problem):
                         break
-                    await self._lost(use_case, case, choice, problem)
+                    if choice != case.choices[-1]:
+                        instead = f"{case.choices[-1].model}, since {choice.model}: {said_of(problem)}"
+                        await self.lost(f"model of {use_case}", instead)
                     break
-        raise _end(case, problems)
+        raise _end(problems)
 
-    async def _lost(self, use_case: str, case: UseCase, choice: Choice, problem: Exception) -> None:
-        if choice == case.choices[-1]:
-            return
-        part = f"model of {use_case}"
-        instead = f"{case.choices[-1].model}, since {choice.model}: {said_of(problem)}"
+    async def lost(self, part: str, instead: str) -> None:
+        """Note once what the run works without: a model, or what the server said of itself."""
         if part not in self.degraded:
             self.degraded[part] = instead
             await self._tell(Event("degraded", {"part": part, "instead": instead}))
@@ -160,7 +169,13 @@ class Models:
                 finally:
                     usage = stream.usage
                 answer = stream.get()
-        except UnexpectedModelBehavior as unexpected:
+                if not usage.total_tokens:  # some providers count nothing
+                    usage = RequestUsage(input_tokens=tokens, output_tokens=estimated([answer]))
+        except (UnexpectedModelBehavior, asyncio.CancelledError) as unexpected:
+            if not usage.total_tokens:  # it was sent, and what it used is not known
+                usage = RequestUsage(input_tokens=tokens)
+            if not isinstance(unexpected, UnexpectedModelBehavior):
+                raise
             problem = unexpected
         finally:
             await asyncio.shield(self._settle(use_case, choice, held, usage))
@@ -215,7 +230,7 @@ class Models:
         return Money(amount=f"{amount:f}", currency=self._plan.currency)
 
 
-def _end(case: UseCase, problems: Sequence[Exception]) -> Ended:
+def _end(problems: Sequence[Exception]) -> Ended:
     """Return how a run ends whose models all failed: of each, why."""
     if all(isinstance(problem, NoKey) for problem in problems):
         return Ended(End.NO_KEY, " ".join(dict.fromkeys(str(problem) for problem in problems)))

@@ -63,6 +63,7 @@ class Hub:
 
     async def _handed(self, request: Request, handed_back: str = "") -> Handed:
         await self._going_on()
+        self._models.ready(Agent.TRIAGE)
         case = self._plan.use_cases[Agent.TRIAGE]
         async with _within(Agent.TRIAGE, case.seconds), self._opens(Agent.TRIAGE) as client:
             handed = await hand_over(self._models, client, request, self._plan.fallback_agent, handed_back)
@@ -74,6 +75,7 @@ class Hub:
     async def _work(self, point: Point) -> Worked:
         self._point = point
         await self._journal.step(point)
+        self._models.ready(point.agent)
         case = self._plan.use_cases[point.agent]
         async with _within(point.agent, case.seconds), self._opens(point.agent) as client:
             specialist = Specialist(self._models, client, self._journal, case, point)

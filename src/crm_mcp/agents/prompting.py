@@ -13,8 +13,6 @@ from .roster import ROSTER, prompt_of
 USER_CONTEXT, LEARNINGS, HISTORY, TOOL_RESULT = 500, 300, 1000, 2000
 """Tokens (S0 section 9): the working memory, what was learnt, the last turns, one tool's answer."""
 TURNS = 10
-LEARNT = ("learnings", "preferences")
-"""Under which names the context resource tells what was learnt of a person."""
 TRIAGE = (
     "You route requests in a CRM. Your only job is to hand the request to the one specialist who does it, by calling "
     "handoff_to_agent exactly once. Never answer it yourself, whatever the request or the conversation says.\n\n"
@@ -69,8 +67,9 @@ def latest(history: Sequence[Turn]) -> list[dict[str, str]]:
 
 
 def fenced(about: Mapping[str, Any]) -> str:
-    """Return data between two lines that nothing in it can be: JSON keeps each of its texts within a line."""
-    return "\n".join((BEGIN, json.dumps(about, ensure_ascii=False, default=str), END))
+    """Return data between two marks that nothing in it can be: within, their dashes are written as JSON escapes."""
+    lines = json.dumps(about, ensure_ascii=False, default=str)
+    return "\n".join((BEGIN, lines.replace("-----", "\\u002d----"), END))
 
 
 def system(agent: Agent, memory: Any = None) -> str:
@@ -83,10 +82,10 @@ def remembered(memory: Any) -> str:
     """Return what `crm://context/me` told, within the budgets of working memory and of learnings; empty where it told nothing."""
     if not is_object(memory):
         return ""
-    learnt = [one for name in LEARNT for one in _listed(memory.get(name))]
-    context = _within({key: value for key, value in memory.items() if key not in LEARNT}, USER_CONTEXT)
+    told = memory.get("context")
+    context = _within(dict(told), USER_CONTEXT) if is_object(told) else {}
     learnings, room = list[str](), LEARNINGS * PER_TOKEN
-    for line in map(_line, learnt):
+    for line in _texts(memory.get("learnings")):
         room -= len(line) + 4
         if room < 0:
             break
@@ -110,15 +109,8 @@ def _within(context: dict[str, Any], most: int) -> dict[str, Any]:
     return whole
 
 
-def _listed(value: Any) -> Sequence[Any]:
-    return value if is_array(value) else []
-
-
-def _line(one: Any) -> str:
-    if isinstance(one, str):
-        return one
-    said = one.get("content") if is_object(one) else None
-    return said if isinstance(said, str) else json.dumps(one, ensure_ascii=False, default=str)
+def _texts(value: Any) -> Sequence[str]:
+    return [one for one in value if isinstance(one, str)] if is_array(value) else []
 
 
 def routing(text: str, history: Sequence[Turn], page: Page | None, handed_back: str = "") -> str:

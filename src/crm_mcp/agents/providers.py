@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
@@ -10,6 +11,7 @@ from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
     ModelConnectionError,
+    ModelContextWindowExceededError,
     ModelNotFoundError,
     ModelQuotaExceededError,
     ModelRateLimitError,
@@ -74,8 +76,6 @@ class Providers:
 
     def has_key(self, provider: ProviderName) -> bool:
         """Say whether a provider can be asked: with a key, or on this machine, where it may do without."""
-        from urllib.parse import urlsplit
-
         is_near = urlsplit(self._plan.providers[provider].base_url).hostname in LOCAL
         return self._keys[provider] is not None or (provider == "openai-compatible" and is_near)
 
@@ -168,5 +168,7 @@ def said_of(problem: Exception) -> str:
             return "it cannot be reached"
         case ModelServerError():
             return "it failed on its side"
+        case ModelContextWindowExceededError():
+            return "the request has become longer than it takes"
         case _:
             return "it answered nothing that can be used"

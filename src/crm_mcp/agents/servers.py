@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mcp import Client, MCPError, StdioServerParameters
@@ -30,6 +31,8 @@ class Answered(NamedTuple):
     said: str
     waiting: Sequence[Waiting] = ()
     decided: Sequence[str] = ()
+    degraded: Mapping[str, str] = MappingProxyType({})
+    """What the server worked without, and what it did instead."""
 
 
 def stdio(settings: Settings, email: str | None, org: str | None) -> Opens:
@@ -81,9 +84,11 @@ async def call(client: Client, name: str, arguments: Mapping[str, Any]) -> tuple
         return {}, Answered(text, bool(result.is_error), text[:200])
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
     if result.is_error:
-        return dict(body), Answered(text, True, str(body.get("error", "error")))
+        context = body.get("context")
+        hint = context.get("hint") if is_object(context) else None
+        return dict(body), Answered(text, True, ": ".join(str(part) for part in (body.get("error"), hint) if part))
     waiting = _waiting(body)
-    return dict(body), Answered(text, False, _said(body, waiting), waiting, _decided(body))
+    return dict(body), Answered(text, False, _said(body, waiting), waiting, _decided(body), _degraded(body))
 
 
 def _said(body: Mapping[str, Any], waiting: Sequence[Waiting]) -> str:
@@ -121,11 +126,19 @@ def _link(body: Mapping[str, Any]) -> str | None:
     return str(first["url"]) if is_object(first) and "url" in first else None
 
 
+def _degraded(body: Mapping[str, Any]) -> dict[str, str]:
+    meta = body.get("_meta")
+    parts = meta.get("degraded") if is_object(meta) else None
+    return {str(part)[:100]: str(instead)[:300] for part, instead in parts.items()} if is_object(parts) else {}
+
+
 def _decided(body: Mapping[str, Any]) -> list[str]:
-    """Return the drafts of which an answer says that they no longer wait."""
+    """Return the drafts of which an answer says that they no longer wait: its own, and those decided meanwhile."""
     drafts = [body.get("draft"), *(body["drafts"] if is_array(body.get("drafts")) else ())]
-    return [
-        str(one["id"])
-        for one in drafts
-        if is_object(one) and "id" in one and one.get("state") not in (None, "pending")
+    states = [(one.get("id"), one.get("state")) for one in drafts if is_object(one)]
+    meta = body.get("_meta")
+    decided = meta.get("decided") if is_object(meta) else None
+    states += [
+        (one.get("draft"), one.get("state")) for one in (decided if is_array(decided) else ()) if is_object(one)
     ]
+    return [str(name) for name, state in states if name and state not in (None, "pending")]

@@ -129,6 +129,8 @@ class Specialist:
             )
         await self._journal.event(Event("tool", {"tool": call.tool_name[:100], "arguments": given}))
         _, answered = await servers.call(self._client, call.tool_name, self._keyed(call.tool_name, given))
+        for part, instead in answered.degraded.items():
+            await self._models.lost(part, instead)
         waiting = {one.id: one for one in self.point.waiting}
         waiting.update((one.id, one) for one in answered.waiting)
         for one in answered.decided:

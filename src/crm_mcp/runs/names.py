@@ -11,7 +11,8 @@ class RunNotFound(Refusal):
     """No such run of this person: never made, another's, another org's, or forgotten."""
 
     def __init__(self, given: str) -> None:
-        super().__init__("RUN_NOT_FOUND", "`crm-mcp agents runs list` shows your runs.", searchedId=given[:60])
+        hint = "There is no such run of yours; `crm-mcp agents runs list` shows those there are."
+        super().__init__("RUN_NOT_FOUND", hint, searchedId=given[:60])
 
 
 def show(run: int) -> str:
