@@ -14,7 +14,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from crm_mcp.agents.fitting import SEEN, fitted
+from crm_mcp.agents.fitting import ROOM, SEEN, fitted
 from crm_mcp.agents.providers import estimated
 
 NONE = ModelRequestParameters()
@@ -75,3 +75,13 @@ def test_tokens_are_of_what_is_sent_with_instructions_once_and_the_tools():
     alone, many = estimated(_run(0), NONE), estimated(_run(10, 0, 0), NONE)
     assert 1000 <= alone < 1050 and many < alone + 300
     assert 100 <= estimated(_run(0), ModelRequestParameters(function_tools=tools)) - alone < 110
+
+
+def test_results_that_came_at_once_share_the_room():
+    calls = [ToolCallPart("get_customer", {"id": f"cust_{at}"}, f"c{at}") for at in range(10)]
+    results = [ToolReturnPart("get_customer", f"{at}" + "r" * 8000, f"c{at}") for at in range(10)]
+    messages = [*_run(0), ModelResponse(parts=calls), ModelRequest(parts=results, instructions="i" * 4000)]
+    sent = fitted(messages, 6500, NONE)
+    assert 6000 < estimated(sent, NONE) <= 6500
+    said = [str(part.content) for part in sent[-1].parts if isinstance(part, ToolReturnPart)]
+    assert all(text.startswith(f"{at}rrr") and text.endswith(ROOM) for at, text in enumerate(said))

@@ -117,9 +117,9 @@ async def test_tokens_are_counted_by_the_provider_that_does_else_by_characters_a
     with StandIn({}) as url:
         assert await rig.models(url).count("order", ASKED) == (10, True)
     counted = await rig.models("http://localhost:1", "http://localhost:1", order=CHAT).count("order", ASKED)
-    assert counted.tokens > 10 and not counted.is_exact
+    assert counted.tokens > 5 and not counted.is_exact
     away = await rig.models("http://localhost:1").count("order", ASKED)
-    assert away.tokens > 10 and not away.is_exact
+    assert away.tokens > 5 and not away.is_exact
 
 
 async def test_where_the_first_is_overloaded_the_fallback_answers_and_it_is_said(rig):
@@ -213,7 +213,7 @@ async def test_a_provider_that_counts_nothing_is_reckoned_by_characters(rig):
     with ChatStandIn("I am well.", counts=False) as url:
         await rig.models("http://localhost:1", url, order=CHAT).generate("order", ASKED)
     ((_, tokens_in, tokens_out, _),) = rig.meter.settled
-    assert tokens_in > 10 and tokens_out > 0
+    assert tokens_in > 5 and tokens_out > 0
 
 
 def test_a_key_goes_to_no_provider_but_its_own_and_into_no_text(tmp_path):

@@ -23,6 +23,7 @@ from pydantic_ai.usage import RequestUsage
 
 from ..errors import Refusal
 from ..money import Money
+from .fitting import fitted
 from .journal import End, Ended, Event
 from .meter import Meter, Reservation
 from .plan import Choice, Plan, UseCase
@@ -143,6 +144,7 @@ class Models:
     ) -> ModelResponse:
         model = self._providers.model(choice)
         parameters = ModelRequestParameters(function_tools=list(asked.tools), allow_text_output=not asked.forced)
+        messages = fitted(messages, case.max_input_tokens, parameters)
         tokens = estimated(messages, parameters)
         most = choice.price.of(tokens, case.max_output_tokens)
         self._within_request(use_case, case, most)
@@ -161,7 +163,7 @@ class Models:
         answer: ModelResponse | None = None
         try:
             async with model_request_stream(
-                model, list(messages), model_settings=settings, model_request_parameters=parameters
+                model, messages, model_settings=settings, model_request_parameters=parameters
             ) as stream:
                 try:
                     async for event in stream:

@@ -13,17 +13,19 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Tool
 from pydantic_ai.models import ModelRequestParameters
 
 from ..jsonvalue import is_array, is_object
-from .providers import estimated
+from .providers import PER_TOKEN, estimated
 
 LINES = (240, 60)
 """Characters that are left of an answer, and of a text that was given to a tool: first the more, then the fewer."""
+ROOM = "… (cut: there was no room for all at once; call fewer tools in one turn, or ask for less)"
 SEEN = "Seen before; call again for all of it. It began: "
 
 
 def fitted(messages: Sequence[ModelMessage], most: int, asked: ModelRequestParameters) -> list[ModelMessage]:
-    """Return a run's messages within so many tokens, where leaving out can do it; the last two are always whole.
+    """Return a run's messages within so many tokens, where leaving out can do it.
 
-    The oldest results of tools go first, then the long texts that were given to tools.
+    The oldest results of tools go first, then the long texts that were given to tools; the last answer to the model is
+    touched only where that was not enough: then its results share the room that there is.
     """
     sent = list(messages)
     for line in LINES:
@@ -33,7 +35,29 @@ def fitted(messages: Sequence[ModelMessage], most: int, asked: ModelRequestParam
                     return sent
                 if (shorter := shorten(messages[place], line)) is not messages[place]:
                     sent[place] = shorter
+    over = estimated(sent, asked) - most
+    if over > 0 and isinstance(last := sent[-1], ModelRequest):
+        sent[-1] = _sharing(last, over * PER_TOKEN)
     return sent
+
+
+def _sharing(message: ModelRequest, over: int) -> ModelRequest:
+    """Return a message whose results are cut to equal shares, so many characters fewer in all, or to a line each."""
+    sizes = [len(_text(part)) for part in message.parts if isinstance(part, ToolReturnPart)]
+    if not sizes:
+        return message
+    share = max(LINES[0], (sum(sizes) - over) // len(sizes) - len(ROOM))
+    parts = [_head(part, share) if isinstance(part, ToolReturnPart) else part for part in message.parts]
+    return replace(message, parts=parts)
+
+
+def _head(part: ToolReturnPart, share: int) -> ToolReturnPart:
+    text = _text(part)
+    return part if len(text) <= share + len(ROOM) else replace(part, content=text[:share] + ROOM)
+
+
+def _text(part: ToolReturnPart) -> str:
+    return part.content if isinstance(part.content, str) else json.dumps(part.content, default=str)
 
 
 def _without_results(message: ModelMessage, line: int) -> ModelMessage:
@@ -44,7 +68,7 @@ def _without_results(message: ModelMessage, line: int) -> ModelMessage:
 
 
 def _line(part: ToolReturnPart, line: int) -> ToolReturnPart:
-    text = part.content if isinstance(part.content, str) else json.dumps(part.content, default=str)
+    text = _text(part)
     if len(text) <= line + len(SEEN):
         return part
     return replace(part, content=json.dumps({"leftOut": SEEN + text[:line]}, ensure_ascii=False))

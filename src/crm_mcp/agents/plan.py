@@ -78,6 +78,8 @@ class UseCase(Choice):
     """What one kind of work is done with, and within what: `seconds` and `budget` of one request, `turns` of the model."""
 
     temperature: float | None = Field(None, ge=0, le=2)
+    max_input_tokens: int = Field(ge=1000, le=1_000_000)
+    """What a request carries at most; beyond it, what a run said and read long ago is left out."""
     max_output_tokens: int = Field(ge=16, le=200_000)
     turns: int = Field(ge=1, le=500)
     seconds: float = Field(gt=0, le=86_400)
