@@ -46,6 +46,7 @@ UNRECORDED = {
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
     "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
+    "working_memory": "ids of what somebody looked at within hours; unlogged, and crm.remember alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
@@ -82,6 +83,13 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
                 "meant",
                 "forgotten_at",
             ),
+            *("archived_at", "custom_fields"),
+        ),
+    },
+    "personal_settings": {
+        "I": None,
+        "U": (
+            *("mail", "desktop", "decided", "timezone", "locale", "page_size"),
             *("archived_at", "custom_fields"),
         ),
     },
@@ -166,6 +174,8 @@ NO_COMPOSITE_KEY = {
     ("issues", "assignee_id"): "a user, and users are global",
     ("tasks", "assignee_id"): "a user, and users are global",
     ("preferences", "user_id"): "a user, and users are global",
+    ("personal_settings", "user_id"): "a user, and users are global",
+    ("working_memory", "user_id"): "a user, and users are global",
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
@@ -202,7 +212,7 @@ CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
-    *("changes", "drafts", "draft_versions", "preference_uses"),
+    *("changes", "drafts", "draft_versions", "preference_uses", "working_memory"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
@@ -229,6 +239,9 @@ DEFINED_BY_OWNER = {
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
+    "remembered_place(jsonb)": ("crm_definer",),
+    "later_place(jsonb,jsonb)": ("crm_definer",),
+    "last_acts(jsonb)": ("crm_definer",),
     "policy_standard()": CLIENTS,
     "default_pipelines(bigint)": (),
     "policy_before(bigint,integer)": CLIENTS,
@@ -292,6 +305,8 @@ DEFINERS = {
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
     "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
+    "remember(bigint,bigint,text,jsonb)": ("crm_agent",),
+    "forget_working(integer)": ("crm_worker",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -501,6 +516,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
     grant("SELECT", ["preferences"], ["crm_definer"])
     grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["working_memory"], ["crm_definer"])
+    grant("SELECT", ["personal_settings"], ["crm_signin"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])

@@ -65,7 +65,7 @@ class _Try:
             rows, team = await self._begin()
         if isinstance(rows, str):
             return rows
-        first, telling = rows[0], self._telling(rows)
+        first, telling = rows[0], self._telling(rows, team)
         attempts, unclear = first["attempts"] + 1, first["unclear"] + (first["step"] == "sending")
         carry = self._carriers(first, team, telling, rows)[first["channel"]]
         try:
@@ -91,7 +91,11 @@ class _Try:
         rows = [row for row in found if row["step"] in ("queued", "sending")]
         if not rows:
             return (found[0]["step"] if found else "gone"), team
-        gone = [row["id"] for row in rows if not row["is_open"] or row["person"] not in {None, *_meant(row, team)}]
+        gone = [
+            row["id"]
+            for row in rows
+            if not row["is_open"] or row["person"] not in {None, *_meant(row, team, self.office.decided)}
+        ]
         if gone:
             await self._write(state="moot", ids=gone)
         rows = [row for row in rows if row["id"] not in gone]
@@ -101,8 +105,9 @@ class _Try:
             raise Again(rows[0]["next_attempt_at"])
         return rows, team
 
-    def _telling(self, rows: Sequence[Row]) -> Telling:
+    def _telling(self, rows: Sequence[Row], team: Team) -> Telling:
         first = rows[0]
+        own = next((member.timezone for member in team.members if member.user == first["person"]), None)
         return Telling(
             self.message,
             first["occasion"],
@@ -113,7 +118,7 @@ class _Try:
             first["slug"],
             first["org_name"],
             first["base_currency"],
-            first["timezone"],
+            own or first["timezone"],
             self.office.page().rstrip("/"),
             [_subject(row) for row in rows],
         )
@@ -131,7 +136,7 @@ class _Try:
             if self.office.hook is None:
                 raise Permanent("No webhook is configured any more.")
             await sending()
-            names = {user: name for row in rows for user, name in _meant(row, team).items()}
+            names = {user: name for row in rows for user, name in _meant(row, team, self.office.decided).items()}
             body = telling.payload(list(names.values()))
             await self.office.hook.post(telling.identity, body, self.office.clock())
 
@@ -209,12 +214,13 @@ class _Try:
             yield
 
 
-def _meant(row: Row, team: Team) -> dict[int, str]:
-    """Return whom a notice is for as things stand now: their numbers and names."""
+def _meant(row: Row, team: Team, usually: bool) -> dict[int, str]:
+    """Return whom a notice is for as things stand now, and who still wants it: their numbers and names."""
     if row["occasion"] == "decided":
-        people: Sequence[Member] = [member for member in team.members if member.user == row["requester"]]
+        people = [one for one in team.members if one.user == row["requester"] and one.hears(usually)]
     else:
-        people = team.admins if row["to_admins"] else team.approvers(row)
+        able = team.admins if row["to_admins"] else team.approvers(row)
+        people = [one for one in able if one.takes(row["channel"])]
     return {member.user: member.name for member in people}
 
 
