@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from test_what_is_told import toasts  # noqa: F401 a fixture
 from test_who_is_told import SECRET_REASON, people
 
 
@@ -34,7 +33,7 @@ async def test_who_switches_mail_off_after_it_was_queued_gets_none(shop, box):
     assert not box.mails
 
 
-async def test_who_switched_the_desktop_off_sees_nothing_there(shop, toasts):  # noqa: F811
+async def test_who_switched_the_desktop_off_sees_nothing_there(shop, toasts):
     await put(shop, "ann", desktop=False)
     await shop.draft(worth=600)
     await shop.tell()

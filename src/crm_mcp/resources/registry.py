@@ -144,7 +144,12 @@ async def _me(ctx: Read) -> Any:
     """S0's memory injection: the user context in 500 tokens, what was learnt in 300."""
     now = await me.look(ctx)
     left_out = {"leftOut": {"learnings": now.learnings_left_out}} if now.learnings_left_out else {}
-    return {"note": me.NOTE, "context": me.context(now), "learnings": list(now.learnings), **left_out} | ctx.degraded.meta()
+    return {
+        "note": me.NOTE,
+        "context": me.context(now),
+        "learnings": list(now.learnings),
+        **left_out,
+    } | ctx.degraded.meta()
 
 
 RESOURCES = (
