@@ -128,6 +128,25 @@ async def test_a_wrong_password_is_an_absence_and_no_word_of_it_is_said(serve, v
     assert "wrong-secret" not in str(away) + "".join(capfd.readouterr())
 
 
+async def test_what_is_being_sent_to_a_server_that_hangs_when_the_process_ends_is_kept_in_postgres(
+    serve, valkey, customers, monkeypatch
+):
+    async with serve(SAM, valkey.url()) as client:
+        sends, sending = RedisStore.add, asyncio.Event()
+
+        async def hangs(store, parts):
+            sending.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(RedisStore, "add", hangs)
+        await call(client, "get_customer", customer=customers[3])
+        async with asyncio.timeout(30):
+            await sending.wait()
+        monkeypatch.setattr(RedisStore, "add", sends)
+    async with serve(SAM) as another:
+        assert page(await told(another)) == customers[3]
+
+
 async def test_a_breaker_lets_one_try_in_each_pause_and_all_once_one_succeeded():
     now = [100.0]
     breaker = Breaker(clock=lambda: now[0])

@@ -107,6 +107,9 @@ class Working:
         """Send what waits; what the store does not take then waits for the table."""
         if self._sending is not None:
             self._sending.cancel()
+            await asyncio.gather(
+                self._sending, return_exceptions=True
+            )  # what it was sending waits for the table then
             self._sending = None
         if self.store is not None:
             await self._send(self.store)
@@ -144,8 +147,11 @@ class Working:
         """Find out what was noted, and let it wait for the store, or for the table where there is none."""
         noted, self._noted = self._noted, []
         waiting = self._rows if self.store is None else self._to_send
+        found: dict[Whose, list[Memory]] = {}
         for whose, what in noted:
-            if memory := what():
+            found.setdefault(whose, []).append(what())
+        for whose, parts in found.items():
+            if memory := Memory().with_(*parts):
                 waiting[whose] = waiting.get(whose, Memory()).with_(memory)
                 self._known[whose] = self._known.get(whose, Memory()).with_(memory)
                 self._known.move_to_end(whose)

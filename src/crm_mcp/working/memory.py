@@ -1,7 +1,7 @@
 """What is remembered of somebody's last hours: ids and names of tools, never a word of anybody's."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -61,15 +61,14 @@ class Memory:
         """Return the union with others: of places the latest, of actions the last ones, a call once."""
         every = (self, *others)
         acts = {act.call: act for one in every for act in one.acts}
-        latest = sorted(acts.values(), key=lambda act: (act.at, act.call), reverse=True)
-        return Memory(
-            _latest(one.page for one in every),
-            _latest(one.customer for one in every),
-            tuple(act for writes in (True, False) for act in [one for one in latest if one.writes is writes][:MOST]),
-        ).in_order()
-
-    def in_order(self) -> "Memory":
-        return replace(self, acts=tuple(sorted(self.acts, key=lambda act: (act.at, act.call), reverse=True)))
+        latest = sorted(acts.values(), key=_when, reverse=True)
+        left = {True: MOST, False: MOST}
+        kept: list[Act] = []
+        for act in latest:
+            if left[act.writes]:
+                left[act.writes] -= 1
+                kept.append(act)
+        return Memory(_latest(one.page for one in every), _latest(one.customer for one in every), tuple(kept))
 
     def as_of(self, now: datetime) -> "Memory":
         """Return what of it is not over."""
@@ -86,6 +85,10 @@ class Memory:
             self.customer if self.customer is not None and may(self.customer.tool) else None,
             tuple(act for act in self.acts if may(act.tool)),
         )
+
+
+def _when(act: Act) -> tuple[datetime, int]:
+    return act.at, act.call
 
 
 def _latest(places: Iterable[Place | None]) -> Place | None:
