@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .audit import Call, Flusher, Statement
@@ -20,6 +21,8 @@ from .principal import Principal, Proof
 from .standing import Standing
 from .tasks import Tasks
 from .waiting import Waits
+from .working.keeping import Working
+from .working.memory import Memory, Whose
 
 if TYPE_CHECKING:
     from .queries import Queries
@@ -96,6 +99,8 @@ class App:
     """What the process works without for now; shared by its clients."""
     rates: "Rates | None" = None
     """How many calls its principals may make, shared by its clients; None: as many as they like."""
+    working: Working = field(default_factory=Working)
+    """What people looked at and did lately; shared by the clients of one process."""
     _db: Database | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -145,9 +150,30 @@ class App:
         if self.sync_reads:
             await db.alone(call.principal.org, statement)
             return
+        self._flusher(db).add(statement)
+
+    async def remember(self, who: Principal, what: Callable[[], Memory]) -> None:
+        """Have `what` is to be remembered of a call kept, beside the answers."""
+        self._flusher(await self.db())
+        self.working.note(_whose(who), what)
+
+    def may(self, who: Principal, tool: str) -> bool:
+        """Say whether a principal may call a tool, in their usual list or not."""
+        return self.catalog.permits(tool, who)
+
+    async def recall(self, who: Principal) -> Memory:
+        """Return what a principal looked at and did lately, as far as this process and the store know.
+
+        An agent is told its own and its person's, and nobody what came by a tool that is not theirs.
+        """
+        whose = [_whose(who), *([Whose(who.org, who.user)] if who.agent else [])]
+        return await self.working.recall(whose, partial(self.may, who))
+
+    def _flusher(self, db: Database) -> Flusher:
         if self.flusher is None:
             self.flusher = Flusher(db)
-        self.flusher.add(statement)
+        self.flusher.take_along(self.working)
+        return self.flusher
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the calls; what goes wrong with it is logged, and it ends with the app."""
@@ -172,6 +198,11 @@ class App:
         await self.tasks.close()
         await self.leave()
         if self.flusher is not None:
-            await self.flusher.flush()
+            await self.flusher.close()
+        await self.working.close()
         if self._db is not None:
             await self._db.close()
+
+
+def _whose(who: Principal) -> Whose:
+    return Whose(who.org, who.user, who.agent.value if who.agent else "")

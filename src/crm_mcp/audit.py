@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,16 +110,36 @@ def _label(text: str | None) -> str | None:
     return text and text[:200].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
+class Rides(Protocol):
+    """Has rows that may be lost and ride along with the audit's; it wakes whoever writes those once there are some."""
+
+    wake: Callable[[], None]
+
+    def rows(self) -> Sequence[Statement]: ...
+    async def drained(self) -> None: ...
+
+
 class Flusher:
-    """The ended rows of reads, written a batch at a time, at most `every` seconds late."""
+    """The ended rows of reads, written a batch at a time, at most `every` seconds late; and what rides along."""
 
     def __init__(self, db: Commits, every: float = 0.3) -> None:
         self._db, self._every = db, every
         self._rows: list[Statement] = []
+        self._rides: Rides | None = None
         self._later: asyncio.Task[None] | None = None
+
+    def take_along(self, rides: Rides) -> None:
+        """Have the rows of something ride along."""
+        if self._rides is not rides:
+            self._rides = rides
+            rides.wake = self.wake
 
     def add(self, statement: Statement) -> None:
         self._rows.append(statement)
+        self.wake()
+
+    def wake(self) -> None:
+        """Write soon."""
         if self._later is None or self._later.done():
             self._later = asyncio.create_task(self._soon())
 
@@ -128,15 +148,34 @@ class Flusher:
         await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits; rows that the database would not take now wait for the next flush."""
-        rows, self._rows = self._rows, []
-        by_org: dict[int, list[Statement]] = {}
-        for row in rows:
-            by_org.setdefault(int(str(row[1][0])), []).append(row)
-        for org, statements in by_org.items():
-            try:
-                await self._db.alone(org, *statements, durable=False)
-            except Exception:
+        """Write what waits; rows that the database would not take now wait for the next flush, without what rode along."""
+        rows, self._rows = _by_org(self._rows), []
+        riding = _by_org(self._rides.rows() if self._rides is not None else ())
+        for org in rows | riding:
+            statements, besides = rows.get(org, []), riding.get(org, [])
+            if besides and await self._problem_with(org, [*statements, *besides]) is None:
+                continue
+            if statements and (problem := await self._problem_with(org, statements)) is not None:
                 self._rows += statements
                 if len(self._rows) > 10_000:
-                    raise
+                    raise problem
+
+    async def close(self) -> None:
+        """Write everything that waits here, or waits to ride along."""
+        if self._rides is not None:
+            await self._rides.drained()
+        await self.flush()
+
+    async def _problem_with(self, org: int, statements: Sequence[Statement]) -> Exception | None:
+        try:
+            await self._db.alone(org, *statements, durable=False)
+        except Exception as problem:
+            return problem
+        return None
+
+
+def _by_org(rows: Sequence[Statement]) -> dict[int, list[Statement]]:
+    found: dict[int, list[Statement]] = {}
+    for row in rows:
+        found.setdefault(int(str(row[1][0])), []).append(row)
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -71,7 +72,7 @@ async def _answer(app: App, this: Call, progress: Reports) -> Envelope:
     else:
         answered = await _write(app, this, tool, meant.args, progress)
     for hook in hooks.AFTER:
-        await hook(this, tool, answered)
+        await hook(app, this, tool, answered)
     return answered.saying(app.degraded.meta())
 
 
@@ -144,6 +145,8 @@ async def reading(
         app.keeps,
         app.embedder,
         app.degraded,
+        partial(app.recall, this.principal),
+        partial(app.may, this.principal),
     )
     found = await handler(ctx)
     if standing is None:

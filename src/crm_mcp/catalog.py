@@ -69,7 +69,7 @@ USUAL: Mapping[Role, Day] = {
     ),
     Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}),
     Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}, _KNOWN | {"calculate_pricing"}),
-    Role.SUPPORT: Day(CORE | {"orders", "email", "support", VIEWS}, _KNOWN),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support", "settings", VIEWS}, _KNOWN),
 }
 """A model pays for every tool it could call; `--toolsets all` shows the rest."""
 

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """The same server as crm_worker, for `worker`."""
     query_url: SecretStr | None = None
     """The same server as crm_query, for `serve`: free-form SQL; unset: there is none."""
+    redis_url: SecretStr | None = None
+    """Redis or Valkey, for `serve`: redis://, rediss:// (TLS) or unix://; unset: what it would keep is in Postgres."""
     reports: Path | None = None
     """A folder of an org's own reports, for `serve`; unset: reports in the home of the embedded database, if there."""
     approvals_url: str | None = None

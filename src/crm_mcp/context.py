@@ -11,6 +11,7 @@ from .degraded import Degraded
 from .embedding.embedder import Embedder
 from .embedding.ngrams import HashedNgrams
 from .principal import Principal
+from .working.memory import Memory
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,11 @@ class Asks(Protocol):
 
 class Reports(Protocol):
     async def __call__(self, done: float, total: float, message: str) -> None: ...
+
+
+async def nothing_remembered() -> Memory:
+    """Recall nothing."""
+    return Memory()
 
 
 async def silent(done: float, total: float, message: str) -> None:
@@ -80,6 +86,10 @@ class Read:
     embedder: Embedder = field(default_factory=HashedNgrams)
     degraded: Degraded = field(default_factory=Degraded)
     """Where a handler notes what it had to do without; every answer says it until it is back."""
+    recall: Callable[[], Awaitable[Memory]] = nothing_remembered
+    """Returns what this process and the store of working memory know of the principal; Postgres' rows are not in it."""
+    may: Callable[[str], bool] = lambda tool: True
+    """Says whether the principal may call a tool, in their usual list or not."""
 
     async def one(self, sql: str, **params: object) -> tuple[Any, ...] | None:
         """Return the first row; %(org)s and %(user)s are bound to the principal's."""

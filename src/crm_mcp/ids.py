@@ -56,6 +56,7 @@ PREFIX = {
     "reports": "rep",
     "exports": "exp",
     "preferences": "pref",
+    "personal_settings": "pset",
 }
 NOUN = {
     "customers": "customer",
@@ -107,6 +108,7 @@ NOUN = {
     "reports": "report",
     "exports": "export",
     "preferences": "preference",
+    "personal_settings": "personal settings",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""
@@ -136,6 +138,11 @@ def parse(kind: str, text: str) -> int:
 def is_id(text: str) -> bool:
     """Say whether a text has the form of an id of whatever kind."""
     return _SHAPE.fullmatch(text) is not None
+
+
+def noun(text: str) -> str:
+    """Return what an id is of, such as `customer`; `record` where no kind has its prefix."""
+    return NOUN.get(_KIND.get(text.partition("_")[0], ""), "record")
 
 
 def show(kind: str, number: int) -> str:

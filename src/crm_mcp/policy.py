@@ -94,6 +94,7 @@ AGGREGATE = {
     "opportunities": "leads",
     "partnerships": "leads",
     "pipeline_stages": "pipelines",
+    "personal_settings": "preferences",
 }
 """Rows that belong to another record and do not count as one of their own."""
 MOVES = frozenset({"pipeline_positions", "stage_transitions"})

@@ -8,9 +8,12 @@ from .errors import Refusal
 from .memory.applying import SURE, WISHABLE, Wish, applied
 from .tool import Args, Tool
 
-_WISHES = """select coalesce(jsonb_agg(jsonb_build_array(p.id, p.argument, p.word, p.meant) order by p.id), '[]')
+_WISHES = """select coalesce(jsonb_agg(jsonb_build_array(p.id, p.argument, p.word, p.meant) order by p.id), '[]'),
+ (select s.page_size from crm.personal_settings s where s.org_id = %(org)s and s.user_id = %(user)s and s.archived_at is null)
  from crm.preferences p where p.org_id = %(org)s and p.user_id = %(user)s and p.tool = %(tool)s and p.forgotten_at is null
   and p.archived_at is null and p.confidence >= %(sure)s"""
+LIMIT = "limit"
+"""The argument that a person's own page size stands in for."""
 USED = "select crm.preferences_used(%s, %s, %s)"
 
 
@@ -20,10 +23,15 @@ class Meant(NamedTuple):
     args: Args
     wishes: Sequence[Wish] = ()
     unfit: Sequence[Wish] = ()
+    page_size: int | None = None
+    """The person's own, where it is in the arguments."""
 
     def meta(self) -> dict[str, list[str]]:
         """Return what the answer's `_meta` says of it."""
-        said = {"applied": [wish.told() for wish in self.wishes]} if self.wishes else {}
+        applied = [wish.told() for wish in self.wishes]
+        if self.page_size is not None:
+            applied.append(f"{LIMIT} is {self.page_size}, as update_preferences set it.")
+        said = {"applied": applied} if applied else {}
         if self.unfit:
             said["notApplied"] = [
                 f"pref_{wish.id} no longer fits; delete_preference forgets it." for wish in self.unfit
@@ -44,11 +52,15 @@ async def meant(ctx: Read, tool: Tool, raw: dict[str, object]) -> Meant:
     """
     row = await ctx.one(_WISHES, tool=tool.name, sure=SURE)
     rows: list[list[Any]] = row[0] if row else []
+    page_size: int | None = row[1] if row else None
     known = [Wish(number, tool.name, argument, word, value) for number, argument, word, value in rows]
     found = applied([wish for wish in known if wish.argument in WISHABLE[tool.name]], tool.name, raw)
-    if not found.wishes:
-        return Meant(tool.parse(raw))
+    arguments = dict(found.arguments)
+    if page_size is not None and LIMIT in WISHABLE[tool.name] and LIMIT not in arguments:
+        arguments[LIMIT] = page_size
+    else:
+        page_size = None
     try:
-        return Meant(tool.parse(found.arguments), found.wishes)
+        return Meant(tool.parse(arguments), found.wishes, (), page_size)
     except Refusal:
         return Meant(tool.parse(raw), (), found.wishes)

@@ -25,6 +25,7 @@ from .queries import Queries
 from .rates import Rates
 from .tasks import Tasks
 from .warming import check_reports, warm
+from .working.keeping import Working
 
 if TYPE_CHECKING:
     from .audit import Flusher
@@ -153,6 +154,18 @@ def queries_of(settings: Settings, agent: Callable[[], Awaitable[Database]]) -> 
     return Queries(lambda: home.conninfo("crm_query"), agent)
 
 
+def working_of(settings: Settings, degraded: Degraded) -> Working:
+    """Return what keeps working memory; an address that is none ends the command before anything is served."""
+    if settings.redis_url is None:
+        return Working(degraded)
+    from .working.redis import RedisStore, RedisUrlInvalid
+
+    try:
+        return Working(degraded, RedisStore(settings.redis_url.get_secret_value()))
+    except RedisUrlInvalid as wrong:
+        parser().error(f"CRM_REDIS_URL: {wrong}")
+
+
 def own_reports(settings: Settings) -> "tuple[Report, ...]":
     """Read the folder of own reports; what is wrong with one ends the command before anything is served."""
     folder = settings.reports or (settings.home / "reports" if settings.is_embedded else None)
@@ -246,6 +259,7 @@ def main(words: Sequence[str]) -> None:
     queries = queries_of(settings, lambda: app.db())
     catalog = Catalog(_narrowing(given, queries))
     page = page_url(settings)
+    degraded = Degraded()
     app = App(
         connector,
         catalog,
@@ -257,6 +271,8 @@ def main(words: Sequence[str]) -> None:
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
         rates=_rates(settings),
+        degraded=degraded,
+        working=working_of(settings, degraded),
     )
     try:
         asyncio.run(_serve(app, settings))
@@ -299,7 +315,8 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
     check_reports()
     reports = own_reports(settings)
     page, cursors, keeps = page_url(settings), Cursors(secrets.token_bytes(32)), dict[str, Any]()
-    tasks = Tasks()
+    tasks, degraded = Tasks(), Degraded()
+    working = working_of(settings, degraded)
     rings = _rings(given, settings)
 
     async def run() -> None:
@@ -311,7 +328,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         queries = queries_of(settings, connect)
         catalog = Catalog(_narrowing(given, queries))
 
-        degraded, rates = Degraded(), _rates(settings)
+        rates = _rates(settings)
 
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
@@ -330,6 +347,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 tasks=tasks,
                 degraded=degraded,
                 rates=rates,
+                working=working,
             )
 
         gc.freeze()
@@ -337,6 +355,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         await listening.serve(where, listener, db, app_for, agent, per_minute)
         await tasks.close()
         await rates.close()
+        await working.close()
         if queries is not None:
             await queries.close()
 

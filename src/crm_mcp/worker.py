@@ -20,7 +20,10 @@ from .telling.channels import Office
 from .telling.due import post_due
 from .telling.send import send
 
-SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices", "exports", "conversations", "usage")
+SPENT = (
+    *("answers", "sign_ins", "challenges", "invitations", "notices", "exports"),
+    *("conversations", "usage", "working"),
+)
 """What goes some time after its end; `crm.retention` says how long each is kept, and why."""
 TICK = 15
 """Seconds between two rounds."""

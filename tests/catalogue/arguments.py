@@ -48,6 +48,9 @@ EXAMPLES: Mapping[str, Any] = {
     "min_score": 0.6,
     "table": "customers",
     "search": "order",
+    "timezone": "Europe/Vienna",
+    "locale": "de-AT",
+    "reset": [],
     "apply": "get_quotes.status: out = open",
 }
 """Values of arguments that no schema can suggest, by name."""

@@ -51,6 +51,7 @@ UNRECORDED = {
     "token_reservations": "what is held for model calls; reserve_tokens and settle_tokens alone touch it",
     "model_usage": "what models were used for; settle_tokens alone adds to it",
     "call_rates": "how many calls are left; lease_calls alone touches it",
+    "working_memory": "ids of what somebody looked at within hours; unlogged, and crm.remember alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "conversations": "what a person said to agents, kept for 30 days: definers alone touch it",
     "agent_runs": "how an agent's work goes on: definers alone touch it, what it did is recorded by the calls that did it",
@@ -90,6 +91,13 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
                 "meant",
                 "forgotten_at",
             ),
+            *("archived_at", "custom_fields"),
+        ),
+    },
+    "personal_settings": {
+        "I": None,
+        "U": (
+            *("mail", "desktop", "decided", "timezone", "locale", "page_size"),
             *("archived_at", "custom_fields"),
         ),
     },
@@ -174,6 +182,8 @@ NO_COMPOSITE_KEY = {
     ("issues", "assignee_id"): "a user, and users are global",
     ("tasks", "assignee_id"): "a user, and users are global",
     ("preferences", "user_id"): "a user, and users are global",
+    ("personal_settings", "user_id"): "a user, and users are global",
+    ("working_memory", "user_id"): "a user, and users are global",
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
@@ -210,7 +220,7 @@ CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
-    *("changes", "drafts", "draft_versions", "preference_uses"),
+    *("changes", "drafts", "draft_versions", "preference_uses", "working_memory"),
     *("budgets", "budget_days", "token_reservations", "model_usage"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
@@ -240,6 +250,9 @@ DEFINED_BY_OWNER = {
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
+    "remembered_place(jsonb)": ("crm_definer",),
+    "later_place(jsonb,jsonb)": ("crm_definer",),
+    "last_acts(jsonb)": ("crm_definer",),
     "policy_standard()": CLIENTS,
     "default_pipelines(bigint)": (),
     "policy_before(bigint,integer)": CLIENTS,
@@ -333,6 +346,8 @@ DEFINERS = {
     "forget_usage(integer)": ("crm_worker",),
     "lease_calls_at(bigint,bigint,text,integer,integer,integer,timestamp with time zone)": (),
     "lease_calls(bigint,bigint,text,integer,integer,integer)": ("crm_agent",),
+    "remember(bigint,bigint,text,jsonb)": ("crm_agent",),
+    "forget_working(integer)": ("crm_worker",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -561,6 +576,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT", ["budgets"], ["crm_definer"])
     grant("SELECT INSERT UPDATE DELETE", ["budget_days", "token_reservations", "model_usage"], ["crm_definer"])
     grant("SELECT INSERT UPDATE", ["call_rates"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["working_memory"], ["crm_definer"])
+    grant("SELECT", ["personal_settings"], ["crm_signin"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])

@@ -147,7 +147,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         root.execute("select what, extract(day from kept)::int from crm.retention where reason <> ''").fetchall()
     )
     kept_for = {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30, "exports": 1}
-    assert told == kept_for | {"conversations": 30, "reservations": 1, "usage": 730}
+    assert told == kept_for | {"conversations": 30, "reservations": 1, "usage": 730, "working memory": 1}
     for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
         with refused(DENIED, "permission denied"):
             login(role).ask("update crm.retention set kept = '1 day'")

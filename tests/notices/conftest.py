@@ -1,11 +1,14 @@
 """A shop with hostile texts, a mail server, and a webhook's receiver."""
 
+import os
+
 import pytest
 from receiver import receiving
 from shop import Shop
 
 from crm_mcp.db import Database
 from crm_mcp.delivery.server import Server
+from crm_mcp.telling import desktop
 from postbox import postbox
 
 
@@ -35,3 +38,16 @@ async def box(shop):
 async def receiver():
     async with receiving() as made:
         yield made
+
+
+@pytest.fixture
+def toasts(shop, tmp_path, monkeypatch):
+    """A desktop of ann's, whose notifications end up in a file."""
+    shown = tmp_path / "shown"
+    program = tmp_path / "notify-send"
+    program.write_text(f'#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word" >> {shown}; done\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(desktop.sys, "platform", "linux")
+    shop.set(desktop=frozenset({shop.at("ann")}))
+    return lambda: shown.read_text(encoding="utf-8").split("\0")[:-1] if shown.exists() else []

@@ -3,7 +3,6 @@
 import email.utils
 import hmac
 import json
-import os
 from base64 import b64decode, b64encode
 
 import pytest
@@ -18,19 +17,6 @@ from crm_mcp.telling.webhook import Hook, HookInvalid, signature
 
 def clean(text):
     return not any(word.lower() in text.lower() for word in TOLD)
-
-
-@pytest.fixture
-def toasts(shop, tmp_path, monkeypatch):
-    """A desktop of ann's, whose notifications end up in a file."""
-    shown = tmp_path / "shown"
-    program = tmp_path / "notify-send"
-    program.write_text(f'#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word" >> {shown}; done\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(desktop.sys, "platform", "linux")
-    shop.set(desktop=frozenset({shop.at("ann")}))
-    return lambda: shown.read_text(encoding="utf-8").split("\0")[:-1] if shown.exists() else []
 
 
 async def test_an_email_says_what_waits_how_much_whose_until_when_and_where(shop, box, owner_asks):

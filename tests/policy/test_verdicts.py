@@ -131,6 +131,7 @@ async def asked_of(town: Town):
         "undo_change": {"change": note["_meta"]["change"]},
         "update_issue": {"issue": issue, "priority": "urgent"},
         "update_order": {"order": order, "comment": "x"},
+        "update_preferences": {"page_size": 30},
         "update_policy": {"settings": {"learning_mode": "yes"}},
     }
 

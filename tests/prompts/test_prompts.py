@@ -288,7 +288,7 @@ async def test_a_prompt_is_read_in_one_statement_and_leaves_its_rows_in_the_audi
     async with prompts_of(house.email) as prompts:
         about = f"cust_{house.odd}"
         names = [one.name for one in (await prompts.client.list_prompts()).prompts if one.name != "data_hygiene"]
-        assert len(names) == 7
+        assert len(names) == 8
         monkeypatch.setattr(psycopg.AsyncCursor, "execute", written)
         for name in names:
             sent.clear()
@@ -327,7 +327,7 @@ def test_facts_are_cut_to_their_budget_and_say_what_was_left_out():
 
 def test_listing_prompts_imports_neither_a_prompt_nor_a_tool():
     program = (
-        "import sys; from crm_mcp.prompts import registry; assert len(registry.rows()) == 8;"
+        "import sys; from crm_mcp.prompts import registry; assert len(registry.rows()) == 9;"
         "names = [m for m in sys.modules if m.startswith(('crm_mcp.tools', 'crm_mcp.crm')) or m.rpartition('.')[2] in registry.ORDER];"
         "assert not names, names"
     )

@@ -72,7 +72,7 @@ ROSTER: Mapping[Agent, Specialist] = {
     Agent.SETTINGS: Specialist(
         "Settings specialist",
         "Use for how the CRM itself behaves for this person: preferences and settings, never customers' records.",
-        ("Say how it is set now before you propose a change.",),
+        ("Say how it is set now (update_preferences with no setting tells it) before you change it.",),
         10,
     ),
     Agent.SALES: Specialist(

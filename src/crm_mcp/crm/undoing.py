@@ -30,6 +30,7 @@ ARCHIVED = frozenset(
         *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
         *("products", "notes", "tasks", "activities", "issues", "payments", "warranties", "data_provenance"),
         *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions", "custom_field_definitions"),
+        "personal_settings",
     }
 )
 """What stays, out of sight, when its making is undone."""
@@ -53,7 +54,7 @@ REMEDIES: Mapping[str, str] = {
     "exports": "Whoever it was made for deletes it on the approvals page, under Exports; else it goes within a day.",
 }
 """Whose making cannot be undone, and what comes nearest."""
-OWN = ("preferences",)
+OWN = ("preferences", "personal_settings")
 """What is a person's own: undone by them alone, and not found by anybody else."""
 _ROWS = """select c.id, c.tbl, (c.key ->> 'id')::bigint as record, c.op::text as op, c.before::text as before, c.after::text as after
  from crm.changes c where c.org_id = %(org)s and {which} and ((%(all)s and c.tbl <> all (%(own)s)) or c.user_id = %(user)s

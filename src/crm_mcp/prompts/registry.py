@@ -18,6 +18,7 @@ SNAPSHOT = Path(__file__).parent / "prompts.json"
 LONGEST = 300
 """Characters of what is typed that are looked at."""
 ORDER = (
+    "start_work",
     "prepare_for_meeting",
     "pipeline_review",
     "follow_up_stale_leads",

@@ -169,6 +169,7 @@ HINTS: Mapping[str, Hint] = {
     "email_attachments": Hint("crm", ("email_id", "position")),
     "emails": Hint("crm", ("message_id",), ("subject", "body", "from_address", "from_name"), subjects=_RECORDS),
     "exchange_rates": Hint("finance", ("currency", "valid_from")),
+    "personal_settings": Hint("analytics", ("user_id",)),
     "preferences": Hint("analytics", ("kind", "content"), ("content",)),
     "exports": Hint("analytics", ("name", "created_at"), ("name",)),
     "external_refs": Hint("analytics", ("source", "entity", "external_id"), ("external_id",)),

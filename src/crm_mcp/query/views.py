@@ -92,7 +92,7 @@ def _visible(table: str, seen: Sequence[str]) -> str:
             condition = subjects.task_visible_sql("t")
         case "notes" | "documents" | "activities":
             condition = subjects.visible_sql("t")
-        case "preferences":
+        case "preferences" | "personal_settings":
             condition = "t.user_id = %(user)s"
         case _:
             return ""

@@ -182,7 +182,7 @@ async def serve(
             with suppress(asyncio.CancelledError):
                 await task
         await front.close()
-        await flusher.flush()
+        await flusher.close()
         await db.close()
 
 

@@ -1,4 +1,4 @@
-"""What an agent may read by URI: the schema registry per role, the policy, a draft."""
+"""What an agent may read by URI: the schema registry per role, the policy, a draft, where its person is."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import ids, policy
 from ..context import Read
-from ..crm import drafts
+from ..crm import drafts, me
 from ..crm.custom_fields import LISTED
 from ..crm.rules import rules
 from ..errors import Refusal
@@ -140,6 +140,18 @@ async def _draft(ctx: Read, id: str) -> Any:
     return row[0]
 
 
+async def _me(ctx: Read) -> Any:
+    """S0's memory injection: the user context in 500 tokens, what was learnt in 300."""
+    now = await me.look(ctx)
+    left_out = {"leftOut": {"learnings": now.learnings_left_out}} if now.learnings_left_out else {}
+    return {
+        "note": me.NOTE,
+        "context": me.context(now),
+        "learnings": list(now.learnings),
+        **left_out,
+    } | ctx.degraded.meta()
+
+
 RESOURCES = (
     Resource(
         "crm://schema", "Schema registry", "The tables you may know of, and how insights are computed.", _schema
@@ -158,6 +170,13 @@ RESOURCES = (
     ),
     Resource("crm://policy", "Policy", "What runs at once and what a person must approve.", _policy),
     Resource("crm://drafts", "Drafts", "Your drafts that wait, or were decided in the last 24 hours.", _drafts),
+    Resource(
+        "crm://context/me",
+        "Where I am",
+        "Who you act for, the record and customer they looked at last, what they did within the hour, what waits, and how "
+        "they want things.",
+        _me,
+    ),
     Resource("crm://drafts/{id}", "Draft", "A draft's state, decision and result.", _draft),
 )
 

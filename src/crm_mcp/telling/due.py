@@ -46,13 +46,17 @@ _WAITING = f"""select {FACTS}, d.version, {_OCCASION} as occasion,
 _OPEN = f"select {FACTS} from crm.drafts d where d.org_id = %(org)s and d.state = 'pending' and d.expires_at > clock_timestamp()"
 _DECIDED = """select d.id as draft, d.version, d.requester
  from crm.memberships m join crm.drafts d on d.org_id = m.org_id and d.requester = m.user_id
- where m.org_id = %(org)s and m.active and d.state in ('approved', 'rejected', 'stale', 'failed', 'expired')
+ left join crm.personal_settings s on s.org_id = m.org_id and s.user_id = m.user_id and s.archived_at is null
+ where coalesce(s.decided, %(usually)s) and m.org_id = %(org)s and m.active and d.state in ('approved', 'rejected', 'stale', 'failed', 'expired')
  and d.decided_at > clock_timestamp() - interval '1 hour' and d.approver is distinct from d.requester
  and not exists (select from crm.notices n where n.org_id = d.org_id and n.draft_id = d.id and n.occasion = 'decided')
  order by d.id"""
 _ENDED = "select r.run, r.person, r.ended_at from crm.ended_runs(null) r"
-_MEMBERS = """select m.user_id as "user", m.role, m.may_approve, m.approval_limit, m.may_send_email, u.name, lower(u.email) as email
- from crm.memberships m join crm.users u on u.id = m.user_id where m.org_id = %(org)s and m.active order by m.user_id"""
+_MEMBERS = """select m.user_id as "user", m.role, m.may_approve, m.approval_limit, m.may_send_email, u.name, lower(u.email) as email,
+  coalesce(s.mail, true) as mail, coalesce(s.desktop, true) as desktop, s.decided, s.timezone
+ from crm.memberships m join crm.users u on u.id = m.user_id
+ left join crm.personal_settings s on s.org_id = m.org_id and s.user_id = m.user_id and s.archived_at is null
+ where m.org_id = %(org)s and m.active order by m.user_id"""
 _ORG = """select o.base_currency as currency, o.solo, s.sender_email as sender
  from crm.orgs o left join crm.org_settings s on s.org_id = o.id where o.id = %(org)s"""
 
@@ -69,6 +73,18 @@ class Member(NamedTuple):
     may_send_email: bool
     name: str
     email: str
+    mail: bool = True
+    desktop: bool = True
+    decided: bool | None = None
+    timezone: str | None = None
+
+    def takes(self, channel: str) -> bool:
+        """Say whether they are told of what waits by a channel; a webhook is the org's, and nobody's to switch off."""
+        return {"email": self.mail, "desktop": self.desktop}.get(channel, True)
+
+    def hears(self, usually: bool) -> bool:
+        """Say whether they are e-mailed what was decided, which others usually are or are not."""
+        return usually if self.decided is None else self.decided
 
 
 class Wait(NamedTuple):
@@ -122,7 +138,7 @@ async def post_due(office: Office, org: int) -> int:
     async with office.db.lent() as conn, conn.transaction():
         await conn.execute(f"set local crm.org_id = '{int(org)}'".encode())
         waiting = await ask(conn, _WAITING, {"org": org, "remind": REMIND})
-        decided = await ask(conn, _DECIDED, {"org": org}) if office.decided else []
+        decided = await ask(conn, _DECIDED, {"org": org, "usually": office.decided})
         ended = await ask(conn, _ENDED, {})
         if not waiting and not decided and not ended:
             return 0
@@ -182,6 +198,7 @@ def _of_ended(office: Office, team: Team, rows: Sequence[Row]) -> Iterable[dict[
         if person is None:
             continue
         ways = [("email", _writes(office, team)), ("desktop", person.email in office.desktop)]
+        ways = [(channel, leads and person.takes(channel)) for channel, leads in ways]
         about = {"run": row["run"], "ended_at": row["ended_at"].isoformat(), "person": person.user, "occasion": "run"}
         yield from ({**about, "message": randbits(62), "channel": channel} for channel, leads in ways if leads)
 
@@ -191,9 +208,9 @@ def _ways(office: Office, team: Team, wait: Wait) -> Iterable[tuple[str, int | N
     if office.hook is not None and wait.people:
         yield "webhook", None
     for member in wait.people:
-        if _writes(office, team):
+        if _writes(office, team) and member.takes("email"):
             yield "email", member.user
-        if member.email in office.desktop:
+        if member.email in office.desktop and member.takes("desktop"):
             yield "desktop", member.user
 
 

@@ -72,7 +72,7 @@ class _Try:
         if isinstance(rows, str):
             return rows
         first = rows[0]
-        telling = self._telling_of_run(first) if first["occasion"] == "run" else self._telling(rows)
+        telling = self._telling_of_run(first) if first["occasion"] == "run" else self._telling(rows, team)
         attempts, unclear = first["attempts"] + 1, first["unclear"] + (first["step"] == "sending")
         carry = self._carriers(first, team, telling, rows)[first["channel"]]
         try:
@@ -97,7 +97,11 @@ class _Try:
         rows = [row for row in found if row["step"] in ("queued", "sending")]
         if not rows:
             return (found[0]["step"] if found else "gone"), team
-        gone = [row["id"] for row in rows if not row["is_open"] or row["person"] not in {None, *_meant(row, team)}]
+        gone = [
+            row["id"]
+            for row in rows
+            if not row["is_open"] or row["person"] not in {None, *_meant(row, team, self.office.decided)}
+        ]
         if gone:
             await self._write(state="moot", ids=gone)
         rows = [row for row in rows if row["id"] not in gone]
@@ -107,8 +111,9 @@ class _Try:
             raise Again(rows[0]["next_attempt_at"])
         return rows, team
 
-    def _telling(self, rows: Sequence[Row]) -> Telling:
+    def _telling(self, rows: Sequence[Row], team: Team) -> Telling:
         first = rows[0]
+        own = next((member.timezone for member in team.members if member.user == first["person"]), None)
         return Telling(
             self.message,
             first["occasion"],
@@ -119,7 +124,7 @@ class _Try:
             first["slug"],
             first["org_name"],
             first["base_currency"],
-            first["timezone"],
+            own or first["timezone"],
             self.office.page().rstrip("/"),
             [_subject(row) for row in rows],
         )
@@ -144,7 +149,7 @@ class _Try:
                 raise Permanent("No webhook is configured any more.")
             await sending()
             assert isinstance(telling, Telling)
-            names = {user: name for row in rows for user, name in _meant(row, team).items()}
+            names = {user: name for row in rows for user, name in _meant(row, team, self.office.decided).items()}
             body = telling.payload(list(names.values()))
             await self.office.hook.post(telling.identity, body, self.office.clock())
 
@@ -222,13 +227,16 @@ class _Try:
             yield
 
 
-def _meant(row: Row, team: Team) -> dict[int, str]:
-    """Return whom a notice is for as things stand now: their numbers and names."""
-    if row["occasion"] in ("decided", "run"):
-        whose = row["person"] if row["occasion"] == "run" else row["requester"]
-        people: Sequence[Member] = [member for member in team.members if member.user == whose]
+def _meant(row: Row, team: Team, usually: bool) -> dict[int, str]:
+    """Return whom a notice is for as things stand now, and who still wants it: their numbers and names."""
+    people: Sequence[Member]
+    if row["occasion"] == "run":
+        people = [one for one in team.members if one.user == row["person"] and one.takes(row["channel"])]
+    elif row["occasion"] == "decided":
+        people = [one for one in team.members if one.user == row["requester"] and one.hears(usually)]
     else:
-        people = team.admins if row["to_admins"] else team.approvers(row)
+        able = team.admins if row["to_admins"] else team.approvers(row)
+        people = [one for one in able if one.takes(row["channel"])]
     return {member.user: member.name for member in people}
 
 

@@ -13,10 +13,10 @@ from ...config import Settings
 from ...embedded import EmbeddedUnavailable, Home, Lease
 from ...migrate import admin_sql
 from ..session import lease
-from . import database, folder, machine, notices, own_tables, team, work
+from . import database, folder, machine, notices, own_tables, team, work, working
 from .finding import Check, Finding, ok, problem, skipped
 
-_APART = ("disk", "clients", "address", "certificate", "mail")
+_APART = ("disk", "clients", "address", "certificate", "mail", "redis")
 """What may be wrong while the database is well."""
 _MARK = {"ok": "ok ", "attention": "!  ", "problem": "NOT", "skipped": "-  "}
 
@@ -62,6 +62,7 @@ def _examined(known: Settings, fix: bool) -> Generator[tuple[str, Finding, str |
         "address": lambda: team.address(known),
         "certificate": lambda: team.certificate(known),
         "mail": lambda: team.mail(known),
+        "redis": lambda: working.redis(known),
     }
     if known.is_embedded:
         before |= {

@@ -1,4 +1,4 @@
-"""What is remembered of how a person wants things."""
+"""What is remembered of how a person wants things, and how the CRM is set for them."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -25,3 +25,17 @@ class Preference(Record):
     word: Mapped[str | None]
     meant: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     forgotten_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PersonalSettings(Record):
+    """How the CRM behaves for one person; None: as usual."""
+
+    __tablename__ = "personal_settings"
+
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    mail: Mapped[bool | None]
+    desktop: Mapped[bool | None]
+    decided: Mapped[bool | None]
+    timezone: Mapped[str | None]
+    locale: Mapped[str | None]
+    page_size: Mapped[int | None]
