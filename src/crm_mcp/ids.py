@@ -56,6 +56,7 @@ PREFIX = {
     "reports": "rep",
     "exports": "exp",
     "preferences": "pref",
+    "learnings": "mem",
 }
 NOUN = {
     "customers": "customer",
@@ -107,6 +108,7 @@ NOUN = {
     "reports": "report",
     "exports": "export",
     "preferences": "preference",
+    "learnings": "memory",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

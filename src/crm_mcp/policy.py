@@ -134,6 +134,7 @@ NAMES = {
     "emails": "an e-mail",
     "policies": "the policy",
     "exports": "an export",
+    "learnings": "a memory",
 }
 
 

@@ -170,6 +170,7 @@ HINTS: Mapping[str, Hint] = {
     "emails": Hint("crm", ("message_id",), ("subject", "body", "from_address", "from_name"), subjects=_RECORDS),
     "exchange_rates": Hint("finance", ("currency", "valid_from")),
     "preferences": Hint("analytics", ("kind", "content"), ("content",)),
+    "learnings": Hint("analytics", ("kind", "created_at"), subjects=_RECORDS),
     "exports": Hint("analytics", ("name", "created_at"), ("name",)),
     "external_refs": Hint("analytics", ("source", "entity", "external_id"), ("external_id",)),
     "individuals": Hint(

@@ -3,18 +3,10 @@
 from typing import Any, ClassVar
 
 from crm_mcp.context import Read
+from crm_mcp.crm import preferred
 from crm_mcp.money import Money, money
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
-
-TOP = 5
-"""Preferences told (S0 section 4), within `ROOM` characters: 300 tokens (S0 section 9)."""
-ROOM = 1_200
-SQL = """select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.id desc), '[]')
- from (select p.id, p.content, coalesce(u.uses, 0) as uses
-  from crm.preferences p left join crm.preference_uses u on u.org_id = p.org_id and u.preference_id = p.id
-  where p.org_id = %(org)s and p.user_id = %(user)s and p.forgotten_at is null and p.archived_at is null and p.confidence > 0.7
-  order by uses desc, p.id desc limit %(top)s) x"""
 
 
 class WhoAmI(Args):
@@ -58,18 +50,9 @@ async def whoami(ctx: Read, args: WhoAmI) -> Answer[MeView]:
         "approvals": "Approving is done by a person on the approvals page, never through a tool.",
         "approvalsPage": ctx.page_url,
     }
-    row = await ctx.one(SQL, top=TOP)
-    if known := _within(row[0] if row else []):
-        meta["preferences"] = known
-    return Answer(view, Display(title=who.name, subtitle=f"{who.role}, {who.org_name}", badge=who.agent), meta)
-
-
-def _within(rows: list[list[Any]]) -> list[str]:
-    """Return what is known of how the person wants things, as much as there is room for."""
-    told: list[str] = []
-    for number, text in rows:
-        line = f"{text} (pref_{number})"
-        if sum(map(len, told)) + len(line) > ROOM:
-            break
-        told.append(line)
-    return told
+    known = await preferred.told(ctx.one)
+    if known.lines:
+        meta["preferences"] = known.lines
+    counted = [preferred.used(who, "preference", known.numbers)] if known.numbers else []
+    display = Display(title=who.name, subtitle=f"{who.role}, {who.org_name}", badge=who.agent)
+    return Answer(view, display, meta, beside=counted)

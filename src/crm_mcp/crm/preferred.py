@@ -1,0 +1,65 @@
+"""What a person prefers, as it is read: listed, told unasked, and counted. It imports no writing, so that `serve` starts fast."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from .. import ids
+from ..audit import Statement
+from ..memory.applying import SURE
+from ..principal import Principal
+from .asking import Ask
+
+SHOWN = """jsonb_strip_nulls(jsonb_build_object('id', 'pref_' || p.id, 'kind', p.kind, 'text', p.content, 'confidence', p.confidence,
+   'source', p.source, 'tool', p.tool, 'argument', p.argument, 'word', p.word, 'means', p.meant, 'applied', u.uses, 'told', u.told,
+   'savedAt', p.created_at, 'by', case p.via when 'agent' then p.via_agent || ' agent' else 'you' end))"""
+FROM = """crm.preferences p left join crm.memory_uses u on u.org_id = p.org_id and u.kind = 'preference' and u.record_id = p.id"""
+MINE = "p.org_id = %(org)s and p.user_id = %(user)s and p.forgotten_at is null and p.archived_at is null"
+LEARNT = """select jsonb_strip_nulls(jsonb_build_object('id', 'draft_' || d.id, 'kind', 'correction', 'by', a.name, 'source', 'approver',
+   'confidence', 0.9, 'told', u.told, 'savedAt', d.decided_at, 'text',
+   case d.state when 'rejected' then d.tool || ' was rejected: ' || left(d.decision_reason, 300)
+    else d.tool || ' was edited before it was approved: ' || left(v.reason, 300) end)) as shown, d.decided_at as at
+ from crm.drafts d join crm.users a on a.id = d.approver
+ left join crm.memory_uses u on u.org_id = d.org_id and u.kind = 'draft' and u.record_id = d.id
+ left join lateral (select v.reason from crm.draft_versions v where v.org_id = d.org_id and v.draft_id = d.id and v.agent is null
+   and v.edited_by <> d.requester order by v.version desc limit 1) v on true
+ where d.org_id = %(org)s and d.requester = %(user)s and d.decided_at > now() - interval '90 days'
+  and ((d.state = 'rejected' and d.decision_reason is not null) or (d.state = 'approved' and v.reason is not null))"""
+"""What deciding people corrected: drafts of the person's that were rejected with a reason, or edited by somebody else.
+
+It is told, and applied only once the person says so themselves (`save`): an approver's word is not theirs."""
+
+TOP = 5
+"""Preferences told unasked (S0 section 4), within `ROOM` characters: 300 tokens (S0 section 9)."""
+ROOM = 1_200
+_TOLD = f"""select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.confidence desc, x.id desc), '[]')
+ from (select p.id, p.content, p.confidence, coalesce(u.uses, 0) as uses from {FROM} where {MINE} and p.confidence > %(sure)s
+  order by uses desc, p.confidence desc, p.id desc limit %(top)s) x"""
+
+
+class Told(NamedTuple):
+    """What is known of how a person wants things: lines for a model, and the numbers of the preferences in them."""
+
+    lines: list[str]
+    numbers: list[int]
+
+
+async def told(ask: Ask, most: int = TOP, room: int = ROOM) -> Told:
+    """Return the person's surest preferences, those applied most often first, as many as there is room for.
+
+    S0 section 4: confidence above 0.7, ordered by use. Being told here does not count as use, else the first would stay the first.
+    """
+    row = await ask(_TOLD, top=most, sure=SURE)
+    found = Told([], [])
+    rows: list[tuple[int, str]] = row[0] if row else []
+    for number, content in rows:
+        line = f"{content} ({ids.show('preferences', number)})"
+        if sum(map(len, found.lines)) + len(line) > room:
+            break
+        found.lines.append(line)
+        found.numbers.append(number)
+    return found
+
+
+def used(who: Principal, kind: str, numbers: Collection[int], *, is_applied: bool = False) -> Statement:
+    """Return the statement that counts what a read told or applied: of a preference, a learning, or the draft of a correction."""
+    return "select crm.memory_used(%s, %s, %s, %s, %s)", (who.org, who.user, kind, list(numbers), is_applied)
