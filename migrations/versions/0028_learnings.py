@@ -11,6 +11,13 @@ SQL = Path(__file__).parent.parent / "sql"
 
 EVERYONE = ("admin", "sales", "operations", "finance", "support")
 KINDS = "'lead_interaction', 'email_thread', 'meeting_summary', 'campaign_result', 'chat_conversation', 'digest'"
+SUBJECTS = ", ".join(
+    f"'{table}'"
+    for table in (
+        *("customers", "contacts", "products", "quotes", "orders", "invoices", "payments", "issues", "tasks"),
+        *("organizations", "individuals", "deals", "leads", "projects"),
+    )
+)
 WHERE = ("customer_id", "subject_type", "subject_id")
 GIVEN = (
     *("org_id", "user_id", "kind", *WHERE, "content", "data", "source", "confidence", "retention"),
@@ -27,7 +34,11 @@ def learnings() -> Iterator[str]:
         Column("user_id", "bigint references crm.users", "Whose alone it is; null: of all who may see its subject."),
         Column("kind", f"text not null check (kind in ({KINDS}))", "What it is of."),
         Column("customer_id", "bigint", "The customer it concerns; null: none."),
-        Column("subject_type", "text", "The table of the record it is about; null: the org."),
+        Column(
+            "subject_type",
+            f"text check (subject_type in ({SUBJECTS}))",
+            "The table of the record it is about; null: the org.",
+        ),
         Column("subject_id", "bigint", "That record's number."),
         Column(
             "content",
@@ -72,6 +83,7 @@ def learnings() -> Iterator[str]:
     )
     yield "create index learnings_about on crm.learnings(org_id, subject_type, subject_id, created_at)"
     yield "create index learnings_customer on crm.learnings(org_id, customer_id, created_at)"
+    yield "create index learnings_digests on crm.learnings(org_id) where kind = 'digest'"
     yield "create index learnings_end on crm.learnings(org_id, expires_at)"
     # what was said stays as it was said, and only the end of its time deletes it
     for login in CLIENTS:

@@ -1,5 +1,5 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered, approvers are told of what waits."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits, memories are summed up and embedded."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,16 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from .db import Database
+from .degraded import Degraded
 from .delivery import jobs
 from .delivery.deliver import Post
 from .delivery.server import Server
+from .embedding.embedder import Embedder
+from .embedding.ngrams import HashedNgrams
 from .log import logger
+from .recollecting import recollect
 from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
 from .telling.send import send
 
-SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices", "exports")
+SPENT = ("answers", "sign_ins", "challenges", "invitations", "notices", "exports", "learnings")
 """What goes some time after its end; `crm.retention` says how long each is kept, and why."""
 TICK = 15
 """Seconds between two rounds."""
@@ -35,14 +39,18 @@ async def work(
     sink: Path | None,
     is_over: Callable[[], bool],
     office: Office,
+    embedder: Embedder | None = None,
 ) -> None:
-    """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
+    """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker.
+
+    `embedder` makes the vectors of what is remembered, the same as `serve`'s; without one the default.
+    """
     queue = jobs.queue(conninfo, Post(db, server), partial(send, office))
-    kept = Sink(sink) if sink is not None else None
+    kept, degraded = Sink(sink) if sink is not None else None, Degraded()
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, kept, office)
+            await round_of_work(db, kept, office, embedder, degraded)
             await jobs.run(queue, wait=False)
             mark(home)
             return
@@ -53,7 +61,7 @@ async def work(
                     if running is not None and (fell := running.exception()) is not None:
                         logger().error("the queue stopped", exc_info=fell)
                     running = asyncio.create_task(jobs.run(queue))
-                await round_of_work(db, kept, office)
+                await round_of_work(db, kept, office, embedder, degraded)
                 await jobs.rescue(queue)
                 mark(home)
                 for _ in range(TICK):
@@ -67,11 +75,19 @@ async def work(
                     await running
 
 
-async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
-    """Do one round for every org; `db` connects as crm_worker."""
+async def round_of_work(
+    db: Database,
+    sink: Sink | None,
+    office: Office | None = None,
+    embedder: Embedder | None = None,
+    degraded: Degraded | None = None,
+) -> None:
+    """Do one round for every org; `db` connects as crm_worker. `degraded` is told what it works without, once."""
+    vectors, without = embedder or HashedNgrams(), degraded or Degraded()
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
         await db.definer(org, _FORGET)
+        await recollect(db, org, vectors, without)
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))

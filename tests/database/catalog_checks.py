@@ -45,7 +45,8 @@ UNRECORDED = {
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
-    "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
+    "memory_uses": "how often a read applied or told what is remembered; memory_used alone adds to it",
+    "memory_vectors": "derived from what is remembered; keep_vectors alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
 }
@@ -74,6 +75,7 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
                 "kind",
                 "content",
                 "via",
+                "source",
                 "confidence",
                 "redacted",
                 "tool",
@@ -84,6 +86,11 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             ),
             *("archived_at", "custom_fields"),
         ),
+    },
+    "learnings": {  # who may delete one is said by its grants: nobody; the end of its time does
+        "I": None,
+        "U": ("customer_id", "subject_type", "subject_id", "forgotten_at", "archived_at"),
+        "D": None,
     },
     "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
         "I": None,
@@ -157,8 +164,13 @@ HELD = {
     "pipeline_stages": "part of a pipeline",
     "reports": "what an org adds of its own runs for others of it",
 }
-UNRECORDED_COLUMNS = {"blobs": ["content"], "exports": ["rows", "bytes", "sha256", "expires_at"]}
-"""Large, and held to their recorded digest by a constraint; or of a file that is filled once the call is let run."""
+UNRECORDED_COLUMNS = {
+    "blobs": ["content"],
+    "exports": ["rows", "bytes", "sha256", "expires_at"],
+    "learnings": ["content", "data", "expires_at"],
+}
+"""Large, and held to their recorded digest by a constraint; or of a file that is filled once the call is let run; or kept
+no longer than it may be, and so nowhere else."""
 NO_COMPOSITE_KEY = {
     ("draft_versions", "call_id"): "calls are numbered by the server, and in the audit alone",
     ("idempotency_keys", "user_id"): "a user, and users are global",
@@ -166,6 +178,10 @@ NO_COMPOSITE_KEY = {
     ("issues", "assignee_id"): "a user, and users are global",
     ("tasks", "assignee_id"): "a user, and users are global",
     ("preferences", "user_id"): "a user, and users are global",
+    ("learnings", "user_id"): "a user, and users are global",
+    ("learnings", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("memory_uses", "record_id"): "the table is named by `kind`, so no one table can be referenced",
+    ("memory_vectors", "record_id"): "the table is named by `kind`, so no one table can be referenced",
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
@@ -202,7 +218,7 @@ CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
-    *("changes", "drafts", "draft_versions", "preference_uses"),
+    *("changes", "drafts", "draft_versions", "memory_uses", "memory_vectors"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
 DEFINED_BY_OWNER = {
@@ -291,7 +307,10 @@ DEFINERS = {
     "show_signatures(bigint,integer)": ("crm_approver",),
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
-    "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
+    "memory_used(bigint,bigint,text,bigint[],boolean)": ("crm_agent",),
+    "keep_vectors(text,text,jsonb)": ("crm_worker",),
+    "forget_learnings(integer)": ("crm_worker",),
+    "learning_expires()": (),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -391,13 +410,15 @@ OTHER_TRIGGERS = {
     **{
         (table, "subject"): "CREATE TRIGGER subject AFTER INSERT OR UPDATE OF subject_type, subject_id "
         f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.subject_exists()"
-        for table in ("notes", "tasks", "activities", "emails", "documents", "pipeline_positions")
+        for table in ("notes", "tasks", "activities", "emails", "documents", "pipeline_positions", "learnings")
     },
     **{
         (table, "name_subject"): f"CREATE TRIGGER name_subject BEFORE INSERT ON crm.{table} FOR EACH ROW "
         "EXECUTE FUNCTION crm.name_subject()"
-        for table in ("notes", "tasks", "activities", "documents")
+        for table in ("notes", "tasks", "activities", "documents", "learnings")
     },
+    ("learnings", "expires"): "CREATE TRIGGER expires BEFORE INSERT OR UPDATE ON crm.learnings FOR EACH ROW "
+    "EXECUTE FUNCTION crm.learning_expires()",
     ("emails", "draw_message_id"): "CREATE TRIGGER draw_message_id BEFORE INSERT ON crm.emails FOR EACH ROW "
     "EXECUTE FUNCTION crm.draw_message_id()",
     ("emails", "may_send"): "CREATE CONSTRAINT TRIGGER may_send AFTER INSERT OR UPDATE OF from_name, from_address, "
@@ -476,6 +497,10 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
     asked = ("org_id", "name", "format", "question", "archived_at")
     granted |= {("exports", login): {"SELECT", *(f"INSERT({c})" for c in asked)} for login in CLIENTS}
+    given = "org_id user_id kind content data source confidence retention contains_pii redacted"
+    later = ["customer_id", "subject_type", "subject_id", "forgotten_at", "archived_at"]
+    both = {*(f"INSERT({c})" for c in [*given.split(), *later]), *(f"UPDATE({c})" for c in later)}
+    granted |= {("learnings", login): {"SELECT", *both} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -500,7 +525,8 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT DELETE", ["idempotency_keys"], ["crm_definer"])
     grant("SELECT INSERT DELETE", ["notices"], ["crm_definer"])
     grant("SELECT", ["preferences"], ["crm_definer"])
-    grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
+    grant("SELECT DELETE", ["learnings"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["memory_uses", "memory_vectors"], ["crm_definer"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])

@@ -148,7 +148,7 @@ def test_a_domain_in_pg_temp_would_run_as_the_definer(
 
 READABLE = {
     "orgs", "users", "reasoning", "schema_state", "memberships", "policies", "changes", "drafts", "draft_versions",
-    "idempotency_keys", "own_tables", "preference_uses",
+    "idempotency_keys", "own_tables", "memory_uses", "memory_vectors",
 }  # fmt: skip
 ADDED_TO = {"audit_log", "idempotency_keys"}
 """What a client's login adds rows to, and neither changes nor deletes."""

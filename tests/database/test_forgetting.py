@@ -146,7 +146,9 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
     told = dict(
         root.execute("select what, extract(day from kept)::int from crm.retention where reason <> ''").fetchall()
     )
-    assert told == {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30, "exports": 1}
+    spent = {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30, "exports": 1}
+    remembered = {"memory, short": 0, "memory, medium": 30, "memory, long": 365, "memory, forgotten": 30}
+    assert told == spent | remembered
     for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
         with refused(DENIED, "permission denied"):
             login(role).ask("update crm.retention set kept = '1 day'")
@@ -164,7 +166,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
     [
         *("idempotency_keys", "login_links", "web_sessions", "passkey_challenges", "invitations", "notices"),
         *("drafts", "draft_versions", "changes", "audit_log", "access_log", "signatures", "passkeys", "retention"),
-        *("exports", "export_parts"),
+        *("exports", "export_parts", "learnings", "memory_uses", "memory_vectors"),
     ],
 )
 def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table: str):
@@ -173,7 +175,15 @@ def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table
 
 
 @pytest.mark.parametrize(
-    "function", ["forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices", "forget_exports"]
+    "function",
+    [
+        "forget_answers",
+        "forget_sign_ins",
+        "forget_invitations",
+        "forget_notices",
+        "forget_exports",
+        "forget_learnings",
+    ],
 )
 def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(
     worker: Login, login: Callable[[str], Login], root: psycopg.Connection, scene: Scene, function: str

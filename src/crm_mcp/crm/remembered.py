@@ -38,10 +38,8 @@ _ACTIVITIES = _rows(
     "x.happened_at",
     "null::public.halfvec",
 )
-_SUMMED = """(%(query)s::text is not null or not exists (select from crm.learnings d where d.org_id = x.org_id and d.kind = 'digest'
-   and d.subject_type is not distinct from x.subject_type and d.subject_id is not distinct from x.subject_id
-   and d.user_id is not distinct from x.user_id and d.data -> 'of' @> to_jsonb('mem_' || x.id)
-   and d.forgotten_at is null and d.archived_at is null and (d.expires_at is null or d.expires_at > clock_timestamp())))"""
+_SUMMED = f"""(%(query)s::text is not null or 'mem_' || x.id not in (select jsonb_array_elements_text(l.data -> 'of') from crm.learnings l
+   where l.org_id = %(org)s and l.kind = 'digest' and {_ABOUT.replace("x.", "l.")} and {LIVE} and {seen_sql("l")}))"""
 """What a digest sums up is told where somebody asks for it; in a list the digest stands for it."""
 _MEMORIES = _rows(
     "learnings",

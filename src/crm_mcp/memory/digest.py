@@ -15,6 +15,8 @@ THRESHOLD = {"medium": 10, "long": 10, "permanent": 20}
 """How many old ones about one record make a digest, by retention; what is kept for an hour is never summed up."""
 LONGEST = 1_500
 """Characters of a digest."""
+MOST = 400
+"""Sentences that are looked at, the newest."""
 SENTENCE = 300
 """Characters of a sentence at most."""
 _END = re.compile(r"(?<=[.!?。])\s+|\n+")
@@ -31,17 +33,17 @@ def sentences(content: str, data: dict[str, Any]) -> list[str]:
 
 def digest(texts: Sequence[Sequence[str]], most: int = LONGEST) -> str:
     """Return at most so many characters of the sentences of texts, each sentence once and in the order of the texts."""
-    every = list(dict.fromkeys(sentence for text in texts for sentence in text))
+    every = list(dict.fromkeys(sentence for text in texts for sentence in text))[-MOST:]
     words = {sentence: _words(sentence) for sentence in every}
     counted = Counter(word for sentence in every for word in words[sentence])
     total = sum(counted.values()) or 1
     share = {word: count / total for word, count in counted.items()}
     chosen: set[str] = set()
     room, left = most, list(every)
-    while left:
+    while left and room > min(map(len, left)):
         top = max((share[word] for sentence in left for word in words[sentence]), default=0.0)
         bearing = [one for one in left if any(share[word] == top for word in words[one])] or left
-        best = max(bearing, key=lambda one: sum(share[word] for word in words[one]) / len(words[one]))
+        best = max(bearing, key=lambda one: sum(share[word] for word in words[one]) / (len(words[one]) or 1))
         left.remove(best)
         if len(best) + 1 > room:
             continue
