@@ -121,6 +121,7 @@ def rights() -> Iterator[str]:
         yield f"grant select on crm.{name} to {', '.join(CLIENTS)}"
         yield f"grant select, insert, update, delete on crm.{name} to crm_definer"
     yield "grant select, delete on crm.learnings to crm_definer"
+    yield "create index drafts_undone on crm.drafts(org_id, decided_at) where tool = 'undo_change'"
     yield "create trigger expires before insert or update on crm.learnings for each row execute function crm.learning_expires()"
     yield from definer("learning_expires()", callers=())
     yield from definer("memory_used(bigint, bigint, text, bigint[], boolean)", callers=("crm_agent",))

@@ -40,7 +40,7 @@ class Day(NamedTuple):
         return row["toolset"] in self.toolsets and row["wire"]["name"] not in self.seldom
 
 
-_KNOWN = frozenset({"find_preferences", "delete_preference", "remember", "find_notes_on"})
+_KNOWN = frozenset({"find_preferences", "delete_preference", "save_memory", "find_notes_on"})
 """whoami tells what is known of a person as it is, get_customer what was noted last."""
 _TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
 USUAL: Mapping[Role, Day] = {

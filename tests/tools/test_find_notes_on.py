@@ -1,5 +1,5 @@
 from lab import LEA, LOU, LUX, ago
-from test_remember import WHY, noted, remember
+from test_save_memory import WHY, noted, remember
 
 from crm_mcp.embedding.embedder import EmbedderAway
 

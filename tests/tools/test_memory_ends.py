@@ -2,7 +2,7 @@
 
 from lab import LOU
 from test_find_notes_on import Away
-from test_remember import noted, remember
+from test_save_memory import noted, remember
 from test_save_preference import WHY
 
 

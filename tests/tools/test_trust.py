@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from lab import LEA, LOU, NIA
-from test_remember import noted, remember
+from test_save_memory import noted, remember
 from test_save_preference import WHY, save, texts
 
 from crm_mcp.principal import Agent

@@ -19,7 +19,7 @@ PII = {
 
 async def remember(lab, about, text, kind="lead_interaction", email=LOU, **more):
     asked = {"kind": kind, "text": text, **WHY, **more}
-    return await lab.ask("remember", asked if about is None else {"about": about, **asked}, email)
+    return await lab.ask("save_memory", asked if about is None else {"about": about, **asked}, email)
 
 
 async def noted(lab, about, email=LOU, **asked):

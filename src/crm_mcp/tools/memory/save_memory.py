@@ -11,7 +11,7 @@ from crm_mcp.memory.kinds import Kind, Retention, Source
 from crm_mcp.tool import EVERYONE, Answer, Display, Effect, Text, Values, View, Words, WriteArgs, tool
 
 
-class Remember(WriteArgs):
+class SaveMemory(WriteArgs):
     kind: Kind
     about: Text | None = Field(None, max_length=60, description="Any id: cust_…, ord_…")
     text: Words = Field(max_length=2_000, description="What to know next time.")
@@ -38,12 +38,12 @@ class MemoryView(View):
 
 
 @tool(
-    title="Remember",
+    title="Save memory",
     toolset="memory",
     roles=EVERYONE,
     effect=Effect.NOTE,
 )
-async def remember(ctx: Write, args: Remember) -> Answer[MemoryView]:
+async def save_memory(ctx: Write, args: SaveMemory) -> Answer[MemoryView]:
     """Remember what came of an interaction, e-mail thread, meeting, campaign or chat, until its kind's time is over. Use for
     what will matter next time; that it took place log_activity logs, a person's wish save_preference keeps."""
     row, on, is_new = await learnings.remember(
