@@ -119,3 +119,13 @@ async def test_of_a_digest_the_list_tells_it_and_a_question_what_it_sums_up(lab,
     assert [one["kind"] for one in await noted(lab, customer, LUX)] == ["digest", "lead_interaction"]
     assert (await lab.ask("delete_preference", {"preference": digest["id"], **WHY}, LEA))["type"] == "result"
     assert len(await noted(lab, customer, limit=100)) == 12
+
+
+async def test_what_is_too_much_for_an_answer_is_left_out_and_that_is_said(lab):
+    customer = await lab.customer("Talkative")
+    for number in range(12):
+        await note(lab, customer, f"{number}: " + "words and more words " * 400)
+    found = await lab.ask("find_notes_on", {"about": customer, "limit": 100}, LOU)
+    assert 0 < len(found["notes"]) < 12 and found["_meta"]["total"] == 12
+    assert all(len(one["text"]) <= 1_000 for one in found["notes"])
+    assert "left out" in str(found["_meta"]) or "leftOut" in str(found["_meta"]), found["_meta"]

@@ -199,6 +199,34 @@ async def test_another_org_has_none_of_it(lab):
     assert (await lab.ask("find_notes_on", {"about": customer}, other)).get("notes", []) == []
 
 
+async def test_free_form_queries_tell_that_memories_are_there_and_neither_what_they_say_nor_of_another_persons_chats(
+    lab,
+):
+    customer = await lab.customer("Queried")
+    await remember(lab, customer, "We talked.", "chat_conversation")
+    await remember(lab, customer, "They pay early.")
+
+    async def ask(query, email):
+        asked = {"query": query, "reasoning": "What is there?"}
+        return await lab.ask("execute_crm_query", asked, email, toolsets=frozenset({"query"}))
+
+    told = await ask(f"select kind, source from learnings where customer_id = {customer[5:]}", LEA)
+    assert told["result"]["rows"] == [["lead_interaction", "person"]]
+    for column in ("content", "data"):
+        assert "error" in await ask(f"select {column} from learnings", LEA)
+
+
+async def test_memories_go_with_the_record_into_which_theirs_is_merged(lab, executor, person):
+    into, other = await lab.customer("Survivor"), await lab.customer("Duplicate")
+    await remember(lab, other, "They like mint.")
+    change = {"proposed_action": "merge", "entity_type": "customers", "id": into, "duplicates": [other]}
+    held = await lab.ask("propose_changes", {"changes": [change], **WHY}, LEA)
+    assert held["type"] == "approval_required" and "1 memory" in held["summary"], held
+    lea, draft = await person(LEA), int(held["draft"]["id"][6:])
+    assert (await executor.approve(lea, draft, (await executor.show(lea, draft)).hash)).state == "approved"
+    assert [one["text"] for one in await noted(lab, into)] == ["They like mint."]
+
+
 async def test_its_maker_or_an_administrator_deletes_it_and_undo_brings_it_back_to_whoever_did(lab):
     customer = await lab.customer("Deleted")
     told = await remember(lab, customer, "Wrong.")
