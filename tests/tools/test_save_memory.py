@@ -85,6 +85,7 @@ async def test_fields_of_another_kind_are_refused_and_those_there_are_named(lab,
         lab, await lab.customer(f"Fields {kind}"), "x", kind, details={"shoe_size": 44, **needed}
     )
     assert (refused["error"], refused["context"]["argument"]) == ("INVALID_ARGUMENT", "details.shoe_size")
+    assert "There is no argument 'shoe_size'" in refused["context"]["hint"]
     assert refused["context"]["fields"] == list(DETAILS[kind].model_fields)
 
 

@@ -52,8 +52,7 @@ def details_of(kind: Kind, given: Mapping[str, Any]) -> Details:
         refusal = refusal_of(DETAILS[kind], bad)  # pyright: ignore[reportArgumentType] it reads a model's fields alone
         more = {**refusal.context, "fields": list(DETAILS[kind].model_fields)}
         argument = f"details.{more.pop('argument', '')}"
-        hint = str(more.pop("hint", ""))
-        raise Refusal("INVALID_ARGUMENT", f"details of {kind}: {hint}", argument=argument, **more) from None
+        raise Refusal("INVALID_ARGUMENT", f"details of {kind}: {refusal.hint}", argument=argument, **more) from None
 
 
 async def remember(

@@ -158,7 +158,11 @@ async def forget(ctx: Write, name: str) -> Preference:
     Raises:
         Refusal: PREFERENCE_NOT_FOUND, of another person's too; INVALID_ID.
     """
-    who, number = ctx.principal, ids.parse("preferences", name)
+    who = ctx.principal
+    try:
+        number = ids.parse("preferences", name)
+    except Refusal as bad:
+        raise Refusal(bad.error, f"{bad.hint} A memory's, mem_123, will do too.", **bad.context) from None
     found = await ctx.session.scalar(
         select(Preference)
         .where(Preference.org_id == who.org, Preference.user_id == who.user, Preference.id == number)
