@@ -129,3 +129,23 @@ async def test_what_is_too_much_for_an_answer_is_left_out_and_that_is_said(lab):
     assert 0 < len(found["notes"]) < 12 and found["_meta"]["total"] == 12
     assert all(len(one["text"]) <= 1_000 for one in found["notes"])
     assert "left out" in str(found["_meta"]) or "leftOut" in str(found["_meta"]), found["_meta"]
+
+
+async def test_a_vector_of_an_older_text_or_of_another_embedder_finds_nothing(lab, worker_recollects, served_by):
+    wish = {"kind": "correction", "apply": "get_quotes.status: anchored = open", **WHY}
+    told = await lab.ask("save_preference", {"text": "A ship that waits is open.", **wish}, LOU)
+    await worker_recollects(Meaning())
+    asked = {"query": "boat", "kind": "correction"}
+
+    async def found(embedder):
+        return [one["id"] for one in (await served_by(embedder, "find_preferences", asked))["preferences"]]
+
+    class Other(Meaning):
+        name = "meaning-2"
+
+    assert told["preference"]["id"] in await found(Meaning())
+    assert told["preference"]["id"] not in await found(Other())
+    changed = await lab.ask("save_preference", {"text": "Parked cars are open.", **wish}, LOU)
+    assert changed["preference"]["id"] == told["preference"]["id"]
+    assert told["preference"]["id"] not in await found(Meaning())
+    await lab.ask("delete_preference", {"preference": told["preference"]["id"], **WHY}, LOU)

@@ -155,3 +155,25 @@ async def test_what_is_told_is_counted_apart_from_what_is_applied(lab, owner_ask
     assert owner_asks(counted, number) == [0, 2]
     (one,) = (await lab.ask("find_preferences", {"query": "Count this wish"}, NIA))["preferences"]
     assert (one["applied"], one["told"]) == (0, 2)
+
+
+async def test_nobody_counts_for_another_person_or_another_org(home, lab, owner_asks):
+    told = await save(lab, "Counted for nobody else.", NIA)
+    chat = await remember(lab, await lab.customer("Counted chat"), "Ours.", "chat_conversation", NIA)
+    numbers = int(told["preference"]["id"][5:]), int(chat["memory"]["id"][4:])
+    person = "select id from crm.users where email = %s"
+    nia, lou = owner_asks(person, NIA), owner_asks(person, LOU)
+    org, other = (owner_asks("select id from crm.orgs where slug = %s", slug) for slug in ("lab", "demo"))
+
+    def count(bound, whose):
+        with psycopg.connect(home.conninfo("crm_agent")) as conn:
+            conn.execute("select set_config('crm.org_id', %s, true)", (str(bound),))
+            for kind, number in zip(("preference", "learning"), numbers, strict=True):
+                conn.execute("select crm.memory_used(%s, %s, %s, %s, true)", (org, whose, kind, [number]))
+
+    counted = "select count(*) from crm.memory_uses where uses > 0 and (kind, record_id) in (('preference', %s), ('learning', %s))"
+    count(org, lou)
+    count(other, nia)
+    assert owner_asks(counted, *numbers) == 0
+    count(org, nia)
+    assert owner_asks(counted, *numbers) == 2
