@@ -5,6 +5,8 @@ from test_find_notes_on import Away
 from test_save_memory import noted, remember
 from test_save_preference import WHY
 
+from crm_mcp.worker import round_of_work
+
 
 async def test_an_hour_ends_a_chat_and_thirty_days_a_thread_and_nobody_is_told_them_before_they_are_swept(
     lab, as_if_later, worker_recollects, owner_asks
@@ -107,3 +109,16 @@ async def test_while_the_embedder_is_away_the_worker_goes_on_and_says_so(lab, wo
     await remember(lab, await lab.customer("Worked without"), "Anything.")
     degraded = await worker_recollects(Away())
     assert "embedder" in degraded.meta()["degraded"]
+
+
+async def test_a_round_of_the_worker_forgets_what_is_over_and_gives_the_rest_vectors(
+    lab, as_if_later, home, database_of, owner_asks
+):
+    customer = await lab.customer("Rounds")
+    await remember(lab, customer, "Over.", "chat_conversation")
+    as_if_later(customer, "2 hours")
+    await remember(lab, customer, "Here to stay.")
+    await round_of_work(database_of(home.conninfo("crm_worker")), None)
+    left = """select jsonb_agg(jsonb_build_array(l.kind, v.model)) from crm.learnings l left join crm.memory_vectors v
+      on v.org_id = l.org_id and v.kind = 'learning' and v.record_id = l.id and v.version = l.version where l.customer_id = %s"""
+    assert owner_asks(left, int(customer[5:])) == [["lead_interaction", "ngrams-1"]]

@@ -23,7 +23,7 @@ async def test_words_that_stand_in_a_record_become_no_preference(lab, place):
             logged = {"about": customer, "kind": "email", "subject": "Offer", "body": text}
             await lab.ask("log_activity", {**logged, **WHY}, NIA)
         case "memory":
-            await remember(lab, customer, text, "email_thread", NIA)
+            await remember(lab, customer, "Read.", "email_thread", NIA, details={"key_points": [text]})
         case "issue":
             from lab import ago
 

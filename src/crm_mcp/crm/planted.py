@@ -13,19 +13,20 @@ WORDS = 4
 """From so many words on a text is taken for another's: shorter ones are everybody's."""
 LATELY = 400
 """E-mails, activities and memories that are looked at, the newest."""
-_SEARCHED = {"notes": "n.search_key", "documents": "n.search_key", "issues": "n.search_key", "tasks": "n.search_key"}
-"""Tables whose words an index finds (`crm.find_words`), and the column of these words."""
+_SEARCHED = ("notes", "documents", "issues", "tasks")
+"""Tables whose words an index finds (`crm.find_words`)."""
 _READ = {
     "emails": "concat_ws(' ', n.subject, n.body)",
     "activities": "concat_ws(' ', n.subject, n.body)",
-    "learnings": "n.content",
+    "learnings": "concat_ws(' ', n.content, n.data)",
 }
+"""Tables of which the latest rows are read, and their words."""
 _HOLDS = "position(' ' || w.said || ' ' in ' ' || {text} || ' ') > 0"
 
 
-def _searched(table: str, text: str) -> str:
+def _searched(table: str) -> str:
     return f"""select from said w, lateral crm.find_words('{table}', w.said, %(role)s::text, %(user)s::bigint, false, 50) f
-   join crm.{table} n on n.org_id = %(org)s and n.id = f.record where {_HOLDS.format(text=text)}"""
+   join crm.{table} n on n.org_id = %(org)s and n.id = f.record where {_HOLDS.format(text="n.search_key")}"""
 
 
 def _read(table: str, text: str) -> str:
@@ -38,7 +39,7 @@ def _read(table: str, text: str) -> str:
 
 _ASKED = " union all ".join(
     [
-        *(_searched(table, text) for table, text in _SEARCHED.items()),
+        *map(_searched, _SEARCHED),
         *(_read(table, text) for table, text in _READ.items()),
     ]
 )
