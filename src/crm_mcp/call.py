@@ -101,9 +101,8 @@ async def _read(app: App, this: Call, tool: Tool, meant: Meant, progress: Report
     standing = app.client.fresh(standing)
     app.client.heard(standing)
     await app.audit_ended(this, audit.ended(this, "run", "ok", audit.ids_of(answer.record)))
-    if meant.wishes:
-        who = this.principal
-        await app.audit_ended(this, (preferring.USED, (who.org, who.user, [wish.id for wish in meant.wishes])))
+    for statement in (*preferring.used(this.principal, meant.wishes), *answer.beside):
+        await app.audit_ended(this, statement)
     return envelope.result(tool, answer, standing.meta() | meant.meta())
 
 

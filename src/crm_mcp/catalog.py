@@ -40,8 +40,8 @@ class Day(NamedTuple):
         return row["toolset"] in self.toolsets and row["wire"]["name"] not in self.seldom
 
 
-_KNOWN = frozenset({"find_preferences", "delete_preference"})
-"""whoami tells what is known of a person as it is."""
+_KNOWN = frozenset({"find_preferences", "delete_preference", "save_memory", "find_notes_on"})
+"""whoami tells what is known of a person as it is, get_customer what was noted last."""
 _TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
 USUAL: Mapping[Role, Day] = {
     Role.ADMIN: Day(
@@ -69,7 +69,7 @@ USUAL: Mapping[Role, Day] = {
     ),
     Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}),
     Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}, _KNOWN | {"calculate_pricing"}),
-    Role.SUPPORT: Day(CORE | {"orders", "email", "support", "settings", VIEWS}, _KNOWN),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support", "settings", VIEWS}, _KNOWN - {"find_notes_on"}),
 }
 """A model pays for every tool it could call; `--toolsets all` shows the rest."""
 

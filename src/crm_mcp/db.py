@@ -249,7 +249,9 @@ class Database:
             await _add(conn, who, rows(who))
         return True
 
-    async def definer(self, org: int, statement: str, params: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
+    async def definer(
+        self, org: int, statement: str, params: tuple[object, ...] | Mapping[str, object] = ()
+    ) -> tuple[Any, ...] | None:
         """Commit one statement bound to an org but to no principal; return its first row."""
         pool = await self._pools.readers()
         async with pool.connection() as conn, conn.transaction():

@@ -57,6 +57,7 @@ PREFIX = {
     "exports": "exp",
     "preferences": "pref",
     "personal_settings": "pset",
+    "learnings": "mem",
 }
 NOUN = {
     "customers": "customer",
@@ -109,6 +110,7 @@ NOUN = {
     "exports": "export",
     "preferences": "preference",
     "personal_settings": "personal settings",
+    "learnings": "memory",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

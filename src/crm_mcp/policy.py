@@ -135,6 +135,7 @@ NAMES = {
     "emails": "an e-mail",
     "policies": "the policy",
     "exports": "an export",
+    "learnings": "a memory",
 }
 
 

@@ -61,10 +61,13 @@ class Table(StrEnum):
     TASKS = "tasks"
     ACTIVITIES = "activities"
     PREFERENCES = "preferences"
+    LEARNINGS = "learnings"
     EXPORTS = "exports"
 
 
-REVERSIBLE = frozenset({Table.NOTES, Table.TASKS, Table.ACTIVITIES, Table.PREFERENCES, Table.EXPORTS})
+REVERSIBLE = frozenset(
+    {Table.NOTES, Table.TASKS, Table.ACTIVITIES, Table.PREFERENCES, Table.LEARNINGS, Table.EXPORTS}
+)
 """What runs until an org decides otherwise: it is taken back easily, or, as an export, goes by itself."""
 STANDARD_TABLES = {table: Mode.RUN if table in REVERSIBLE else Mode.HOLD for table in Table}
 STANDARD_AGENTS = dict.fromkeys(Agent, Switch.NORMAL)

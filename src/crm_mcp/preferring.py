@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .audit import Statement
 from .context import Read
+from .crm import preferred
 from .errors import Refusal
 from .memory.applying import SURE, WISHABLE, Wish, applied
+from .principal import Principal
 from .tool import Args, Tool
 
 _WISHES = """select coalesce(jsonb_agg(jsonb_build_array(p.id, p.argument, p.word, p.meant) order by p.id), '[]'),
  (select s.page_size from crm.personal_settings s where s.org_id = %(org)s and s.user_id = %(user)s and s.archived_at is null)
  from crm.preferences p where p.org_id = %(org)s and p.user_id = %(user)s and p.tool = %(tool)s and p.forgotten_at is null
-  and p.archived_at is null and p.confidence >= %(sure)s"""
+  and p.archived_at is null and p.source = 'person' and p.confidence >= %(sure)s"""
 LIMIT = "limit"
 """The argument that a person's own page size stands in for."""
-USED = "select crm.preferences_used(%s, %s, %s)"
 
 
 class Meant(NamedTuple):
@@ -37,6 +39,11 @@ class Meant(NamedTuple):
                 f"pref_{wish.id} no longer fits; delete_preference forgets it." for wish in self.unfit
             ]
         return said
+
+
+def used(who: Principal, wishes: Sequence[Wish]) -> list[Statement]:
+    """Return the statements that count what was applied."""
+    return [preferred.used(who, "preference", [wish.id for wish in wishes], is_applied=True)] if wishes else []
 
 
 def may_be_meant(tool: Tool) -> bool:

@@ -117,7 +117,8 @@ class Answer(Generic[V]):
     is a draft's for the card in the chat; no model is told it. `whole` gives the tool's page in the chat the record
     uncut, of which a model gets what its budget allows. `finish` is work of a write that is done only
     once the call is let run: what takes long and changes nothing that is judged, shown or undone, such as filling a file.
-    It gives the answer in this one's place.
+    It gives the answer in this one's place. `beside` are statements that follow a read's last row with the next flush, such
+    as counting what was told: a read changes no record.
     """
 
     record: Any
@@ -130,6 +131,7 @@ class Answer(Generic[V]):
     card: Mapping[str, Any] | None = None
     whole: bool = False
     finish: Callable[[], Awaitable["Answer[V]"]] | None = None
+    beside: Sequence[tuple[str, tuple[object, ...]]] = ()
 
 
 @dataclass(frozen=True, slots=True)

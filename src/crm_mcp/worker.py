@@ -1,5 +1,6 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered, approvers are told of what waits, agents work in the background."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits, agents work in the background,
+memories are summed up and embedded."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,10 +12,14 @@ from pathlib import Path
 from procrastinate import App
 
 from .db import Database
+from .degraded import Degraded
 from .delivery import jobs
 from .delivery.deliver import Post
 from .delivery.server import Server
+from .embedding.embedder import Embedder
+from .embedding.ngrams import HashedNgrams
 from .log import logger
+from .recollecting import recollect
 from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
@@ -22,7 +27,7 @@ from .telling.send import send
 
 SPENT = (
     *("answers", "sign_ins", "challenges", "invitations", "notices", "exports"),
-    *("conversations", "usage", "working"),
+    *("conversations", "usage", "working", "learnings"),
 )
 """What goes some time after its end; `crm.retention` says how long each is kept, and why."""
 TICK = 15
@@ -47,18 +52,20 @@ async def work(
     is_over: Callable[[], bool],
     office: Office,
     act: jobs.Act | None = None,
+    embedder: Embedder | None = None,
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queues of jobs; `conninfo` and `db` are of crm_worker.
 
-    `act` goes on with one run of an agent; None where this worker does not.
+    `act` goes on with one run of an agent; None where this worker does not. `embedder` makes the vectors of what is
+    remembered, the same as `serve`'s; without one the default.
     """
     queue = jobs.queue(conninfo, Post(db, server), partial(send, office), act)
-    kept = Sink(sink) if sink is not None else None
+    kept, degraded = Sink(sink) if sink is not None else None, Degraded()
     queues = (jobs.QUEUES,) if act is None else (jobs.QUEUES, (jobs.AGENTS,))
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, kept, office)
+            await round_of_work(db, kept, office, embedder, degraded)
             await requeue(db, queue)
             for names in queues:
                 await jobs.run(queue, wait=False, queues=names)
@@ -73,7 +80,7 @@ async def work(
                         if fallen is not None and (fell := fallen.exception()) is not None:
                             logger().error("the queue stopped", exc_info=fell)
                         running[names] = asyncio.create_task(jobs.run(queue, queues=names))
-                await round_of_work(db, kept, office)
+                await round_of_work(db, kept, office, embedder, degraded)
                 await jobs.rescue(queue)
                 await requeue(db, queue)
                 mark(home)
@@ -100,12 +107,20 @@ async def requeue(db: Database, queue: App, silent: timedelta = SILENT) -> int:
     return found
 
 
-async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
-    """Do one round for every org; `db` connects as crm_worker."""
+async def round_of_work(
+    db: Database,
+    sink: Sink | None,
+    office: Office | None = None,
+    embedder: Embedder | None = None,
+    degraded: Degraded | None = None,
+) -> None:
+    """Do one round for every org; `db` connects as crm_worker. `degraded` is told what it works without, once."""
+    vectors, without = embedder or HashedNgrams(), degraded or Degraded()
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
         await db.definer(org, _STALLED, (SILENT, LONGEST))
         await db.definer(org, _FORGET)
+        await recollect(db, org, vectors, without)
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))

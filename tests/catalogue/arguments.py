@@ -47,6 +47,7 @@ EXAMPLES: Mapping[str, Any] = {
     "period": "this quarter",
     "min_score": 0.6,
     "table": "customers",
+    "details": {"key_points": ["a test was here"]},
     "search": "order",
     "timezone": "Europe/Vienna",
     "locale": "de-AT",

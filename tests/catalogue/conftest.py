@@ -206,8 +206,11 @@ async def _look(home: Any, connect: Callable[..., Any]) -> World:
                 given = (await client.call_tool("create_task", task)).structured_content
                 wish = {"text": f"{slug} wish", "reason": "a test asks"}
                 wished = (await client.call_tool("save_preference", wish)).structured_content
+                learnt = {"kind": "lead_interaction", "about": f"cust_{customer}", "text": f"{slug} memory"}
+                kept = (await client.call_tool("save_memory", {**learnt, "reason": "a test asks"})).structured_content
             samples[slug] |= {"cust": f"cust_{customer}", "prod": f"prod_{product}", "draft": held["draft"]["id"]}
             samples[slug] |= {"task": given["task"]["id"], "pref": wished["preference"]["id"]}
+            samples[slug] |= {"mem": kept["memory"]["id"]}
             # One that is not closed, so that it can be changed.
             issue = ask("select min(id) from crm.issues where org_id = %s and status = 'open'", orgs[slug])
             samples[slug] |= {"iss": f"iss_{issue}"}

@@ -56,7 +56,7 @@ VERBS = frozenset(
         "propose",
     ]
 )
-NO_TOOLS = frozenset({"approval_required", "not_updated_for_days", "updated_since"})
+NO_TOOLS = frozenset({"approval_required", "not_updated_for_days", "updated_since", "key_points", "next_steps"})
 """Words in descriptions that are written as the names of tools are."""
 NEED_NO_WORDS = frozenset({"query", "cursor", "description", "idempotency_key"}) | frozenset(
     [

@@ -45,13 +45,14 @@ UNRECORDED = {
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
-    "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
     "budgets": "what an org may spend on models: written by the owner, recorded in access_log",
     "budget_days": "what counts against budgets; reserve_tokens and settle_tokens alone add to it",
     "token_reservations": "what is held for model calls; reserve_tokens and settle_tokens alone touch it",
     "model_usage": "what models were used for; settle_tokens alone adds to it",
     "call_rates": "how many calls are left; lease_calls alone touches it",
     "working_memory": "ids of what somebody looked at within hours; unlogged, and crm.remember alone adds to it",
+    "memory_uses": "how often a read applied or told what is remembered; memory_used alone adds to it",
+    "memory_vectors": "derived from what is remembered; keep_vectors alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "conversations": "what a person said to agents, kept for 30 days: definers alone touch it",
     "agent_runs": "how an agent's work goes on: definers alone touch it, what it did is recorded by the calls that did it",
@@ -83,6 +84,7 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
                 "kind",
                 "content",
                 "via",
+                "source",
                 "confidence",
                 "redacted",
                 "tool",
@@ -100,6 +102,11 @@ FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
             *("mail", "desktop", "decided", "timezone", "locale", "page_size"),
             *("archived_at", "custom_fields"),
         ),
+    },
+    "learnings": {  # who may delete one is said by its grants: nobody; the end of its time does
+        "I": None,
+        "U": ("customer_id", "subject_type", "subject_id", "forgotten_at", "archived_at"),
+        "D": None,
     },
     "pipeline_positions": {  # where a move leads is judged by the policy, the README says so
         "I": None,
@@ -173,8 +180,13 @@ HELD = {
     "pipeline_stages": "part of a pipeline",
     "reports": "what an org adds of its own runs for others of it",
 }
-UNRECORDED_COLUMNS = {"blobs": ["content"], "exports": ["rows", "bytes", "sha256", "expires_at"]}
-"""Large, and held to their recorded digest by a constraint; or of a file that is filled once the call is let run."""
+UNRECORDED_COLUMNS = {
+    "blobs": ["content"],
+    "exports": ["rows", "bytes", "sha256", "expires_at"],
+    "learnings": ["content", "data", "expires_at"],
+}
+"""Large, and held to their recorded digest by a constraint; or of a file that is filled once the call is let run; or kept
+no longer than it may be, and so nowhere else."""
 NO_COMPOSITE_KEY = {
     ("draft_versions", "call_id"): "calls are numbered by the server, and in the audit alone",
     ("idempotency_keys", "user_id"): "a user, and users are global",
@@ -184,6 +196,10 @@ NO_COMPOSITE_KEY = {
     ("preferences", "user_id"): "a user, and users are global",
     ("personal_settings", "user_id"): "a user, and users are global",
     ("working_memory", "user_id"): "a user, and users are global",
+    ("learnings", "user_id"): "a user, and users are global",
+    ("learnings", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
+    ("memory_uses", "record_id"): "the table is named by `kind`, so no one table can be referenced",
+    ("memory_vectors", "record_id"): "the table is named by `kind`, so no one table can be referenced",
     ("notes", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("tasks", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("activities", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
@@ -220,7 +236,7 @@ CLIENTS = ("crm_agent", "crm_worker", "crm_approver")
 READ_BY_CLIENTS = (
     *("changes", "drafts", "draft_versions"),
     *("memberships", "reasoning", "own_tables", "orgs", "users", "schema_state"),
-    *("changes", "drafts", "draft_versions", "preference_uses", "working_memory"),
+    *("changes", "drafts", "draft_versions", "memory_uses", "memory_vectors", "working_memory"),
     *("budgets", "budget_days", "token_reservations", "model_usage"),
     *("memberships", "reasoning", "orgs", "users", "schema_state"),
 )
@@ -336,7 +352,6 @@ DEFINERS = {
     "show_signatures(bigint,integer)": ("crm_approver",),
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
-    "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
     "in_base(bigint,numeric,text,date)": (),
     "count_spent(bigint,date,bigint,bigint,numeric)": (),
     "reserve_tokens_at(crm.bound_principal,text,bigint,numeric,text,timestamp with time zone)": (),
@@ -348,6 +363,10 @@ DEFINERS = {
     "lease_calls(bigint,bigint,text,integer,integer,integer)": ("crm_agent",),
     "remember(bigint,bigint,text,jsonb)": ("crm_agent",),
     "forget_working(integer)": ("crm_worker",),
+    "memory_used(bigint,bigint,text,bigint[],boolean)": ("crm_agent",),
+    "keep_vectors(text,text,jsonb)": ("crm_worker",),
+    "forget_learnings(integer)": ("crm_worker",),
+    "learning_expires()": (),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -449,13 +468,15 @@ OTHER_TRIGGERS = {
     **{
         (table, "subject"): "CREATE TRIGGER subject AFTER INSERT OR UPDATE OF subject_type, subject_id "
         f"ON crm.{table} FOR EACH ROW EXECUTE FUNCTION crm.subject_exists()"
-        for table in ("notes", "tasks", "activities", "emails", "documents", "pipeline_positions")
+        for table in ("notes", "tasks", "activities", "emails", "documents", "pipeline_positions", "learnings")
     },
     **{
         (table, "name_subject"): f"CREATE TRIGGER name_subject BEFORE INSERT ON crm.{table} FOR EACH ROW "
         "EXECUTE FUNCTION crm.name_subject()"
-        for table in ("notes", "tasks", "activities", "documents")
+        for table in ("notes", "tasks", "activities", "documents", "learnings")
     },
+    ("learnings", "expires"): "CREATE TRIGGER expires BEFORE INSERT OR UPDATE ON crm.learnings FOR EACH ROW "
+    "EXECUTE FUNCTION crm.learning_expires()",
     ("emails", "draw_message_id"): "CREATE TRIGGER draw_message_id BEFORE INSERT ON crm.emails FOR EACH ROW "
     "EXECUTE FUNCTION crm.draw_message_id()",
     ("emails", "may_send"): "CREATE CONSTRAINT TRIGGER may_send AFTER INSERT OR UPDATE OF from_name, from_address, "
@@ -546,6 +567,10 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     granted |= {("policies", login): {"SELECT", "INSERT"} for login in CLIENTS}
     asked = ("org_id", "name", "format", "question", "archived_at")
     granted |= {("exports", login): {"SELECT", *(f"INSERT({c})" for c in asked)} for login in CLIENTS}
+    given = "org_id user_id kind content data source confidence retention contains_pii redacted"
+    later = ["customer_id", "subject_type", "subject_id", "forgotten_at", "archived_at"]
+    both = {*(f"INSERT({c})" for c in [*given.split(), *later]), *(f"UPDATE({c})" for c in later)}
+    granted |= {("learnings", login): {"SELECT", *both} for login in CLIENTS}
     grant("SELECT", READ_BY_CLIENTS, CLIENTS)
     said = "org_id call_id parent_call phase user_id agent client tool verdict outcome ms draft_id payload"
     grant(" ".join(f"INSERT({c})" for c in said.split()), ["audit_log"], CLIENTS)
@@ -572,12 +597,13 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT", ["preferences"], ["crm_definer"])
     grant("SELECT INSERT UPDATE DELETE", ["conversations", "agent_runs", "conversation_items"], ["crm_definer"])
     grant("SELECT", ["agent_runs"], ["crm_signin"])
-    grant("SELECT INSERT UPDATE", ["preference_uses"], ["crm_definer"])
     grant("SELECT", ["budgets"], ["crm_definer"])
     grant("SELECT INSERT UPDATE DELETE", ["budget_days", "token_reservations", "model_usage"], ["crm_definer"])
     grant("SELECT INSERT UPDATE", ["call_rates"], ["crm_definer"])
     grant("SELECT INSERT UPDATE DELETE", ["working_memory"], ["crm_definer"])
     grant("SELECT", ["personal_settings"], ["crm_signin"])
+    grant("SELECT DELETE", ["learnings"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["memory_uses", "memory_vectors"], ["crm_definer"])
     grant("SELECT", ["retention"], ["crm_definer", "crm_signin"])
     filled = "SELECT UPDATE(rows) UPDATE(bytes) UPDATE(sha256) UPDATE(expires_at)"
     grant(filled, ["exports"], ["crm_definer"])

@@ -148,8 +148,8 @@ def test_a_domain_in_pg_temp_would_run_as_the_definer(
 
 READABLE = {
     "orgs", "users", "reasoning", "schema_state", "memberships", "policies", "changes", "drafts", "draft_versions",
-    "idempotency_keys", "own_tables", "preference_uses", "budgets", "budget_days", "token_reservations", "model_usage",
-    "working_memory",
+    "idempotency_keys", "own_tables", "budgets", "budget_days", "token_reservations", "model_usage",
+    "working_memory", "memory_uses", "memory_vectors",
 }  # fmt: skip
 ADDED_TO = {"audit_log", "idempotency_keys"}
 """What a client's login adds rows to, and neither changes nor deletes."""

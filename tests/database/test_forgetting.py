@@ -147,7 +147,9 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         root.execute("select what, extract(day from kept)::int from crm.retention where reason <> ''").fetchall()
     )
     kept_for = {"answers": 7, "sign-ins": 1, "challenges": 1, "invitations": 30, "notices": 30, "exports": 1}
-    assert told == kept_for | {"conversations": 30, "reservations": 1, "usage": 730, "working memory": 1}
+    remembered = {"memory, short": 0, "memory, medium": 30, "memory, long": 365, "memory, forgotten": 30}
+    agents = {"conversations": 30, "reservations": 1, "usage": 730, "working memory": 1}
+    assert told == kept_for | remembered | agents
     for role in ("crm_agent", "crm_worker", "crm_approver", "crm_query"):
         with refused(DENIED, "permission denied"):
             login(role).ask("update crm.retention set kept = '1 day'")
@@ -167,6 +169,7 @@ def test_the_periods_stand_in_one_place_with_their_reasons_and_the_owner_alone_c
         *("drafts", "draft_versions", "changes", "audit_log", "access_log", "signatures", "passkeys", "retention"),
         *("exports", "export_parts", "conversations", "conversation_items", "agent_runs"),
         *("budgets", "budget_days", "token_reservations", "model_usage", "call_rates"),
+        *("learnings", "memory_uses", "memory_vectors"),
     ],
 )
 def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table: str):
@@ -178,7 +181,7 @@ def test_the_worker_deletes_nothing_by_itself(worker: Login, scene: Scene, table
     "function",
     [
         *("forget_answers", "forget_sign_ins", "forget_invitations", "forget_notices", "forget_exports"),
-        *("forget_conversations", "forget_usage"),
+        *("forget_conversations", "forget_usage", "forget_learnings"),
     ],
 )
 def test_nothing_goes_where_no_org_is_bound_and_only_the_worker_may_ask(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_mcp.memory.redaction import KINDS, redact
+from crm_mcp.memory.redaction import KINDS, redact, redact_throughout, region_of
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,14 @@ def test_any_text_is_taken_and_what_is_redacted_stays_so(text):
 def test_a_long_hostile_text_takes_no_longer_than_its_length():
     for text in ("a@" * 5_000, "1 " * 5_000, "DE89" * 2_500, ":" * 10_000, "1." * 5_000, "+" * 10_000):
         redact(text[:10_000], "US")
+
+
+def test_a_zone_is_of_a_country_or_of_none():
+    assert (region_of("Europe/Berlin"), region_of("America/New_York"), region_of("UTC")) == ("DE", "US", None)
+
+
+def test_personal_data_is_taken_out_of_every_text_in_a_value_and_nothing_else_is_touched():
+    value = {"a": ["x a@b.example", 3, None], "b": {"c": "030 901820"}, "d": True}
+    left, kinds = redact_throughout(value, "DE")
+    assert left == {"a": ["x [e-mail]", 3, None], "b": {"c": "[phone]"}, "d": True}
+    assert kinds == ("e-mail", "phone") and value["a"][0] == "x a@b.example"

@@ -49,7 +49,7 @@ def policy(**settings):
 
 
 def test_a_reversible_record_runs():
-    for table in ("notes", "tasks", "activities", "preferences", "exports"):
+    for table in ("notes", "tasks", "activities", "preferences", "learnings", "exports"):
         assert verdict(effects(row(table))) is RUN
 
 
@@ -277,7 +277,10 @@ def test_the_standard_is_designs():
         "passkeys": "never",
         "solo": "no",
         **{f"run_tables.{name}": "hold" for name in HELD_TABLES},
-        **{f"run_tables.{name}": "run" for name in ("notes", "tasks", "activities", "preferences", "exports")},
+        **{
+            f"run_tables.{name}": "run"
+            for name in ("notes", "tasks", "activities", "preferences", "learnings", "exports")
+        },
         **{f"agents.{agent}": "normal" for agent in Agent},
         "stage_moves.max_value": "10000",
     }

@@ -110,6 +110,7 @@ async def asked_of(town: Town):
         "add_note": {"about": customer, "body": "x"},
         "create_export": {"report": "top_customers"},
         "save_preference": {"text": "Short answers."},
+        "save_memory": {"about": customer, "kind": "lead_interaction", "text": "They like tea."},
         "delete_preference": {"preference": kept["preference"]["id"]},
         "close_books": {"through": "2020-01-31"},
         "complete_task": {"task": task},

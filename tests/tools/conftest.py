@@ -8,11 +8,14 @@ import psycopg
 import pytest
 from bureau import Bureau
 from funnel import Funnel, funnel
-from lab import LAB, Lab
+from lab import LAB, LOU, Lab
 from posting import Posting
 
 from crm_mcp.db import Database
+from crm_mcp.degraded import Degraded
 from crm_mcp.demo.staff import found
+from crm_mcp.embedding.ngrams import HashedNgrams
+from crm_mcp.recollecting import recollect
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +48,47 @@ async def bureau(home: Any, approver: Database, connect: Callable[..., Any]) -> 
 async def way(lab: Lab, home: Any, executor: Any, person: Any) -> Funnel:
     """Return a sales pipeline: Lead, Qualified, Demo, Proposal, Customer, Lost."""
     return await funnel(lab, home, executor, person)
+
+
+@pytest.fixture
+def worker_recollects(founded: None, home: Any, database_of: Callable[[str], Database], owner_asks: Any) -> Any:
+    """Let the worker do its part of memory for the lab, with an embedder; return what it works without."""
+
+    async def once(embedder: Any = None) -> Degraded:
+        db, degraded = database_of(home.conninfo("crm_worker")), Degraded()
+        org = owner_asks("select id from crm.orgs where slug = 'lab'")
+        await db.definer(org, "select crm.forget_learnings()")
+        await recollect(db, org, embedder or HashedNgrams(), degraded)
+        return degraded
+
+    return once
+
+
+@pytest.fixture
+def served_by(lab: Lab) -> Any:
+    """Call a tool as Lou where another embedder is in force."""
+
+    async def ask(embedder: Any, tool: str, arguments: dict[str, Any]) -> Any:
+        async with lab.connect(LOU) as client:
+            client.app.embedder = embedder
+            return (await client.call_tool(tool, arguments)).structured_content
+
+    return ask
+
+
+@pytest.fixture
+def as_if_later(founded: None, home: Any) -> Any:
+    """Move all memories of a customer into the past, as the clock of the database would have."""
+
+    def move(customer: str, by: str) -> None:
+        with psycopg.connect(home.conninfo("crm_owner")) as conn:
+            conn.execute("alter table crm.learnings disable trigger user")
+            conn.execute(
+                """update crm.learnings set created_at = created_at - %(by)s::interval, expires_at = expires_at - %(by)s::interval,
+                  forgotten_at = forgotten_at - %(by)s::interval
+                 where customer_id = %(customer)s""",
+                {"by": by, "customer": int(customer[5:])},
+            )
+            conn.execute("alter table crm.learnings enable trigger user")
+
+    return move

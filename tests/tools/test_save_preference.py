@@ -89,7 +89,7 @@ async def test_a_word_is_taken_as_it_is_meant_and_the_answer_says_so(lab, owner_
     after = await lab.ask("get_orders", asked, LEA)
     assert [one["id"] for one in after["orders"]] == [sent]
     assert after["_meta"]["applied"] == [f"Sent means shipped, as you asked once ({number})."]
-    counted = "select jsonb_build_array(u.uses, p.version) from crm.preference_uses u join crm.preferences p on p.id = preference_id where 'pref_' || p.id = %s"
+    counted = "select jsonb_build_array(u.uses, p.version) from crm.memory_uses u join crm.preferences p on p.id = u.record_id and u.kind = 'preference' where 'pref_' || p.id = %s"
     assert owner_asks(counted, number) == [1, 1]
     assert (await lab.ask("get_orders", asked, LOU))["error"] == "INVALID_ARGUMENT", "it is Lea's wish alone"
     plain = await lab.ask("get_orders", {"customer": customer, "status": "completed"}, LEA)

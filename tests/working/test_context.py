@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from walking import call, kept, page, told
 
-from crm_mcp.crm import me
+from crm_mcp.crm import me, preferred
 from crm_mcp.crm.models import Customer
 from crm_mcp.importing.batch import batch
 from crm_mcp.importing.rows import add
@@ -94,9 +94,9 @@ async def test_learnings_keep_to_300_tokens_and_what_is_left_out_is_counted(serv
             text = f"Wish {n}: " + "words " * 60
             await call(olga, "save_preference", text=text, confidence=0.9, reason="a test asks")
         context = await told(olga)
-    assert 0 < len(context["learnings"]) < me.TOP
-    assert sum(map(len, context["learnings"])) <= me.LEARNINGS_ROOM
-    assert context["leftOut"]["learnings"] == me.TOP - len(context["learnings"])
+    assert 0 < len(context["learnings"]) < preferred.TOP
+    assert sum(map(len, context["learnings"])) <= preferred.ROOM
+    assert context["leftOut"]["learnings"] == preferred.TOP - len(context["learnings"])
 
 
 async def test_it_is_one_statement_besides_the_stores_round_trip(serve, valkey, monkeypatch):

@@ -11,13 +11,11 @@ from ..invisible import is_invisible
 from ..principal import Principal
 from ..working import table
 from ..working.memory import Act, Memory, Place
+from . import preferred
+from .preferred import Told
 
 CONTEXT_ROOM = 2_000
 """Characters of the user context: 500 tokens (S0 section 9), at four characters a token."""
-LEARNINGS_ROOM = 1_200
-"""Characters of what was learnt: 300 tokens (S0 section 9)."""
-TOP = 5
-"""Learnings that are told (S0 section 4)."""
 MOST_DRAFTS = 5
 """Drafts that are told one by one; the others are counted."""
 LONGEST_NAME = 80
@@ -33,11 +31,7 @@ COLUMNS = f"""{table.ROWS},
    order by d.expires_at, d.id limit {MOST_DRAFTS}) x),
  (select count(*) from crm.drafts d where d.org_id = %(org)s and d.requester = %(user)s and d.state = 'pending'
    and d.expires_at > clock_timestamp()),
- (select coalesce(jsonb_agg(jsonb_build_array(x.id, x.content) order by x.uses desc, x.id desc), '[]')
-   from (select p.id, p.content, coalesce(u.uses, 0) as uses
-    from crm.preferences p left join crm.preference_uses u on u.org_id = p.org_id and u.preference_id = p.id
-    where p.org_id = %(org)s and p.user_id = %(user)s and p.forgotten_at is null and p.archived_at is null and p.confidence > 0.7
-    order by uses desc, p.id desc limit {TOP}) x),
+ {preferred.TOLD},
  (select jsonb_strip_nulls(jsonb_build_object('timezone', s.timezone, 'locale', s.locale)) from crm.personal_settings s
    where s.org_id = %(org)s and s.user_id = %(user)s and s.archived_at is null)"""
 """Columns of one statement; `params` gives what they need, `read` reads them."""
@@ -56,7 +50,7 @@ class Me:
     drafts: Sequence[Mapping[str, Any]]
     waiting: int
     """Drafts of the person's that wait, those in `drafts` included."""
-    learnings: Sequence[str]
+    learnt: Told
     learnings_left_out: int
     display: Mapping[str, str]
     """The person's own time zone and locale, where they set them."""
@@ -96,28 +90,17 @@ def read(ctx: Read, near: Memory, row: Sequence[Any]) -> Me:
     name: str | None = names.get(customer.id) if customer is not None else None
     is_gone = page is not None and _is_customer(page) and page.id not in names
     memory = Memory(None if is_gone else page, customer if name is not None else None, memory.acts)
-    learnings = learnings_of(learnt)
+    lines = preferred.told(learnt, lambda text: shown(text, preferred.ROOM))
     return Me(
         ctx.principal,
         memory,
         None if name is None else shown(name),
         drafts,
         waiting,
-        learnings,
-        len(learnt) - len(learnings),
+        lines,
+        len(learnt) - len(lines.lines),
         display or {},
     )
-
-
-def learnings_of(rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Return what is known of how a person wants things, as much as there is room for."""
-    told: list[str] = []
-    for number, text in rows:
-        line = f"{shown(text, LEARNINGS_ROOM)} (pref_{number})"
-        if sum(map(len, told)) + len(line) > LEARNINGS_ROOM:
-            break
-        told.append(line)
-    return told
 
 
 def context(me: Me) -> dict[str, Any]:

@@ -29,6 +29,7 @@ ARCHIVED = frozenset(
     {
         *("customers", "contacts", "organizations", "individuals", "leads", "deals", "projects", "documents"),
         *("products", "notes", "tasks", "activities", "issues", "payments", "warranties", "data_provenance"),
+        "learnings",
         *("pipelines", "pipeline_stages", "pipeline_positions", "stage_transitions", "custom_field_definitions"),
         "personal_settings",
     }
@@ -54,8 +55,8 @@ REMEDIES: Mapping[str, str] = {
     "exports": "Whoever it was made for deletes it on the approvals page, under Exports; else it goes within a day.",
 }
 """Whose making cannot be undone, and what comes nearest."""
-OWN = ("preferences", "personal_settings")
-"""What is a person's own: undone by them alone, and not found by anybody else."""
+OWN = ("preferences", "personal_settings", "learnings")
+"""What is a person's own, or may be: undone by them alone, and not found by anybody else."""
 _ROWS = """select c.id, c.tbl, (c.key ->> 'id')::bigint as record, c.op::text as op, c.before::text as before, c.after::text as after
  from crm.changes c where c.org_id = %(org)s and {which} and ((%(all)s and c.tbl <> all (%(own)s)) or c.user_id = %(user)s
   or exists (select from crm.drafts d where d.org_id = c.org_id and d.id = c.draft_id and d.approver = %(user)s)) order by c.id desc"""

@@ -1,1 +1,1 @@
-"""What is remembered of how somebody works: pure rules; where they are kept is `crm.preferences`."""
+"""What is remembered of how somebody works and of records: pure rules; where it is kept is `crm.preferences` and `crm.learnings`."""

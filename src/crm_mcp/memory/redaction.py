@@ -4,10 +4,16 @@ What has a checksum is judged by it, so that an order's number is not taken for 
 their country's form and MOD 97-10 (ISO 13616), social security numbers by the ranges that were given out (SSA).
 """
 
+import functools
+import importlib.resources
+import importlib.util
 import ipaddress
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+import zoneinfo
+from collections.abc import Callable, Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 
 class Redacted(NamedTuple):
@@ -54,6 +60,40 @@ def redact(text: str, region: str | None = None) -> Redacted:
     text = _IP6.sub(taken("IP address", lambda one: ":" in one and _is_address(one)), text)
     text = _without_phones(text, region, found)
     return Redacted(text, tuple(kind for kind in KINDS if kind in found))
+
+
+def redact_throughout(value: Any, region: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """Return a JSON value with each text in it redacted, and the kinds that were in any."""
+    found: set[str] = set()
+
+    def cleared(part: Any) -> Any:
+        if isinstance(part, str):
+            left = redact(part, region)
+            found.update(left.kinds)
+            return left.text
+        if isinstance(part, list):
+            return [cleared(one) for one in cast("list[Any]", part)]
+        if isinstance(part, dict):
+            return {key: cleared(one) for key, one in cast("dict[str, Any]", part).items()}
+        return part
+
+    return cleared(value), tuple(kind for kind in KINDS if kind in found)
+
+
+def region_of(zone: str) -> str | None:
+    """Return the country (ISO 3166) of a time zone, where phone numbers without a country code are dialled; None: no one country's."""
+    return _regions().get(zone)
+
+
+@functools.cache
+def _regions() -> Mapping[str, str]:
+    """Read which zone is of which country: the zone.tab of the IANA time zone database, where the system or tzdata has it."""
+    places: list[Path | Traversable] = [Path(place, "zone.tab") for place in zoneinfo.TZPATH]
+    if importlib.util.find_spec("tzdata") is not None:
+        places.append(importlib.resources.files("tzdata").joinpath("zoneinfo", "zone.tab"))
+    table = next((place.read_text(encoding="utf-8") for place in places if place.is_file()), "")
+    rows = [line.split("\t") for line in table.splitlines() if line and not line.startswith("#")]
+    return {row[2]: row[0] for row in rows}
 
 
 def _without_iban(text: str, found: set[str]) -> str:

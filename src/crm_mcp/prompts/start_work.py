@@ -51,7 +51,7 @@ async def start_work(ctx: Read, args: StartWork, can: Collection[str]) -> Brief:
         "today": today.isoformat(),
         "workOn": args.on,
         "context": me.context(now),
-        "learnings": list(now.learnings),
+        "learnings": list(now.learnt.lines),
         "decided": decided,
         "waitForSomebodysDecision": others if who.may_approve and who.agent is None else None,
         "tasksDue": due if shows_tasks else None,

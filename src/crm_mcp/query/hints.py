@@ -171,6 +171,7 @@ HINTS: Mapping[str, Hint] = {
     "exchange_rates": Hint("finance", ("currency", "valid_from")),
     "personal_settings": Hint("analytics", ("user_id",)),
     "preferences": Hint("analytics", ("kind", "content"), ("content",)),
+    "learnings": Hint("analytics", ("kind", "created_at"), subjects=_RECORDS),
     "exports": Hint("analytics", ("name", "created_at"), ("name",)),
     "external_refs": Hint("analytics", ("source", "entity", "external_id"), ("external_id",)),
     "individuals": Hint(

@@ -49,6 +49,24 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "decision": "what they chose, and why",
         },
         "via": {"person": "saved while the person was served", "agent": "saved by an agent that acted for them"},
+        "source": {"person": "they said so", "agent": "an agent noticed it"},
+    },
+    "learnings": {
+        "kind": {
+            "lead_interaction": "a demo, call, visit or the like",
+            "email_thread": "what was written to and fro",
+            "meeting_summary": "what was said and decided",
+            "campaign_result": "what came of a campaign",
+            "chat_conversation": "of a chat with an assistant; its person's alone",
+            "digest": "a summary of older ones",
+        },
+        "source": {
+            "person": "somebody said so",
+            "agent": "an agent noticed it",
+            "document": "an e-mail, note or document said so",
+            "system": "summed up by the worker",
+        },
+        "retention": {"short": "an hour", "medium": "30 days", "long": "a year", "permanent": "for good"},
     },
     "exports": {"format": {"csv": "comma-separated text", "xlsx": "a workbook of Excel"}},
     "issues": {

@@ -94,6 +94,8 @@ def _visible(table: str, seen: Sequence[str]) -> str:
             condition = subjects.visible_sql("t")
         case "preferences" | "personal_settings":
             condition = "t.user_id = %(user)s"
+        case "learnings":
+            condition = f"coalesce(t.user_id, %(user)s) = %(user)s and {subjects.visible_sql('t')}"
         case _:
             return ""
     them = "array[" + ", ".join(f"'{name}'" for name in seen) + "]::text[]"

@@ -147,7 +147,7 @@ async def _me(ctx: Read) -> Any:
     return {
         "note": me.NOTE,
         "context": me.context(now),
-        "learnings": list(now.learnings),
+        "learnings": list(now.learnt.lines),
         **left_out,
     } | ctx.degraded.meta()
 

@@ -4,7 +4,7 @@ from .exports import Export
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
 from .mail import Blob, Delivery, Email, EmailAttachment
-from .memory import PersonalSettings, Preference
+from .memory import Learning, PersonalSettings, Preference
 from .orders import Order, OrderLine, Quote, QuoteLine
 from .org import CustomField, ExternalRef, OrgSettings, OwnReport, PolicyEdition, Provenance
 from .parties import Contact, Customer, CustomerParty, Individual, Organization
@@ -48,6 +48,7 @@ __all__ = [
     "Job",
     "Lead",
     "LeadPart",
+    "Learning",
     "Mergeable",
     "Note",
     "Opportunity",

@@ -1,4 +1,4 @@
-"""What is remembered of how a person wants things, and how the CRM is set for them."""
+"""What is remembered: how a person wants things, how the CRM is set for them, and what is known about records."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, FetchedValue
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .record import Confidence, Instant, Record
+from .record import Confidence, Instant, Record, to
 
 
 class Preference(Record):
@@ -18,6 +18,7 @@ class Preference(Record):
     kind: Mapped[str]
     content: Mapped[str]
     via: Mapped[str]
+    source: Mapped[str] = mapped_column(default="person")
     confidence: Mapped[Decimal] = mapped_column(Confidence)
     redacted: Mapped[list[str]] = mapped_column(JSONB, server_default=FetchedValue())
     tool: Mapped[str | None]
@@ -39,3 +40,25 @@ class PersonalSettings(Record):
     timezone: Mapped[str | None]
     locale: Mapped[str | None]
     page_size: Mapped[int | None]
+
+
+class Learning(Record):
+    """A memory about a record; Postgres says when it goes."""
+
+    __tablename__ = "learnings"
+    __table_args__ = (to("customer_id", "customers"),)
+
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    subject_type: Mapped[str | None]
+    subject_id: Mapped[int | None] = mapped_column(BigInteger)
+    content: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    source: Mapped[str]
+    confidence: Mapped[Decimal] = mapped_column(Confidence)
+    retention: Mapped[str]
+    expires_at: Mapped[datetime | None] = mapped_column(Instant, server_default=FetchedValue())
+    contains_pii: Mapped[bool]
+    redacted: Mapped[list[str]] = mapped_column(JSONB)
+    forgotten_at: Mapped[datetime | None] = mapped_column(Instant)

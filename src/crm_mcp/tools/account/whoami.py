@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crm_mcp.budgets import NEAR, STANDING, warnings_of
 from crm_mcp.context import Read
-from crm_mcp.crm import me
+from crm_mcp.crm import me, preferred
 from crm_mcp.money import Money, money
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, View, tool
@@ -63,8 +63,8 @@ async def whoami(ctx: Read, args: WhoAmI) -> Answer[MeView]:
         "approvals": "Approving is done by a person on the approvals page, never through a tool.",
         "approvalsPage": ctx.page_url,
     }
-    if now.learnings:
-        meta["preferences"] = list(now.learnings)
+    if now.learnt.lines:
+        meta["preferences"] = now.learnt.lines
     if (page := now.page()) is not None:
         meta["currentPage"] = page
     if (customer := now.active_customer()) is not None:
@@ -73,4 +73,6 @@ async def whoami(ctx: Read, args: WhoAmI) -> Answer[MeView]:
         meta["more"] = "crm://context/me"
     if row[me.WIDTH]:
         meta["modelBudget"] = [line for one in row[me.WIDTH] for line in warnings_of(one, who.currency)]
-    return Answer(view, Display(title=who.name, subtitle=f"{who.role}, {who.org_name}", badge=who.agent), meta)
+    told = now.learnt.numbers
+    display = Display(title=who.name, subtitle=f"{who.role}, {who.org_name}", badge=who.agent)
+    return Answer(view, display, meta, beside=[preferred.used(who, "preference", told)] if told else [])

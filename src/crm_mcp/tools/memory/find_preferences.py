@@ -1,21 +1,21 @@
 """What is known of how a person wants things: what they said, and what deciding people corrected."""
 
-from typing import Any
-
 from pydantic import Field
 
+from crm_mcp import ids
 from crm_mcp.context import Read
-from crm_mcp.crm import preferences
+from crm_mcp.crm import preferred, recalling
+from crm_mcp.memory.redaction import redact, region_of
 from crm_mcp.principal import Agent
 from crm_mcp.tool import EVERYONE, Answer, Args, Display, Effect, Text, tool
 from crm_mcp.tools.memory.save_preference import Kind, PreferenceView
 
-SQL = f"""select coalesce(jsonb_agg(x.shown order by x.near desc, x.at desc), '[]') from (
-  select y.shown, y.at, case when %(query)s::text is null then 0 else public.word_similarity(lower(%(query)s), lower(y.shown ->> 'text')) end as near
-  from (select {preferences.SHOWN} as shown, coalesce(u.used_at, p.updated_at) as at from {preferences.FROM} where {preferences.MINE}
-   union all select l.shown, l.at from ({preferences.LEARNT}) l) y
-  where %(kind)s::text is null or y.shown ->> 'kind' = %(kind)s) x
- where %(query)s::text is null or x.near >= 0.3"""
+_EVERY = f"""select y.shown, y.shown ->> 'text' as text, y.at, y.vector from (
+   select {preferred.SHOWN} as shown, coalesce(u.used_at, p.updated_at) as at, {recalling.vector_sql("preference", "p")} as vector
+    from {preferred.FROM} where {preferred.MINE}
+   union all select l.shown, l.at, null::public.halfvec from ({preferred.LEARNT}) l) y
+  where %(kind)s::text is null or y.shown ->> 'kind' = %(kind)s"""
+SQL = f"select coalesce(jsonb_agg(f.shown order by f.turn), '[]') from {recalling.fused(_EVERY)} f"
 
 
 class FindPreferences(Args):
@@ -33,7 +33,20 @@ class FindPreferences(Args):
 async def find_preferences(ctx: Read, args: FindPreferences) -> Answer[list[PreferenceView]]:
     """Find how this person wants things, and what was corrected in their drafts. Use before work whose way matters;
     save_preference adds to it. Only their own are known to you."""
-    row = await ctx.one(SQL, query=args.query, kind=args.kind)
-    rows: list[dict[str, Any]] = row[0] if row else []
+    asked = await recalling.asked(ctx, args.query)
+    rows = recalling.listed(await ctx.one(SQL, **asked.bound(), kind=args.kind))
     found = [PreferenceView.model_validate(one) for one in rows]
-    return Answer(found, Display(title=f"{len(found)} preferences"))
+    region = region_of(ctx.principal.timezone)
+    for one in found:
+        one.text = redact(one.text, region).text  # what an approver wrote was never stored by us
+    return Answer(found, Display(title=f"{len(found)} preferences"), asked.meta(), beside=_counted(ctx, found))
+
+
+def _counted(ctx: Read, found: list[PreferenceView]) -> list[tuple[str, tuple[object, ...]]]:
+    """Return the statements that count what was told."""
+    told: list[tuple[str, tuple[object, ...]]] = []
+    for kind, table in (("preference", "preferences"), ("draft", "drafts")):
+        prefix = f"{ids.PREFIX[table]}_"
+        if numbers := [ids.parse(table, one.id) for one in found if one.id.startswith(prefix)]:
+            told.append(preferred.used(ctx.principal, kind, numbers))
+    return told
