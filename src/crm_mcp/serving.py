@@ -19,6 +19,7 @@ from .config import Settings
 from .cursor import Cursors
 from .db import Database
 from .degraded import Degraded
+from .embedding.choosing import Chosen, Embedders, Following, NameInvalid
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
@@ -170,6 +171,15 @@ def own_reports(settings: Settings) -> "tuple[Report, ...]":
         parser().error(f"{folder}: {wrong}")
 
 
+def embedder_of(settings: Settings, degraded: Degraded) -> Following:
+    """Return what makes vectors of texts; an unknown name ends the command before anything is served."""
+    try:
+        Chosen.of(settings.embedder)
+    except NameInvalid as wrong:
+        parser().error(f"CRM_EMBEDDER: {wrong}")
+    return Following(Embedders(settings, degraded), settings.embedder)
+
+
 class Doorbell:
     """Rings once, when something waits for the first time: a process of its own sees to the page and the browser.
 
@@ -245,6 +255,8 @@ def main(words: Sequence[str]) -> None:
     queries = queries_of(settings, lambda: app.db())
     catalog = Catalog(_narrowing(given, queries))
     page = page_url(settings)
+    degraded = Degraded()
+    embedder = embedder_of(settings, degraded)
     app = App(
         connector,
         catalog,
@@ -255,9 +267,11 @@ def main(words: Sequence[str]) -> None:
         sync_reads=settings.audit_reads == "sync",
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
+        embedder=embedder,
+        degraded=degraded,
     )
     try:
-        asyncio.run(_serve(app, settings))
+        asyncio.run(_serve(app, settings, embedder))
     finally:
         connector.release()
 
@@ -306,6 +320,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         catalog = Catalog(_narrowing(given, queries))
 
         degraded = Degraded()
+        embedder = embedder_of(settings, degraded)
 
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
@@ -322,6 +337,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 queries=queries,
                 reports=reports,
                 tasks=tasks,
+                embedder=embedder,
                 degraded=degraded,
             )
 
@@ -329,6 +345,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         gc.enable()
         await listening.serve(where, listener, db, app_for, agent, per_minute)
         await tasks.close()
+        await embedder.close()
         if queries is not None:
             await queries.close()
 
@@ -338,7 +355,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         connector.release()
 
 
-async def _serve(app: App, settings: Settings) -> None:
+async def _serve(app: App, settings: Settings, embedder: Following) -> None:
     from .server import build_server
     from .stdio import stdio
 
@@ -356,6 +373,7 @@ async def _serve(app: App, settings: Settings) -> None:
     if app.queries is not None:
         await app.queries.close()
     await app.close()
+    await embedder.close()
 
 
 async def _sign_in_early(app: App) -> None:
