@@ -56,6 +56,7 @@ PREFIX = {
     "reports": "rep",
     "exports": "exp",
     "preferences": "pref",
+    "articles": "art",
 }
 NOUN = {
     "customers": "customer",
@@ -107,6 +108,7 @@ NOUN = {
     "reports": "report",
     "exports": "export",
     "preferences": "preference",
+    "articles": "article",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

@@ -45,6 +45,8 @@ UNRECORDED = {
     "passkeys": "what signs in and approves: definers alone touch it, recorded in access_log",
     "signatures": "evidence: definers alone add to it, nobody changes it",
     "export_parts": "bytes of files that go after a day; definers alone touch them",
+    "search_chunks": "derived from records by the worker; made anew at will",
+    "search_state": "how far the index of texts is",
     "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
@@ -155,6 +157,7 @@ HELD = {
     "custom_field_definitions": "decides what every record may hold",
     "pipelines": "decides how every contact moves",
     "pipeline_stages": "part of a pipeline",
+    "articles": "what everybody of the org is told",
     "reports": "what an org adds of its own runs for others of it",
 }
 UNRECORDED_COLUMNS = {"blobs": ["content"], "exports": ["rows", "bytes", "sha256", "expires_at"]}
@@ -180,6 +183,11 @@ NO_COMPOSITE_KEY = {
     ("pipeline_positions", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("documents", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("data_provenance", "record_id"): "the table is named by `entity`, so no one table can be referenced",
+    ("search_chunks", "record_id"): "the table is named by `entity`, so no one table can be referenced",
+    ("search_chunks", "subject_id"): "the table is named by `subject_type`; derived from the record, which says so",
+    ("search_chunks", "assignee_id"): "a user, and users are global",
+    ("search_state", "change_id"): "a place in changes, which may lie between two",
+    ("search_state", "after_id"): "the table is named by `building`",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
 }
@@ -192,6 +200,7 @@ TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text)
 OTHER_POLICIES = {
     **{(kind, "searched"): ("r", "crm_definer", "true") for kind in ENTITIES},
     ("changes", "traced"): ("r", "crm_definer", "true"),
+    ("search_chunks", "searched"): ("r", "crm_definer", "true"),
     ("organizations", "likened"): ("r", "crm_definer", "true"),
     ("individuals", "likened"): ("r", "crm_definer", "true"),
 }
@@ -227,6 +236,11 @@ DEFINED_BY_OWNER = {
     "search_key(text)": (*CLIENTS, "crm_definer"),
     "word_patterns(text)": (*CLIENTS, "crm_definer"),
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
+    "search_fields(jsonb)": (*CLIENTS, "crm_definer"),
+    "search_origin()": ("crm_worker", "crm_definer"),
+    "search_kinds()": ("crm_worker", "crm_definer"),
+    "search_source(text[],bigint[])": ("crm_worker", "crm_definer"),
+    "likeness(text,text)": ("crm_definer",),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "policy_standard()": CLIENTS,
@@ -292,6 +306,10 @@ DEFINERS = {
     "lost_signatures()": ("crm_approver",),
     "mint_query(integer,bigint)": ("crm_agent",),
     "preferences_used(bigint,bigint,bigint[])": ("crm_agent",),
+    "search_touched(integer)": ("crm_worker",),
+    "search_lag()": CLIENTS,
+    "search_exact(text,text[])": (),
+    "search(text,text,bigint,text[],text[],integer,integer)": CLIENTS,
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -518,6 +536,10 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies", "users"], ["crm_definer"])
     grant("SELECT", [*ENTITIES, "reasoning"], ["crm_definer"])
+    found = "activities emails articles jobs opportunities partnerships orders quotes invoices credit_notes"
+    grant("SELECT", [*found.split(), "search_chunks", "search_state"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["search_chunks"], ["crm_worker"])
+    grant("SELECT INSERT UPDATE", ["search_state"], ["crm_worker"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])
