@@ -60,7 +60,8 @@ begin
   end loop;
 end $f$;
 
-create function crm.search(query text, role text, person bigint, entities text[], labels text[], skipped int, most int) returns table(
+create function crm.search(query text, role text, person bigint, entities text[], labels text[], skipped int, most int,
+  model text default null, vector text default null) returns table(
   entity text, record_id bigint, part int, parts int, score numeric, kinds text[], title text, section text, passage text, tags text[],
   subject_type text, subject_id bigint, changed_at timestamptz, is_stale boolean)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
@@ -114,6 +115,9 @@ begin
   news as (select f.entity, f.record_id, null::int as part, row_number() over (order by f.entity, f.record_id desc) as place from fresh f
     where said <> '{}' and not exists (select from unnest(said) w where f.key not like '%' || w || '%') and (f.roles is null or who = any (f.roles))
      and (f.subject_type is null or f.subject_type = any (visible) or f.assignee_id = me) and (tagged is null or f.tags @> tagged) limit 50),
+  -- passages alike in meaning, or in spelling where the model knows no meanings: by the model that is live, and a vector of that one
+  alike as (select n.entity, n.record_id, n.part, m.is_semantic, row_number() over (order by n.distance, n.entity, n.record_id, n.part) as place
+    from crm.embedding_models m, crm.nearest(m.name, search.vector, who, me, wanted, tagged, 50) n where m.state = 'live' and m.name = search.model),
   -- each leg gives its best 50 passages in order; another leg is one more `union all`
   legs as (
     select 'exact' as kind, e.entity, e.record_id, e.part, e.place, 20.0 as weight from exact e
@@ -121,6 +125,8 @@ begin
     union all select 'all words', w.entity, w.record_id, w.part, w.place, 1.0 from words w
     union all select 'some words', w.entity, w.record_id, w.part, w.place, 0.6 from partly w
     union all select 'similar name', n.entity, n.record_id, n.part, n.place, 1.5 from names n
+    union all select case when a.is_semantic then 'similar meaning' else 'similar spelling' end, a.entity, a.record_id, a.part, a.place,
+      case when a.is_semantic then 1.0 else 0.4 end from alike a
     union all select 'just written', n.entity, n.record_id, n.part, n.place, 1.0 from news n),
   -- reciprocal rank fusion (Cormack, Clarke, Büttcher, 2009), a record by its best passage in each leg
   best as (select distinct on (l.kind, l.entity, l.record_id, r.part) l.kind, l.entity, l.record_id, coalesce(r.part, -1) as shown, l.part, l.weight / (60 + l.place) as s

@@ -80,7 +80,7 @@ def finding() -> Iterator[str]:
     yield from definer("search_touched(int)", callers=("crm_worker",))
     yield from definer("search_lag()", callers=CLIENTS)
     yield from definer("search_exact(text, text[])", callers=())
-    yield from definer("search(text, text, bigint, text[], text[], int, int)", callers=CLIENTS)
+    yield from definer("search(text, text, bigint, text[], text[], int, int, text, text)", callers=CLIENTS)
 
 
 def upgrade() -> None:

@@ -20,6 +20,7 @@ from . import (
     recovery,
     registry,
     reports,
+    search_models,
 )
 
 
@@ -52,6 +53,7 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
+    search_models.search,
     doctor.doctor,
     installing.install,
     agents.agents,

@@ -7,12 +7,13 @@ is kept beside the digest of the text that it was made of, and only while that i
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 
 from ..binding import to_org
 from ..db import Database
+from ..embedding.asking import written
 from ..embedding.choosing import Embedders
 from ..embedding.embedder import Embedder, EmbedderAway
 from ..log import logger
@@ -20,10 +21,13 @@ from ..log import logger
 BATCH = 64
 """Passages of one request and one transaction."""
 TICK = 5.0
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, at least."""
+REST = 10
+"""Between two looks it rests so many times as long as the first took: a large index is looked through by each."""
 _MODELS = """select id, name, dimensions from crm.embedding_models where state in ('live', 'building')
  order by state = 'live' desc, id"""
-_PLACE = "select xact::text, change_id, building, after_id from crm.search_state where org_id = %s"
+
+LONGEST_REST = 120.0
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -48,17 +52,19 @@ class Keeper:
 
     def __init__(self, db: Database, embedders: Embedders, pause: Pause = asyncio.sleep) -> None:
         self._db, self._embedders, self._pause = db, embedders, pause
-        self._done: dict[tuple[int, int], object] = {}
 
     async def keep(self, is_over: Callable[[], bool]) -> None:
         """Embed what is due until it `is_over`; what goes wrong is logged and tried again."""
         while not is_over():
+            began, made = time.monotonic(), 0
             try:
-                await self.catch_up(is_over)
-            except psycopg.Error as problem:
+                made = await self.catch_up(is_over)
+            except psycopg.OperationalError as problem:
                 logger().warning("vectors are not kept for now", problem=type(problem).__name__)
                 await self._db.renew()
-            await self._pause(TICK)
+            except Exception as problem:
+                logger().error("vectors are not kept", exc_info=problem)
+            await self._pause(TICK if made else min(max(TICK, REST * (time.monotonic() - began)), LONGEST_REST))
 
     async def catch_up(self, is_over: Callable[[], bool] = lambda: False) -> int:
         """Embed all that is due, for every model and org; return how many passages that were."""
@@ -76,15 +82,32 @@ class Keeper:
                 continue  # the model was removed meanwhile
         return made
 
+    async def build(self, name: str, told: Callable[[int], None]) -> None:
+        """Embed all that one model lacks, without rest; `told` is called with each number of passages that were.
+
+        Raises:
+            EmbedderAway: it gives no vectors now; what was made is kept.
+        """
+        for model in await self._models():
+            if model.name == name:
+                for org in await self._db.orgs():
+                    await self._of_org(org, model, self._embedders.of(name), told=told, rests=False)
+
     async def _models(self) -> list[Model]:
         async with self._db.lent() as conn:
             return [Model(*row) for row in await (await conn.execute(_MODELS)).fetchall()]
 
-    async def _of_org(self, org: int, model: Model, embedder: Embedder, is_over: Callable[[], bool]) -> int:
-        """Embed what is due of one org; at once where its index is as it was when nothing was due."""
-        place = await self._row(org, _PLACE, (org,))
-        if place is None or self._done.get((org, model.id)) == place:
-            return 0
+    async def _of_org(
+        self,
+        org: int,
+        model: Model,
+        embedder: Embedder,
+        is_over: Callable[[], bool] = lambda: False,
+        told: Callable[[int], None] = lambda count: None,
+        *,
+        rests: bool = True,
+    ) -> int:
+        """Embed what is due of one org."""
         made, after = 0, 0
         while due := await self._due(org, model, after):
             if is_over():
@@ -92,14 +115,14 @@ class Keeper:
             began = time.monotonic()
             vectors = await embedder.embed([text for _, _, text in due], "document")
             if any(len(one) != model.dimensions for one in vectors):
-                logger().error(
-                    "vectors of other dimensions", model=model.name, due=model.dimensions, came=len(vectors[0])
-                )
+                came = len(vectors[0])
+                logger().error("vectors of other dimensions", model=model.name, due=model.dimensions, came=came)
                 raise EmbedderAway
             await self._put(org, model, due, vectors)
             made, after = made + len(due), due[-1][0]
-            await self._pause(time.monotonic() - began)
-        self._done[org, model.id] = place
+            told(len(due))
+            if rests:
+                await self._pause(time.monotonic() - began)
         return made
 
     async def _due(self, org: int, model: Model, after: int) -> list[tuple[int, str, str]]:
@@ -125,13 +148,3 @@ class Keeper:
         async with self._db.lent() as conn, conn.transaction():
             await conn.execute(to_org(org))
             await conn.execute(statement.encode(), (*rows, org))
-
-    async def _row(self, org: int, statement: str, params: tuple[object, ...]) -> tuple[Any, ...] | None:
-        async with self._db.lent() as conn, conn.transaction():
-            await conn.execute(to_org(org))
-            return await (await conn.execute(statement.encode(), params)).fetchone()
-
-
-def written(vector: Sequence[float]) -> str | None:
-    """Return a vector as Postgres reads it; None for one without a direction, which nothing can be compared with."""
-    return f"[{','.join(f'{place:.6g}' for place in vector)}]" if any(vector) else None
