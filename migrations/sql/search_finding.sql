@@ -3,13 +3,27 @@
 -- the live record: what was archived, merged, erased or moved out of sight since it was indexed is not found.
 
 -- How like the words of a query are those of a name, 0 to 1: a letter alone stands for a word that begins with it.
-create function crm.likeness(said text, name text) returns real language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
-  select coalesce(avg(w.best), 0)::real from (
-    select max(case when n.word = q.word then 1.0 when length(q.word) = 1 then case when n.word like q.word || '%' then 0.9 else 0 end
-        when length(n.word) = 1 then case when q.word like n.word || '%' then 0.8 else 0 end
-        when length(q.word) >= 3 and n.word like q.word || '%' then 0.92
-        else greatest(0, 1 - public.levenshtein(left(q.word, 60), left(n.word, 60))::numeric / greatest(length(q.word), length(n.word), 1)) end) as best
-    from unnest((string_to_array(said, ' '))[:8]) q(word), unnest((string_to_array(name, ' '))[:12]) n(word) group by q.word) w $f$;
+create function crm.likeness(said text, name text) returns real language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
+declare
+  ours text[] := (string_to_array(left(said, 300), ' '))[:8]; theirs text[] := (string_to_array(left(name, 500), ' '))[:12];
+  q text; n text; best real; one real; total real := 0; slips int;
+begin
+  foreach q in array ours loop
+    best := 0;
+    foreach n in array theirs loop
+      slips := public.levenshtein(left(q, 60), left(n, 60));
+      -- two letters that changed places are one slip
+      if slips = 2 and length(q) = length(n) and translate(q, n, '') = '' and translate(n, q, '') = '' then slips := 1; end if;
+      one := case when n = q then 1 when length(q) = 1 then case when starts_with(n, q) then 0.9 else 0 end
+        when length(n) = 1 then case when starts_with(q, n) then 0.5 else 0 end
+        when length(q) >= 3 and starts_with(n, q) then 0.92
+        else 1 - slips::real / greatest(length(q), length(n)) end;
+      if one > best then best := one; end if;
+    end loop;
+    total := total + best;
+  end loop;
+  return total / greatest(cardinality(ours), 1);
+end $f$;
 
 -- Records by what names them and nothing else: an id, a document number, an e-mail address, a phone number, a web domain. Of the live tables,
 -- so that what was written a moment ago is found.
@@ -65,7 +79,7 @@ create function crm.search(query text, role text, person bigint, entities text[]
   entity text, record_id bigint, part int, parts int, score numeric, kinds text[], title text, section text, passage text, tags text[],
   subject_type text, subject_id bigint, changed_at timestamptz, is_stale boolean)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
-  set pg_trgm.word_similarity_threshold = 0.4 set pg_trgm.similarity_threshold = 0.3 as $f$
+  set pg_trgm.word_similarity_threshold = 0.4 as $f$
 #variable_conflict use_column
 declare
   o bigint := nullif(current_setting('crm.org_id', true), '')::bigint;
@@ -102,10 +116,10 @@ begin
     from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ either limit 2000) c
     order by n desc, s desc, c.id limit 50) x),
   names as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place from (
-    select c.*, crm.likeness(named, c.names) + 0.5 * public.similarity(c.names, named) as s from (
-      select d.* from (select m.id, m.entity, m.record_id, m.part, m.names from mine m
-        where m.names is not null and (m.names operator(public.%>) named or m.names operator(public.%) named) and named <> '' limit 2000) d
-      order by greatest(public.word_similarity(named, d.names), public.similarity(named, d.names)) desc, d.id limit 200) c
+    select c.*, crm.likeness(named, c.names) + 0.5 * greatest(public.similarity(crm.name_key(c.title), named), public.similarity(crm.search_key(c.handles), named)) as s from (
+      select d.* from (select m.id, m.entity, m.record_id, m.part, m.names, m.title, m.handles from mine m
+        where m.names is not null and m.names operator(public.%>) named and named <> '' limit 2000) d
+      order by public.word_similarity(named, d.names) desc, public.similarity(named, d.names) desc, d.id limit 100) c
     order by s desc, c.id limit 50) x),
   -- what was changed since the index was: written a moment ago, or while the indexer is away
   fresh as materialized (select f.entity, f.record_id, crm.search_key(concat_ws(' ', f.title, f.handles, f.body)) as key, f.tags, f.roles, f.subject_type, f.assignee_id

@@ -4,7 +4,10 @@
 create function crm.search_source(kinds text[], numbers bigint[]) returns table(
   entity text, record_id bigint, title text, handles text, body text, tags text[], roles text[],
   subject_type text, subject_id bigint, assignee_id bigint, version int, changed_at timestamptz)
-language sql stable set search_path = pg_catalog, pg_temp as $f$
+language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = auto as $f$
+#variable_conflict use_column
+begin
+ return query
   with org as (select nullif(current_setting('crm.org_id', true), '')::bigint as id),
   named as (select k.kind, array_agg(k.number) as ids from unnest(kinds, numbers) k(kind, number) group by k.kind)
   select n.kind, x.id, x.name, concat_ws(' ', x.email, x.domain),
@@ -70,4 +73,5 @@ language sql stable set search_path = pg_catalog, pg_temp as $f$
   union all select n.kind, x.id, concat_ws(' ', 'invoice', x.number), null, null, null, null, null, null, null, x.version, x.updated_at
    from named n, org, crm.invoices x where n.kind = 'invoices' and x.org_id = org.id and x.id = any (n.ids) and x.archived_at is null
   union all select n.kind, x.id, concat_ws(' ', 'credit note', x.number), null, null, null, null, null, null, null, x.version, x.updated_at
-   from named n, org, crm.credit_notes x where n.kind = 'credit_notes' and x.org_id = org.id and x.id = any (n.ids) and x.archived_at is null $f$;
+   from named n, org, crm.credit_notes x where n.kind = 'credit_notes' and x.org_id = org.id and x.id = any (n.ids) and x.archived_at is null;
+end $f$;

@@ -54,7 +54,7 @@ def articles() -> Iterator[str]:
         description="Texts of the org's knowledge base.",
         extra=("check ((access = 'roles') = (roles <> '[]'))",),
     )
-    yield "create unique index articles_source on crm.articles(org_id, source) where source is not null and archived_at is null"
+    yield "create index articles_source on crm.articles(org_id, source) where source is not null and archived_at is null"
 
 
 def index() -> Iterator[str]:

@@ -1,5 +1,5 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered, approvers are told of what waits."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits, the index of texts follows."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from .delivery import jobs
 from .delivery.deliver import Post
 from .delivery.server import Server
 from .log import logger
+from .search.following import follow, look
 from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
@@ -43,9 +44,12 @@ async def work(
         await jobs.rescue(queue)
         if is_over():
             await round_of_work(db, kept, office)
+            while await look(db):
+                pass
             await jobs.run(queue, wait=False)
             mark(home)
             return
+        indexing = asyncio.create_task(follow(db))
         running: asyncio.Task[None] | None = None
         try:
             while True:
@@ -61,10 +65,11 @@ async def work(
                         return
                     await asyncio.sleep(1)
         finally:
-            if running is not None:
-                running.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await running
+            for task in (indexing, running):
+                if task is not None:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError, Exception):
+                        await task
 
 
 async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
