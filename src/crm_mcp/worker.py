@@ -1,5 +1,6 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
-its head kept outside, approved e-mails are delivered, approvers are told of what waits, the index of texts follows."""
+its head kept outside, approved e-mails are delivered, approvers are told of what waits, the index of texts follows and
+gets its vectors."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from .delivery.deliver import Post
 from .delivery.server import Server
 from .log import logger
 from .search.following import follow, look
+from .search.vectors import Keeper
 from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
@@ -36,6 +38,7 @@ async def work(
     sink: Path | None,
     is_over: Callable[[], bool],
     office: Office,
+    keeper: Keeper,
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queue of jobs; `conninfo` and `db` are of crm_worker."""
     queue = jobs.queue(conninfo, Post(db, server), partial(send, office))
@@ -46,10 +49,11 @@ async def work(
             await round_of_work(db, kept, office)
             while await look(db):
                 pass
+            await keeper.catch_up()
             await jobs.run(queue, wait=False)
             mark(home)
             return
-        indexing = asyncio.create_task(follow(db))
+        indexing, keeping = asyncio.create_task(follow(db)), asyncio.create_task(keeper.keep(is_over))
         running: asyncio.Task[None] | None = None
         try:
             while True:
@@ -65,7 +69,7 @@ async def work(
                         return
                     await asyncio.sleep(1)
         finally:
-            for task in (indexing, running):
+            for task in (indexing, keeping, running):
                 if task is not None:
                     task.cancel()
                     with suppress(asyncio.CancelledError, Exception):

@@ -260,6 +260,8 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
 def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
     """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
+    from ..embedding.choosing import Embedders
+    from ..search.vectors import Keeper
     from ..serving import page_url
     from ..telling.channels import Office
     from ..telling.webhook import HookInvalid
@@ -277,7 +279,7 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
 
     async def main() -> None:
         login = conninfo(known, "crm_worker")
-        db = Database(login)
+        db, embedders = Database(login), Embedders(known)
         try:
             office = Office(
                 db,
@@ -288,8 +290,10 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
                 frozenset(email.lower() for email in notify) if known.is_embedded and has_desktop() else frozenset(),
                 known.notice_decided,
             )
-            await work(db, login, server, known.home, known.audit_sink, is_over, office)
+            keeper = Keeper(db, embedders)
+            await work(db, login, server, known.home, known.audit_sink, is_over, office, keeper)
         finally:
+            await embedders.close()
             await db.close()
 
     with suppress(KeyboardInterrupt):
