@@ -12,6 +12,7 @@ from . import (
     inspect,
     installing,
     keys,
+    knowledge,
     local,
     orgs,
     passkeys,
@@ -20,6 +21,7 @@ from . import (
     recovery,
     registry,
     reports,
+    searching,
 )
 
 
@@ -52,6 +54,8 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
+    knowledge.kb,
+    searching.search,
     doctor.doctor,
     installing.install,
     agents.agents,
