@@ -93,7 +93,9 @@ declare
 begin
   if o is null or q is null or search.most <= 0 then return; end if;
   select * into s from crm.search_state x where x.org_id = o;
-  whole := websearch_to_tsquery('pg_catalog.simple', regexp_replace(regexp_replace(plain, '[^[:alnum:]"[:space:]-]+', ' ', 'g'), '([[:alnum:]])-+', '\1 ', 'g'));
+  -- of all signs only quotes count, and a dash before a word: a row of dashes would be more than the parser of queries bears
+  whole := websearch_to_tsquery('pg_catalog.simple', replace(regexp_replace(regexp_replace(plain, '(^|\s)-(?=[[:alnum:]"])', '\1' || chr(1), 'g'),
+    '[^[:alnum:]"[:space:]' || chr(1) || ']+', ' ', 'g'), chr(1), '-'));
   -- words that say nothing are left out where some words of the query are enough
   useful := array(select w from unnest(said) w where length(w) > 1 and not exists (select from unnest(array['english_stem', 'german_stem',
     'french_stem', 'spanish_stem', 'italian_stem', 'dutch_stem', 'portuguese_stem']) d where ts_lexize(('pg_catalog.' || d)::regdictionary, w) = '{}'));
@@ -111,11 +113,11 @@ begin
   words as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place from (
     select c.*, ts_rank_cd(c.words, whole) as s from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ whole limit 2000) c
     order by s desc, c.id limit 50) x),
-  partly as (select x.entity, x.record_id, x.part, row_number() over (order by x.n desc, x.s desc, x.id) as place from (
+  partly as (select x.entity, x.record_id, x.part, row_number() over (order by x.n desc, x.s desc, x.id) as place, power(x.n::numeric / cardinality(useful), 2) as sure from (
     select c.*, ts_rank(c.words, either) as s, (select count(*) from unnest(useful) w where c.words @@ ('''' || w || '''' || case when length(w) >= 4 then ':*' else '' end)::tsquery) as n
     from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ either limit 2000) c
     order by n desc, s desc, c.id limit 50) x),
-  names as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place from (
+  names as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place, power(least(x.s, 1), 3)::numeric as sure from (
     select c.*, crm.likeness(named, c.names) + 0.5 * greatest(public.similarity(crm.name_key(c.title), named), public.similarity(crm.search_key(c.handles), named)) as s from (
       select d.* from (select m.id, m.entity, m.record_id, m.part, m.names, m.title, m.handles from mine m
         where m.names is not null and m.names operator(public.%>) named and named <> '' limit 2000) d
@@ -137,8 +139,8 @@ begin
     select 'exact' as kind, e.entity, e.record_id, e.part, e.place, 20.0 as weight from exact e
     union all select 'exact', r.entity, r.record_id, r.part, r.place, 20.0 from read r
     union all select 'all words', w.entity, w.record_id, w.part, w.place, 1.0 from words w
-    union all select 'some words', w.entity, w.record_id, w.part, w.place, 0.6 from partly w
-    union all select 'similar name', n.entity, n.record_id, n.part, n.place, 1.5 from names n
+    union all select 'some words', w.entity, w.record_id, w.part, w.place, w.sure from partly w
+    union all select 'similar name', n.entity, n.record_id, n.part, n.place, 1.5 * n.sure from names n
     union all select case when a.is_semantic then 'similar meaning' else 'similar spelling' end, a.entity, a.record_id, a.part, a.place,
       case when a.is_semantic then 1.0 else 0.4 end from alike a
     union all select 'just written', n.entity, n.record_id, n.part, n.place, 1.0 from news n),

@@ -48,6 +48,8 @@ EXAMPLES: Mapping[str, Any] = {
     "min_score": 0.6,
     "table": "customers",
     "search": "order",
+    "tags": ["returns"],
+    "access": "org",
     "apply": "get_quotes.status: out = open",
 }
 """Values of arguments that no schema can suggest, by name."""
@@ -89,6 +91,8 @@ LEFT_OUT = frozenset(
         "entity",
         "columns",
         "choices",
+        "roles",
+        "entities",
     }
 )
 """Arguments that narrow, so that broad arguments do without them."""

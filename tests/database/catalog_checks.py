@@ -32,6 +32,7 @@ GLOBAL = {
     "free_writes": "org 0 stands for every org; definers alone read it",
     "retention": "how long what is spent is kept, the same for every org",
     "reasoning": "describes the schema, the same for every org",
+    "embedding_models": "which model's vectors answer, the same for every org; the owner alone changes it",
 }
 UNRECORDED = {
     "memberships": "who may do what: written by the owner, recorded in access_log",
@@ -50,6 +51,7 @@ UNRECORDED = {
     "preference_uses": "how often a read applied a preference; preferences_used alone adds to it",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
+    "vectors_1": "vectors of passages; derived by the worker, made anew at will",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None, "U": ("subject", "body", "archived_at")},
@@ -241,6 +243,7 @@ DEFINED_BY_OWNER = {
     "search_kinds()": ("crm_worker", "crm_definer"),
     "search_source(text[],bigint[])": ("crm_worker", "crm_definer"),
     "likeness(text,text)": ("crm_definer",),
+    "make_vectors(integer)": (),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "policy_standard()": CLIENTS,
@@ -309,7 +312,8 @@ DEFINERS = {
     "search_touched(integer)": ("crm_worker",),
     "search_lag()": CLIENTS,
     "search_exact(text,text[])": (),
-    "search(text,text,bigint,text[],text[],integer,integer)": CLIENTS,
+    "search(text,text,bigint,text[],text[],integer,integer,text,text)": CLIENTS,
+    "nearest(text,text,text,bigint,text[],text[],integer)": ("crm_worker",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -538,7 +542,9 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT", [*ENTITIES, "reasoning"], ["crm_definer"])
     found = "activities emails articles jobs opportunities partnerships orders quotes invoices credit_notes"
     grant("SELECT", [*found.split(), "search_chunks", "search_state"], ["crm_definer"])
-    grant("SELECT INSERT UPDATE DELETE", ["search_chunks"], ["crm_worker"])
+    grant("SELECT INSERT UPDATE DELETE", ["search_chunks", "vectors_1"], ["crm_worker"])
+    grant("SELECT", ["embedding_models"], [*CLIENTS, "crm_definer"])
+    grant("SELECT", ["vectors_1"], ["crm_definer"])
     grant("SELECT INSERT UPDATE", ["search_state"], ["crm_worker"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])

@@ -148,11 +148,11 @@ def test_a_domain_in_pg_temp_would_run_as_the_definer(
 
 READABLE = {
     "orgs", "users", "reasoning", "schema_state", "memberships", "policies", "changes", "drafts", "draft_versions",
-    "idempotency_keys", "own_tables", "preference_uses",
+    "idempotency_keys", "own_tables", "preference_uses", "embedding_models",
 }  # fmt: skip
 ADDED_TO = {"audit_log", "idempotency_keys"}
 """What a client's login adds rows to, and neither changes nor deletes."""
-INDEXED = {"search_chunks", "search_state"}
+INDEXED = {"search_chunks", "search_state", "vectors_1"}
 """What the worker alone derives from records, and nobody else reads or writes."""
 
 

@@ -12,6 +12,7 @@ from . import (
     inspect,
     installing,
     keys,
+    knowledge,
     local,
     orgs,
     passkeys,
@@ -21,6 +22,7 @@ from . import (
     registry,
     reports,
     search_models,
+    searching,
 )
 
 
@@ -53,12 +55,14 @@ for command in (
     policy.policy,
     reports.reports,
     registry.registry,
-    search_models.search,
+    knowledge.kb,
+    searching.search,
     doctor.doctor,
     installing.install,
     agents.agents,
 ):
     main.add_command(command)
 inspect.audit.add_command(access.access)
+searching.search.add_command(search_models.models_)
 people.users.add_command(passkeys.reset_passkeys)
 inspect.audit.add_command(passkeys.signatures)

@@ -26,13 +26,8 @@ SAMPLE = "Does the warranty cover a broken hinge?"
 """A text that says how long the vectors of a model are."""
 
 
-@click.group()
-def search() -> None:
-    """What `search_documents` finds by."""
-
-
-@search.group("models")
-def search_models() -> None:
+@click.group("models")
+def models_() -> None:
     """What compares texts: ngrams-1 (spelling), fastembed:MODEL, openai:MODEL. One answers, others are built beside it."""
 
 
@@ -68,7 +63,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['name']:44} {row['state']:9} {row['compares']:9} {row['dimensions']:5}  {share} of {row['passages']:,} passages{waits}"
 
 
-@search_models.command("list")
+@models_.command("list")
 @click.option("--json", "as_json", is_flag=True)
 def list_(as_json: bool) -> None:
     """List the models, which one answers, and how much of each is built."""
@@ -77,7 +72,7 @@ def list_(as_json: bool) -> None:
     listed(rows, as_json, _line, "There is none.")
 
 
-@search_models.command()
+@models_.command()
 @click.argument("name")
 @click.option("--least", type=click.FloatRange(0, 1), help="The cosine below which a passage is not like a query.")
 @click.option("--no-build", is_flag=True, help="Leave the building to the worker.")
@@ -141,7 +136,7 @@ def _why_away(embedders: Embedders, name: str) -> str:
     return f"{name} gives no vectors: {why}"
 
 
-@search_models.command()
+@models_.command()
 @click.argument("one")
 @click.argument("other")
 @click.option("--org", required=True, metavar="SLUG", help="In whose texts.")
@@ -235,7 +230,7 @@ def _show(rows: list[Compared], one: str, other: str, best: int) -> None:
             click.echo(f"      only {name}: {', '.join(row[name]) or 'nothing'}")
 
 
-@search_models.command()
+@models_.command()
 @click.argument("name")
 @click.option(
     "--force", is_flag=True, help="Although passages lack a vector: they are found by words alone until it is built."
@@ -248,7 +243,7 @@ def switch(name: str, force: bool, as_json: bool) -> None:
     _tell(name, former, counted, as_json)
 
 
-@search_models.command()
+@models_.command()
 @click.option("--json", "as_json", is_flag=True)
 def rollback(as_json: bool) -> None:
     """Let the model answer again that did before; what changed since then is embedded by the worker."""
@@ -266,7 +261,7 @@ def _tell(name: str, former: str, counted: Built, as_json: bool) -> None:
         click.echo(f"{counted.lacking:,} of {counted.passages:,} passages lack a vector: the worker builds on.")
 
 
-@search_models.command()
+@models_.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
 def remove(name: str, as_json: bool) -> None:
