@@ -90,6 +90,7 @@ declare
   said text[] := (array(select w from unnest(string_to_array(crm.search_key(q), ' ')) with ordinality u(w, at) where w <> '' group by w order by min(at)))[:16];
   named text := crm.name_key(q);
   whole tsquery; either tsquery; useful text[]; s crm.search_state;
+  avoided tsquery := websearch_to_tsquery('pg_catalog.simple', (select string_agg('-' || x[1], ' ') from regexp_matches(plain, '(?:^|\s)-("[^"]*"|[[:alnum:]]+)', 'g') x));
 begin
   if o is null or q is null or search.most <= 0 then return; end if;
   select * into s from crm.search_state x where x.org_id = o;
@@ -132,8 +133,10 @@ begin
     where said <> '{}' and not exists (select from unnest(said) w where f.key not like '%' || w || '%') and (f.roles is null or who = any (f.roles))
      and (f.subject_type is null or f.subject_type = any (visible) or f.assignee_id = me) and (tagged is null or f.tags @> tagged) limit 50),
   -- passages alike in meaning, or in spelling where the model knows no meanings: by the model that is live, and a vector of that one
-  alike as (select n.entity, n.record_id, n.part, m.is_semantic, row_number() over (order by n.distance, n.entity, n.record_id, n.part) as place
-    from crm.embedding_models m, crm.nearest(m.name, search.vector, who, me, wanted, tagged, 50) n where m.state = 'live' and m.name = search.model),
+  alike as (select n.entity, n.record_id, n.part, l.is_semantic, row_number() over (order by n.distance, n.entity, n.record_id, n.part) as place
+    from crm.embedding_models l, crm.nearest(l.name, search.vector, who, me, wanted, tagged, 50) n
+    join mine m on m.entity = n.entity and m.record_id = n.record_id and m.part = n.part
+    where l.state = 'live' and l.name = search.model and (avoided is null or m.words @@ avoided)),
   -- each leg gives its best 50 passages in order; another leg is one more `union all`
   legs as (
     select 'exact' as kind, e.entity, e.record_id, e.part, e.place, 20.0 as weight from exact e

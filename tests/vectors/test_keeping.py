@@ -1,6 +1,7 @@
 """Vectors follow what passages say, whatever is killed meanwhile, and are found by who may see the passage alone."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -248,3 +249,13 @@ async def test_a_model_that_is_away_holds_up_no_other(org, owner, worker, settin
 
 async def _at_once(seconds):
     """Rest no time."""
+
+
+async def test_the_worker_keeps_vectors(org, home):
+    here = org()
+    here.says(1, "Kitchen cabinets")
+    worked = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "crm_mcp", "worker", "--once", env={**os.environ, "CRM_HOME": str(home.root)}
+    )
+    assert await worked.wait() == 0
+    assert here.vectors() == [(1, True)]

@@ -178,3 +178,14 @@ async def test_a_text_that_is_like_nothing_finds_nothing(served):
         found = await search("qqqqxxxx zzzzwwww")
     assert found["passages"] == []
     assert found["_meta"]["compared"] == "words and spelling (lexical)"
+
+
+async def test_a_word_that_is_left_out_is_not_found_by_likeness_either(served, live, endpoint):
+    live(OTHER)
+    endpoint.asked.clear()
+    async with served() as search:
+        found = await search('scratched top -armchair -"dining table"', limit=25)
+    assert endpoint.asked == [["scratched top"]]
+    by_likeness = [one for one in found["passages"] if one["match"] == ["similar meaning"]]
+    assert by_likeness
+    assert not [one for one in by_likeness if "armchair" in one["title"].lower()]

@@ -1,5 +1,6 @@
 """A search by words and by likeness: asked once, with a vector of the model that answers in this database."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ LIVE = "(select jsonb_build_array(m.name, m.is_semantic) from crm.embedding_mode
 """The last column of a search: which model answers, and whether it knows meanings."""
 COMPARED = {True: "words and meaning", False: "words and spelling (lexical)"}
 WORDS_ALONE = "words alone"
+_AVOIDED = re.compile(r'(?:^|\s)-(?:"[^"]*"|\w+)')
+"""A word or phrase that is not to be found, as in `-without`: a vector would look for it."""
 
 
 async def found(ctx: Read, sql: str, text: str, /, **params: Any) -> tuple[Sequence[Any], str]:
@@ -20,6 +23,7 @@ async def found(ctx: Read, sql: str, text: str, /, **params: Any) -> tuple[Seque
     The statement takes `model` and `vector` and ends with LIVE. Where another model than this process knew turns out to be
     live, the process uses that one from then on, and asks again.
     """
+    text = _AVOIDED.sub(" ", text)
     used = await asked(ctx.embedder, text, ctx.degraded)
     row = await ctx.one(sql, **params, model=used.model, vector=used.vector)
     assert row is not None

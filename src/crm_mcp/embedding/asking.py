@@ -20,7 +20,7 @@ async def asked(embedder: Embedder, query: str, degraded: Degraded) -> Asked:
     """Return a query's vector as Postgres reads it; an embedder that is away is noted, and nobody waits for it for long."""
     one = embedder.current if isinstance(embedder, Following) else embedder
     try:
-        (vector,) = await one.embed([query], "query")
+        (vector,) = await one.embed([query.strip()], "query")
     except EmbedderAway:
         degraded.lost(PART, BY_WORDS)
         return Asked(one.name, None)
