@@ -6,6 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from crm_mcp import ids
+from crm_mcp.binding import to_org
 from crm_mcp.config import Settings
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
@@ -34,8 +36,8 @@ def owner(home: Home) -> Generator[psycopg.Connection[Any]]:
 class Org:
     """An org and its passages, written as the indexer writes them."""
 
-    def __init__(self, owner: psycopg.Connection[Any], slug: str) -> None:
-        self._owner = owner
+    def __init__(self, owner: psycopg.Connection[Any], home: Home, slug: str) -> None:
+        self._owner, self._home = owner, home
         (self.id,) = owner.execute(
             "insert into crm.orgs(slug, name) values (%s, %s) returning id", (slug, slug)
         ).fetchone()
@@ -52,6 +54,14 @@ class Org:
         }
         return self._owner.execute(PUT, {**row, "body": body}).fetchone()[0]
 
+    def records(self, title: str) -> int:
+        """Make a real record, which is not indexed yet; return its number."""
+        with psycopg.connect(self._home.conninfo("crm_agent")) as conn:
+            conn.execute(to_org(self.id))
+            conn.execute("select set_config('crm.call_id', %s, true)", (str(ids.new_call()),))
+            made = conn.execute("insert into crm.tasks(org_id, title) values (%s, %s) returning id", (self.id, title))
+            return made.fetchone()[0]
+
     def vectors(self, model: int = 1) -> list[tuple[int, bool]]:
         """Return passages with a vector, and whether it is of what the passage says."""
         return self._owner.execute(
@@ -62,12 +72,12 @@ class Org:
 
 
 @pytest.fixture
-def org(owner: psycopg.Connection[Any], request: pytest.FixtureRequest) -> Generator[Callable[[], Org]]:
+def org(owner: psycopg.Connection[Any], home: Home, request: pytest.FixtureRequest) -> Generator[Callable[[], Org]]:
     """Make orgs of this test, whose passages go with it."""
     made: list[Org] = []
 
     def make() -> Org:
-        made.append(Org(owner, f"org{abs(hash(request.node.name))}-{len(made)}"))
+        made.append(Org(owner, home, f"org{abs(hash(request.node.name))}-{len(made)}"))
         return made[-1]
 
     yield make

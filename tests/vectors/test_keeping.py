@@ -251,11 +251,11 @@ async def _at_once(seconds):
     """Rest no time."""
 
 
-async def test_the_worker_keeps_vectors(org, home):
+async def test_the_worker_cuts_passages_and_gives_them_vectors(org, home):
     here = org()
-    here.says(1, "Kitchen cabinets")
+    number = here.records("Kitchen cabinets")
     worked = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "crm_mcp", "worker", "--once", env={**os.environ, "CRM_HOME": str(home.root)}
     )
     assert await worked.wait() == 0
-    assert here.vectors() == [(1, True)]
+    assert here.vectors() == [(number, True)]

@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 from served import serving
 
-from crm_mcp import ids
 from crm_mcp.binding import to_org
 from crm_mcp.cli import main
 from crm_mcp.embedding.asking import written
@@ -209,13 +208,10 @@ class Asking(threading.Thread):
 
 
 @pytest.fixture
-async def recorded(org, home, keeper, worker):
+async def recorded(org, keeper, worker):
     """An org with a real record, so that it is shown."""
     made = org()
-    with psycopg.connect(home.conninfo("crm_agent")) as conn:
-        conn.execute(to_org(made.id))
-        conn.execute("select set_config('crm.call_id', %s, true)", (str(ids.new_call()),))
-        conn.execute("insert into crm.tasks(org_id, title) values (%s, 'Kitchen cabinets')", (made.id,))
+    made.records("Kitchen cabinets")
     while await catch_up(worker, made.id):
         pass
     await keeper.catch_up()
