@@ -5,6 +5,7 @@ create table crm.search_chunks(
   title text not null, section text not null, handles text, body text not null check (length(body) <= 4000),
   tags text[], roles text[], subject_type text, subject_id bigint, assignee_id bigint,
   version int not null, changed_at timestamptz not null, digest text not null,
+  title_key text generated always as (case part when 0 then nullif(crm.name_key(title), '') end) stored,
   names text generated always as (case part when 0 then nullif(btrim(crm.name_key(title) || ' ' || coalesce(crm.search_key(handles), '')), '') end) stored,
   words tsvector generated always as (setweight(to_tsvector('pg_catalog.simple', crm.search_key(title)), 'A')
     || setweight(to_tsvector('pg_catalog.simple', crm.search_key(section)), 'B')
@@ -26,6 +27,9 @@ comment on column crm.search_chunks.subject_id is 'Its number there.';
 comment on column crm.search_chunks.assignee_id is 'Whose task it is: they see it whatever it is about.';
 comment on column crm.search_chunks.version is 'The version of the record that this is of.';
 comment on column crm.search_chunks.changed_at is 'When that version was made.';
+comment on column crm.search_chunks.title_key is 'The title as names are compared, in the first passage.';
+comment on column crm.search_chunks.names is 'The same with the handles: where names are looked for despite slips.';
+comment on column crm.search_chunks.words is 'The words of title, section and passage.';
 comment on column crm.search_chunks.digest is 'SHA-256 of title, section and passage, in hexadecimal: another vector is due when it changes.';
 create index search_chunks_words on crm.search_chunks using gin (org_id, words);
 create index search_chunks_names on crm.search_chunks using gin (org_id, names public.gin_trgm_ops) where names is not null;
