@@ -87,7 +87,7 @@ declare
   wanted text[] := array(select v from unnest(visible) v where search.entities is null or v = any (search.entities));
   plain text := lower(public.unaccent('public.unaccent'::regdictionary, normalize(q, nfkc)));
   said text[] := (array(select w from unnest(string_to_array(crm.search_key(q), ' ')) with ordinality u(w, at) where w <> '' group by w order by min(at)))[:16];
-  named text; titled tsquery; singles tsquery[]; is_named boolean := false; exact_kinds text[]; exact_numbers bigint[]; exact_places int[];
+  named text; titled tsquery; singles tsquery[]; exact_kinds text[]; exact_numbers bigint[]; exact_places int[];
   whole tsquery; either tsquery; useful text[]; s crm.search_state;
 begin
   if o is null or q is null or search.most <= 0 then return; end if;
@@ -112,9 +112,6 @@ begin
   either := (select string_agg(x::text, ' | ') from unnest(singles) x)::tsquery;
   -- where some record's name holds all words as they are, it is no slip: names are then looked for by words, which is far less work
   titled := (select string_agg(e'\'' || w || e'\':A', ' & ') from unnest((string_to_array(named, ' '))[:16]) w where w <> '')::tsquery;
-  if titled is not null then
-    is_named := exists (select from crm.search_chunks c where c.org_id = o and c.entity = any (wanted) and c.names is not null and c.words @@ titled);
-  end if;
   return query
   with mine as not materialized (   -- what the role may see, by the index
     select c.* from crm.search_chunks c where c.org_id = o and c.entity = any (wanted) and (c.roles is null or who = any (c.roles))
@@ -131,13 +128,14 @@ begin
     select c.*, ts_rank(c.words, either) as s, (select count(*) from unnest(singles) w where c.words @@ w) as n
     from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ either and (select count(*) from words) < 25 limit 1000) c
     order by n desc, s desc, c.id limit 50) x),
+  by_words as materialized (select m.id, m.entity, m.record_id, m.part, m.names, m.title_key from mine m where m.names is not null and m.words @@ titled limit 500),
   names as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place, power(least(x.s, 1), 3)::numeric as sure from (
     select c.*, crm.likeness(named, c.names) + 0.5 * greatest(public.similarity(coalesce(c.title_key, ''), named),
        public.similarity(substr(c.names, coalesce(length(c.title_key) + 2, 1)), named)) as s from (
       select d.* from (
-        (select m.id, m.entity, m.record_id, m.part, m.names, m.title_key from mine m where is_named and m.names is not null and m.words @@ titled limit 500)
+        select * from by_words
         union all (select m.id, m.entity, m.record_id, m.part, m.names, m.title_key from mine m
-          where not is_named and m.names is not null and m.names operator(public.%>) named and named <> '' limit 1000)) d
+          where not exists (select from by_words) and m.names is not null and m.names operator(public.%>) named and named <> '' limit 1000)) d
       order by public.word_similarity(named, d.names) desc, length(d.names), d.id limit 50) c
     order by s desc, c.id limit 50) x),
   -- what was changed since the index was: written a moment ago, or while the indexer is away

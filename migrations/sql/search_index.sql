@@ -52,8 +52,11 @@ create index organizations_phone_ending on crm.organizations(org_id, phone_endin
 create index individuals_phone_ending on crm.individuals(org_id, phone_ending pg_catalog.text_pattern_ops);
 
 -- The texts in an org's own fields, each with its key.
-create function crm.search_fields(fields jsonb) returns text language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
-  select string_agg(f.key || ': ' || f.value, e'\n' order by f.key) from jsonb_each_text(fields) f where f.value <> '' $f$;
+create function crm.search_fields(fields jsonb) returns text language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
+begin
+  if fields = '{}' then return null; end if;
+  return (select string_agg(f.key || ': ' || f.value, e'\n' order by f.key) from jsonb_each_text(fields) f where f.value <> '');
+end $f$;
 create function crm.search_origin() returns text language sql stable set search_path = pg_catalog, pg_temp as $f$
   select s.system_identifier || '.' || d.oid from pg_control_system() s, pg_database d where d.datname = current_database() $f$;
 
