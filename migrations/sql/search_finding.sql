@@ -88,7 +88,7 @@ declare
   wanted text[] := array(select v from unnest(visible) v where search.entities is null or v = any (search.entities));
   plain text := lower(public.unaccent('public.unaccent'::regdictionary, normalize(q, nfkc)));
   said text[] := (array(select w from unnest(string_to_array(crm.search_key(q), ' ')) with ordinality u(w, at) where w <> '' group by w order by min(at)))[:16];
-  named text := crm.name_key(q);
+  named text; titled tsquery; singles tsquery[]; exact_kinds text[]; exact_numbers bigint[]; exact_places int[];
   whole tsquery; either tsquery; useful text[]; s crm.search_state;
   avoided tsquery := websearch_to_tsquery('pg_catalog.simple', (select string_agg('-' || x[1], ' ') from regexp_matches(plain, '(?:^|\s)-("[^"]*"|[[:alnum:]]+)', 'g') x));
 begin
@@ -101,28 +101,44 @@ begin
   useful := array(select w from unnest(said) w where length(w) > 1 and not exists (select from unnest(array['english_stem', 'german_stem',
     'french_stem', 'spanish_stem', 'italian_stem', 'dutch_stem', 'portuguese_stem']) d where ts_lexize(('pg_catalog.' || d)::regdictionary, w) = '{}'));
   if useful = '{}' then useful := said; end if;
-  either := (select string_agg('''' || w || '''' || case when length(w) >= 4 then ':*' else '' end, ' | ') from unnest(useful) w)::tsquery;
+  select array_agg(x.entity order by x.place, x.entity, x.record_id), array_agg(x.record_id order by x.place, x.entity, x.record_id), array_agg(x.place order by x.place, x.entity, x.record_id)
+    into exact_kinds, exact_numbers, exact_places
+    from (select y.entity, y.record_id, min(y.place) as place from crm.search_exact(q, wanted) y where tagged is null group by 1, 2 order by 3, 1, 2 limit 50) x;
+  -- of an address or a site what many have in common says nothing: the mailbox is looked for, else the host without its last part
+  named := crm.name_key(case when q ~ '^\s*[^@[:space:]]+@[^@[:space:]]*\s*$' then case when exact_kinds is null then split_part(btrim(q), '@', 1) end
+    when q ~* '^\s*(@|(https?://)?www\.)?[[:alnum:]-]+(\.[[:alnum:]-]+)*\.[[:alpha:]]{2,}/?\s*$'
+      then regexp_replace(regexp_replace(btrim(q), '^(@|(https?://)?(www\.)?)', '', 'i'), '\.[[:alpha:]]+/?$', '')
+    else q end);
+  if named is distinct from crm.name_key(q) then useful := array(select w from unnest(string_to_array(crm.search_key(named), ' ')) w where w <> ''); end if;
+  singles := array(select (e'\'' || w || e'\'' || case when length(w) >= 4 then ':*' else '' end)::tsquery from unnest(useful) w);
+  either := (select string_agg(x::text, ' | ') from unnest(singles) x)::tsquery;
+  -- where some record's name holds all words as they are, it is no slip: names are then looked for by words, which is far less work
+  titled := (select string_agg(e'\'' || w || e'\':A', ' & ') from unnest((string_to_array(named, ' '))[:16]) w where w <> '')::tsquery;
   return query
   with mine as not materialized (   -- what the role may see, by the index
     select c.* from crm.search_chunks c where c.org_id = o and c.entity = any (wanted) and (c.roles is null or who = any (c.roles))
      and (c.subject_type is null or c.subject_type = any (visible) or c.assignee_id = me) and (tagged is null or c.tags @> tagged)),
-  exact as (select x.entity, x.record_id, null::int as part, row_number() over (order by min(x.place), x.entity, x.record_id) as place
-    from crm.search_exact(q, wanted) x where tagged is null group by x.entity, x.record_id limit 50),
+  exact as (select x.entity, x.record_id, null::int as part, row_number() over (order by x.place, x.entity, x.record_id) as place
+    from unnest(exact_kinds, exact_numbers, exact_places) x(entity, record_id, place)),
   -- what an id names is read passage by passage
   read as (select m.entity, m.record_id, m.part, row_number() over (order by m.part) as place from exact e join mine m on m.entity = e.entity and m.record_id = e.record_id
     where q ~ '^\s*[A-Za-z]{2,5}_[0-9]{1,18}\s*$' limit 1000),
   words as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place from (
-    select c.*, ts_rank_cd(c.words, whole) as s from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ whole limit 2000) c
+    select c.*, ts_rank_cd(c.words, whole) as s from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ whole limit 1000) c
     order by s desc, c.id limit 50) x),
   partly as (select x.entity, x.record_id, x.part, row_number() over (order by x.n desc, x.s desc, x.id) as place, power(x.n::numeric / cardinality(useful), 2) as sure from (
-    select c.*, ts_rank(c.words, either) as s, (select count(*) from unnest(useful) w where c.words @@ ('''' || w || '''' || case when length(w) >= 4 then ':*' else '' end)::tsquery) as n
-    from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ either limit 2000) c
+    select c.*, ts_rank(c.words, either) as s, (select count(*) from unnest(singles) w where c.words @@ w) as n
+    from (select m.id, m.entity, m.record_id, m.part, m.words from mine m where m.words @@ either and (select count(*) from words) < 25 limit 1000) c
     order by n desc, s desc, c.id limit 50) x),
+  by_words as materialized (select m.id, m.entity, m.record_id, m.part, m.names, m.title_key from mine m where m.names is not null and m.words @@ titled limit 500),
   names as (select x.entity, x.record_id, x.part, row_number() over (order by x.s desc, x.id) as place, power(least(x.s, 1), 3)::numeric as sure from (
-    select c.*, crm.likeness(named, c.names) + 0.5 * greatest(public.similarity(crm.name_key(c.title), named), public.similarity(crm.search_key(c.handles), named)) as s from (
-      select d.* from (select m.id, m.entity, m.record_id, m.part, m.names, m.title, m.handles from mine m
-        where m.names is not null and m.names operator(public.%>) named and named <> '' limit 2000) d
-      order by public.word_similarity(named, d.names) desc, public.similarity(named, d.names) desc, d.id limit 100) c
+    select c.*, crm.likeness(named, c.names) + 0.5 * greatest(public.similarity(coalesce(c.title_key, ''), named),
+       public.similarity(substr(c.names, coalesce(length(c.title_key) + 2, 1)), named)) as s from (
+      select d.* from (
+        select * from by_words
+        union all (select m.id, m.entity, m.record_id, m.part, m.names, m.title_key from mine m
+          where not exists (select from by_words) and m.names is not null and m.names operator(public.%>) named and named <> '' limit 1000)) d
+      order by public.word_similarity(named, d.names) desc, length(d.names), d.id limit 50) c
     order by s desc, c.id limit 50) x),
   -- what was changed since the index was: written a moment ago, or while the indexer is away
   fresh as materialized (select f.entity, f.record_id, crm.search_key(concat_ws(' ', f.title, f.handles, f.body)) as key, f.tags, f.roles, f.subject_type, f.assignee_id
@@ -154,7 +170,8 @@ begin
   fused as (select b.entity, b.record_id, b.shown, sum(b.s) as s, array_agg(distinct b.kind) as kinds,
      (array_agg(b.part order by b.kind = 'similar name', b.s desc) filter (where b.part is not null))[1] as part
     from best b where b.shown >= 0 or not exists (select from read r where r.entity = b.entity and r.record_id = b.record_id)
-    group by b.entity, b.record_id, b.shown order by s desc, b.entity, b.record_id, b.shown limit 300),
+    group by b.entity, b.record_id, b.shown order by s desc, b.entity, b.record_id, b.shown
+    limit least(300, greatest(skipped, 0) + least(search.most, 300) + 40)),
   live as materialized (select f.* from (select array_agg(u.entity) as k, array_agg(u.record_id) as n from (select distinct entity, record_id from fused) u) t, crm.search_source(t.k, t.n) f),
   told as (select f.*, v.title as live_title, v.body as live_body, v.tags as live_tags, v.subject_type, v.subject_id, v.changed_at, v.version as live_version
     from fused f join live v on v.entity = f.entity and v.record_id = f.record_id

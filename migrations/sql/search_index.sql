@@ -5,6 +5,7 @@ create table crm.search_chunks(
   title text not null, section text not null, handles text, body text not null check (length(body) <= 4000),
   tags text[], roles text[], subject_type text, subject_id bigint, assignee_id bigint,
   version int not null, changed_at timestamptz not null, digest text not null,
+  title_key text generated always as (case part when 0 then nullif(crm.name_key(title), '') end) stored,
   names text generated always as (case part when 0 then nullif(btrim(crm.name_key(title) || ' ' || coalesce(crm.search_key(handles), '')), '') end) stored,
   words tsvector generated always as (setweight(to_tsvector('pg_catalog.simple', crm.search_key(title)), 'A')
     || setweight(to_tsvector('pg_catalog.simple', crm.search_key(section)), 'B')
@@ -26,6 +27,9 @@ comment on column crm.search_chunks.subject_id is 'Its number there.';
 comment on column crm.search_chunks.assignee_id is 'Whose task it is: they see it whatever it is about.';
 comment on column crm.search_chunks.version is 'The version of the record that this is of.';
 comment on column crm.search_chunks.changed_at is 'When that version was made.';
+comment on column crm.search_chunks.title_key is 'The title as names are compared, in the first passage.';
+comment on column crm.search_chunks.names is 'The same with the handles: where names are looked for despite slips.';
+comment on column crm.search_chunks.words is 'The words of title, section and passage.';
 comment on column crm.search_chunks.digest is 'SHA-256 of title, section and passage, in hexadecimal: another vector is due when it changes.';
 create index search_chunks_words on crm.search_chunks using gin (org_id, words);
 create index search_chunks_names on crm.search_chunks using gin (org_id, names public.gin_trgm_ops) where names is not null;
@@ -48,8 +52,11 @@ create index organizations_phone_ending on crm.organizations(org_id, phone_endin
 create index individuals_phone_ending on crm.individuals(org_id, phone_ending pg_catalog.text_pattern_ops);
 
 -- The texts in an org's own fields, each with its key.
-create function crm.search_fields(fields jsonb) returns text language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
-  select string_agg(f.key || ': ' || f.value, e'\n' order by f.key) from jsonb_each_text(fields) f where f.value <> '' $f$;
+create function crm.search_fields(fields jsonb) returns text language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $f$
+begin
+  if fields = '{}' then return null; end if;
+  return (select string_agg(f.key || ': ' || f.value, e'\n' order by f.key) from jsonb_each_text(fields) f where f.value <> '');
+end $f$;
 create function crm.search_origin() returns text language sql stable set search_path = pg_catalog, pg_temp as $f$
   select s.system_identifier || '.' || d.oid from pg_control_system() s, pg_database d where d.datname = current_database() $f$;
 

@@ -4,9 +4,10 @@
 create function crm.search_source(kinds text[], numbers bigint[]) returns table(
   entity text, record_id bigint, title text, handles text, body text, tags text[], roles text[],
   subject_type text, subject_id bigint, assignee_id bigint, version int, changed_at timestamptz)
-language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = auto as $f$
+language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $f$
 #variable_conflict use_column
 begin
+ if kinds is null then return; end if;
  return query
   with org as (select nullif(current_setting('crm.org_id', true), '')::bigint as id),
   named as (select k.kind, array_agg(k.number) as ids from unnest(kinds, numbers) k(kind, number) group by k.kind)

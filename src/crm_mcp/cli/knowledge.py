@@ -138,5 +138,5 @@ async def _propose(asked: list[dict[str, Any]], user: str | None, org: str | Non
                     raise click.ClickException(f"{name}: {no.hint}") from None
                 said.append(f"{name}: nothing has changed.")
                 continue
-            said.append(f"{ids.show('drafts', held.draft)} waits for approval. It would {did}.")
+            said.append(f"{ids.show('drafts', held.id)} waits for approval. It would {did}.")
     return said

@@ -62,6 +62,6 @@ has never been approved without a second order behind it.
 
 def articles() -> list[dict[str, Any]]:
     """Return the articles as rows, all with the same columns."""
-    whole = {"access": "org", "roles": []}
+    whole: dict[str, Any] = {"access": "org", "roles": []}
     rows = [{**whole, **one} for one in _ARTICLES]
     return [{**row, "tags": Jsonb(row["tags"]), "roles": Jsonb(row["roles"])} for row in rows]
