@@ -1,9 +1,11 @@
 """An endpoint that speaks OpenAI's embeddings, in a thread of its own: for programs that run loops of their own."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 from crm_mcp.embedding.ngrams import vector
 
@@ -11,6 +13,7 @@ from crm_mcp.embedding.ngrams import vector
 class Served:
     def __init__(self):
         self.dimensions, self.is_away, self.asked, self.url = 8, False, [], ""
+        self.end = lambda: None
 
     def vector(self, text):
         places = vector(text)
@@ -38,14 +41,32 @@ def serving(port=0):
         def log_message(self, *words):
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Answer)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        open_now: ClassVar[set[socket.socket]] = set()
+
+        def process_request(self, request, client_address):
+            self.open_now.add(request)
+            super().process_request(request, client_address)
+
+        def handle_error(self, request, client_address):
+            """Say nothing: a client left."""
+
+    def end():
+        """End as a killed server does: the port refuses, and connections that stand are cut."""
+        server.shutdown()
+        server.server_close()
+        for one in Server.open_now:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    server = Server(("127.0.0.1", port), Answer)
+    made.end = end
     made.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
         yield made
     finally:
-        server.shutdown()
-        server.server_close()
+        end()
         thread.join()

@@ -1,9 +1,12 @@
 """search_documents compares what a query says by the model that is live, and says by what; without it, words are found."""
 
+import os
+import sys
 from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
+from mcp import Client, StdioServerParameters
 from served import serving
 
 from crm_mcp.config import Settings
@@ -180,6 +183,18 @@ async def test_a_text_that_is_like_nothing_finds_nothing(served):
     assert found["_meta"]["compared"] == "words and spelling (lexical)"
 
 
+async def test_a_process_that_knows_one_model_alone_says_what_it_lacks_as_long_as_it_does(connect, live, indexed):
+    async with connect(ROLES["admin"]) as client:
+
+        async def search():
+            return (await client.call_tool("search_documents", {"query": "discount"})).structured_content["_meta"]
+
+        live(OTHER)
+        assert (await search())["degraded"]["embedder"] == "found by words alone"
+        live("ngrams-1")
+        assert "degraded" not in await search()
+
+
 async def test_a_word_that_is_left_out_is_not_found_by_likeness_either(served, live, endpoint):
     live(OTHER)
     endpoint.asked.clear()
@@ -189,3 +204,35 @@ async def test_a_word_that_is_left_out_is_not_found_by_likeness_either(served, l
     by_likeness = [one for one in found["passages"] if one["match"] == ["similar meaning"]]
     assert by_likeness
     assert not [one for one in by_likeness if "armchair" in one["title"].lower()]
+
+
+async def test_a_real_server_goes_on_while_a_real_endpoint_is_killed_and_is_back_without_a_restart(
+    home, indexed, live
+):
+    live(OTHER)
+    words = ["-P", "-m", "crm_mcp", "serve", "--user", ROLES["admin"]]
+    with serving() as first:
+        first.dimensions, port = 256, int(first.url.split(":")[2].split("/")[0])
+        given = {
+            "CRM_EMBEDDER": OTHER,
+            "CRM_EMBEDDER_URL": first.url,
+            "CRM_EMBEDDER_KEY": "sk-hush",
+            "CRM_OPEN_BROWSER": "never",
+        }
+        server = StdioServerParameters(
+            command=sys.executable, args=words, env={**os.environ, "CRM_HOME": str(home.root), **given}
+        )
+        async with Client(server) as client:
+
+            async def compared():
+                found = (await client.call_tool("search_documents", {"query": "discount"})).structured_content
+                assert found["passages"]
+                return found["_meta"]["compared"], found["_meta"].get("degraded", {}).get("embedder")
+
+            assert await compared() == ("words and meaning", None)
+            assert [len(texts) for texts in first.asked] == [1]
+            first.end()
+            assert await compared() == ("words alone", "found by words alone")
+            with serving(port) as second:
+                second.dimensions = 256
+                assert await compared() == ("words and meaning", None)

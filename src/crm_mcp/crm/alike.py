@@ -33,6 +33,7 @@ async def found(ctx: Read, sql: str, text: str, /, **params: Any) -> tuple[Seque
         assert row is not None
     live, is_semantic = row[-1]
     if used.vector is not None and used.model == live:
+        ctx.degraded.back(PART)
         return row[:-1], COMPARED[is_semantic]
     if used.model != live:
         ctx.degraded.lost(PART, BY_WORDS)
