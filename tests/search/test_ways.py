@@ -28,7 +28,7 @@ def plan(home, sql):
     """Return a plan of a transaction that is rolled back: there no other index of the passages will do, small as they are."""
     with psycopg.connect(home.conninfo("crm_owner")) as conn:
         for key in ("pkey", "org_id_entity_record_id_part_key"):
-            conn.execute(f"alter table crm.search_chunks drop constraint search_chunks_{key}".encode())
+            conn.execute(f"alter table crm.search_chunks drop constraint search_chunks_{key} cascade".encode())
         conn.execute("set local role crm_definer")
         conn.execute("select set_config('crm.org_id', '1', true)")
         conn.execute("set local enable_seqscan = off")
