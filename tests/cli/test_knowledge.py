@@ -123,3 +123,11 @@ def test_how_current_the_index_is_and_that_it_is_built_anew(crm, firm, member, h
     assert json.loads(crm("search", "status", "--user", boss, "--json").stdout)["isBuilt"] is False
     indexed(home, org)
     assert json.loads(crm("search", "status", "--user", boss, "--json").stdout)["isBuilt"] is True
+
+
+def test_the_worker_builds_the_index_and_keeps_it(crm, firm, owner_asks):
+    slug = firm()
+    boss = f"boss@{slug}.example"
+    assert crm("worker", "--once").exit_code == 0
+    found = json.loads(crm("search", "status", "--user", boss, "--json").stdout)
+    assert (found["isBuilt"], found["behind"]) == (True, 0)

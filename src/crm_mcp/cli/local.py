@@ -258,7 +258,8 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
 @click.option("--once", is_flag=True)
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
 def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
-    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers: as crm_worker."""
+    """Expire drafts, clear what was kept for a while, seal the audit, deliver e-mails, tell approvers, keep the index: as
+    crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
     from ..embedding.choosing import Embedders
     from ..search.vectors import Keeper
