@@ -45,7 +45,7 @@ end $f$;
 create function crm.nearest(model text, vector text, role text, person bigint, entities text[], labels text[], most int)
 returns table(entity text, record_id bigint, part int, distance real)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-  set hnsw.iterative_scan = 'relaxed_order' set hnsw.ef_search = '100' set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $f$
+  set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $f$
 #variable_conflict use_column
 declare
   o bigint := nullif(current_setting('crm.org_id', true), '')::bigint;
@@ -56,6 +56,8 @@ begin
   if m.id is null then return; end if;
   q := nearest.vector::public.halfvec;
   if public.vector_dims(q) <> m.dimensions or public.l2_norm(q) = 0 then return; end if;
+  -- set here and not with the function: who owns no server, and restores a backup, may not store settings of a library that is not loaded
+  perform set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '100', true);
   visible := array(select r.table_name from crm.reasoning r where r.type = 'crm' and nearest.role = any (r.roles));
   execute format('select count(*) <= 10000 from (select from crm.%I v where v.org_id = $1 limit 10001) x', 'vectors_' || m.id) into are_few using o;
   return query execute format($s$

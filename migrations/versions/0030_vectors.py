@@ -12,9 +12,6 @@ SQL = Path(__file__).parent.parent / "sql"
 FIRST = """insert into crm.embedding_models(name, dimensions, is_semantic, least, state, switched_at)
  values ('ngrams-1', 512, false, 0.3, 'live', now())"""
 
-LOADED = "select public.l2_norm('[1]'::public.halfvec)"
-"""Who owns no server may store a function's `hnsw.…` settings only where the library that knows them is loaded."""
-
 
 def models() -> Iterator[str]:
     yield "revoke execute on function crm.make_vectors(int) from public"
@@ -25,7 +22,7 @@ def models() -> Iterator[str]:
 
 
 def upgrade() -> None:
-    run(iter([LOADED]), SQL / "search_vectors.sql", models())
+    run(SQL / "search_vectors.sql", models())
     run(iter(["update crm.schema_state set revision = '0030'"]))
 
 
