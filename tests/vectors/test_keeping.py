@@ -163,6 +163,30 @@ async def test_a_large_org_is_searched_by_the_index_and_a_small_one_whole(org, k
     assert "vectors_1_near" not in plans[1]
 
 
+@pytest.fixture
+def all_are_large(home):
+    """Have every org count as large, so that the index is walked."""
+    with psycopg.connect(home.conninfo("postgres", "crm"), autocommit=True) as root:
+        (as_it_is,) = root.execute("select pg_get_functiondef('crm.nearest'::regproc)").fetchone()
+        assert "<= 10000" in as_it_is
+        root.execute(as_it_is.replace("<= 10000", "< 0"))
+        yield
+        root.execute(as_it_is)
+
+
+async def test_the_walk_of_the_index_goes_on_until_enough_is_found_that_may_be_seen(org, keeper, near, all_are_large):
+    mine, theirs = org(), org()
+    for n in range(1, 400):
+        theirs.says(n, f"Kitchen cabinets {n}")
+        mine.says(n, f"Kitchen cabinets {n}", roles=["admin"])
+    for n in range(500, 510):
+        mine.says(n, f"Cabinets of oak and glass for a kitchen in the house number {n}")
+    await keeper.catch_up()
+    assert set(await near(mine, "kitchen cabinets", role="finance")) == set(range(500, 510))
+    assert len(await near(mine, "kitchen cabinets")) == 50
+    assert set(await near(mine, "kitchen cabinets")) < set(range(1, 400))
+
+
 BUILD = Path(__file__).with_name("build_until_killed.py")
 
 
