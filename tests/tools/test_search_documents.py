@@ -295,7 +295,7 @@ async def test_an_index_that_is_far_behind_is_said_to_be_away_until_it_follows(l
     async with lab.connect(LEA) as client:
         told = (await client.call_tool(TOOL, {"query": SAID})).structured_content
         assert told["_meta"]["index"]["lagSeconds"] >= 300
-        assert "the worker is not running" in told["_meta"]["degraded"]["search index"]
+        assert "the worker does not follow" in told["_meta"]["degraded"]["search index"]
         await indexed()
         told = (await client.call_tool(TOOL, {"query": SAID})).structured_content
     assert "degraded" not in told["_meta"]
