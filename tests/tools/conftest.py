@@ -10,9 +10,11 @@ from bureau import Bureau
 from funnel import Funnel, funnel
 from lab import LAB, Lab
 from posting import Posting
+from written import write
 
 from crm_mcp.db import Database
 from crm_mcp.demo.staff import found
+from crm_mcp.search.indexer import catch_up
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,29 @@ async def bureau(home: Any, approver: Database, connect: Callable[..., Any]) -> 
 async def way(lab: Lab, home: Any, executor: Any, person: Any) -> Funnel:
     """Return a sales pipeline: Lead, Qualified, Demo, Proposal, Customer, Lost."""
     return await funnel(lab, home, executor, person)
+
+
+@pytest.fixture
+def indexed(lab: Lab, home: Any, database_of: Callable[[str], Database], owner_asks: Callable[..., Any]) -> Any:
+    """Bring the lab's index of texts up to date, as the worker does; return the lab's number."""
+
+    async def index() -> int:
+        org = owner_asks("select id from crm.orgs where slug = 'lab'")
+        await catch_up(database_of(home.conninfo("crm_worker")), org)
+        return org
+
+    return index
+
+
+@pytest.fixture(scope="session")
+def kept_scene() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+async def scene(lab: Lab, indexed: Any, kept_scene: dict[str, str]) -> dict[str, str]:
+    """Return ids by what they are: a customer with a note, a deal with a note and a task, an issue, articles."""
+    if not kept_scene:
+        kept_scene |= await write(lab)
+    await indexed()
+    return kept_scene

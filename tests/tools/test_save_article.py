@@ -3,20 +3,8 @@
 import pytest
 from lab import LEA, LOU, LUX
 
-from crm_mcp.search.indexer import catch_up
-
 TOOL = "save_article"
 WHY = {"reason": "customers ask"}
-
-
-@pytest.fixture
-def indexed(home, database_of, owner_asks):
-    async def index():
-        await catch_up(
-            database_of(home.conninfo("crm_worker")), owner_asks("select id from crm.orgs where slug = 'lab'")
-        )
-
-    return index
 
 
 async def read_by(lab, query):

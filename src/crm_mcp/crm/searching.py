@@ -94,7 +94,7 @@ def currency(
         )
     elif lag > LATE:
         degraded.lost(
-            PART, f"texts changed since {since:%Y-%m-%d %H:%M} UTC may be missing; the worker is not running"
+            PART, f"texts changed since {since:%Y-%m-%d %H:%M} UTC may be missing; the worker does not follow"
         )
     else:
         degraded.back(PART)
