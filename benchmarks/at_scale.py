@@ -6,6 +6,7 @@ Orgs of very different size are generated in a home of their own (`--customers 1
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -26,6 +27,7 @@ from crm_mcp.embedded import Home
 from homes import running, temporary_folder
 
 from .crowd import fill
+from .indexed import index
 from .place import environment
 from .questions import QUESTIONS, Material, Question
 from .wire import Served, ToolFailed, crm
@@ -59,6 +61,9 @@ def place(given: argparse.Namespace) -> Iterator[Home]:
                 began = time.perf_counter()
                 fill(home, given.customers, given.lines, given.tenants)
                 print(f"generated in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+                began = time.perf_counter()
+                passages = asyncio.run(index(home, ("crowd-1", f"crowd-{given.tenants}")))
+                print(f"indexed {passages} passages in {time.perf_counter() - began:.0f} s", file=sys.stderr)
             yield home
     finally:
         if given.keep or given.home:

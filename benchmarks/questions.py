@@ -104,6 +104,22 @@ QUESTIONS: tuple[Question, ...] = (
     Question("search_customers, misspelt", "search_customers", lambda org: {"query": org.stem()[:-1] + "y"}),
     Question("search_customers, common word", "search_customers", lambda _: {"query": "Logistics"}),
     Question("search_customers, e-mail", "search_customers", lambda org: {"query": org.email()}),
+    Question("search_documents, name", "search_documents", lambda org: {"query": org.name()}),
+    Question(
+        "search_documents, misspelt", "search_documents", lambda org: {"query": f"{org.family()[:-1]}y {org.stem()}"}
+    ),
+    Question("search_documents, e-mail", "search_documents", lambda org: {"query": org.email()}),
+    Question("search_documents, words", "search_documents", lambda org: {"query": f"{org.family()} will call back"}),
+    Question("search_documents, common word", "search_documents", lambda _: {"query": "Logistics"}),
+    Question(
+        "search_documents, question",
+        "search_documents",
+        lambda org: {"query": f"what did {org.stem()} ask for on monday?"},
+    ),
+    Question(
+        "search_documents, notes", "search_documents", lambda org: {"query": org.family(), "entities": ["notes"]}
+    ),
+    Question("search_documents, id", "search_documents", lambda org: {"query": f"cust_{org.customer()}"}),
     Question("find_similar_customers", "find_similar_customers", lambda org: {"record": f"cust_{org.customer()}"}),
     Question(
         "find_similar_customers, lead", "find_similar_customers", lambda org: {"record": org.id("leads", "lead")}

@@ -45,7 +45,7 @@ _KNOWN = frozenset({"find_preferences", "delete_preference", "save_memory", "fin
 _TRADE = frozenset({"calculate_pricing", "update_order", "get_quotes", "decline_quote"})
 USUAL: Mapping[Role, Day] = {
     Role.ADMIN: Day(
-        CORE | {"orders", "email", "records", "pipelines", VIEWS},
+        CORE | {"orders", "email", "records", "pipelines", "search", VIEWS},
         _TRADE
         | _KNOWN
         | {
@@ -67,9 +67,11 @@ USUAL: Mapping[Role, Day] = {
         | {"predict_outcome", "find_similar_customers", "forecast_deals"}
         | {"get_order", "get_tasks", "complete_task", "log_activity"},
     ),
-    Role.OPERATIONS: Day(CORE | {"orders", "support", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}),
+    Role.OPERATIONS: Day(
+        CORE | {"orders", "support", "search", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}
+    ),
     Role.FINANCE: Day(CORE | {"orders", "email", "finance", VIEWS}, _KNOWN | {"calculate_pricing"}),
-    Role.SUPPORT: Day(CORE | {"orders", "email", "support", "settings", VIEWS}, _KNOWN - {"find_notes_on"}),
+    Role.SUPPORT: Day(CORE | {"orders", "email", "support", "search", VIEWS}, _KNOWN - {"find_notes_on"}),
 }
 """A model pays for every tool it could call; `--toolsets all` shows the rest."""
 

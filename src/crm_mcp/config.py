@@ -74,6 +74,15 @@ class Settings(BaseSettings):
     """Calls of one person over every transport and process."""
     agent_calls_per_minute: int = Field(default=300, ge=1)
     """Calls of one agent that acts for a person; never more than a person's."""
+    embedder: str = "ngrams-1"
+    """What compares texts until the database says which model is live: ngrams-1 (by spelling), fastembed:MODEL (by meaning,
+    on this machine; the extra `semantic`), openai:MODEL (an endpoint that is compatible with OpenAI's)."""
+    embedder_path: Path | None = None
+    """A folder of weights for fastembed, or of such folders, each named as its model; unset: they are downloaded."""
+    embedder_url: SecretStr | None = None
+    """The endpoint of openai:MODEL: https://…/v1, or http:// on this machine or where no key is sent."""
+    embedder_key: SecretStr | None = None
+    """Its key, sent as Authorization: Bearer."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @cached_property

@@ -58,6 +58,7 @@ PREFIX = {
     "preferences": "pref",
     "personal_settings": "pset",
     "learnings": "mem",
+    "articles": "art",
 }
 NOUN = {
     "customers": "customer",
@@ -111,6 +112,7 @@ NOUN = {
     "preferences": "preference",
     "personal_settings": "personal settings",
     "learnings": "memory",
+    "articles": "article",
 }
 UNDRAWN = "(drawn at approval)"
 """What stands for a document number before a person has approved."""

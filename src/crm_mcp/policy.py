@@ -127,6 +127,7 @@ NAMES = {
     "projects": "a project",
     "documents": "a document",
     "pipelines": "a pipeline",
+    "articles": "an article",
     "custom_field_definitions": "a custom field",
     "issues": "an issue",
     "products": "a product",

@@ -19,6 +19,7 @@ from .config import Settings
 from .cursor import Cursors
 from .db import Database
 from .degraded import Degraded
+from .embedding.choosing import Chosen, Embedders, Following, NameInvalid
 from .errors import DatabaseFull, SignInFailed
 from .principal import Agent
 from .queries import Queries
@@ -184,6 +185,15 @@ def own_reports(settings: Settings) -> "tuple[Report, ...]":
         parser().error(f"{folder}: {wrong}")
 
 
+def embedder_of(settings: Settings, degraded: Degraded) -> Following:
+    """Return what makes vectors of texts; an unknown name ends the command before anything is served."""
+    try:
+        Chosen.of(settings.embedder)
+    except NameInvalid as wrong:
+        parser().error(f"CRM_EMBEDDER: {wrong}")
+    return Following(Embedders(settings, degraded), settings.embedder)
+
+
 class Doorbell:
     """Rings once, when something waits for the first time: a process of its own sees to the page and the browser.
 
@@ -260,6 +270,7 @@ def main(words: Sequence[str]) -> None:
     catalog = Catalog(_narrowing(given, queries))
     page = page_url(settings)
     degraded = Degraded()
+    embedder = embedder_of(settings, degraded)
     app = App(
         connector,
         catalog,
@@ -271,11 +282,12 @@ def main(words: Sequence[str]) -> None:
         rings=_rings(given, settings),
         announce=Doorbell(given.user or "", given.org, ring),
         rates=_rates(settings),
+        embedder=embedder,
         degraded=degraded,
         working=working_of(settings, degraded),
     )
     try:
-        asyncio.run(_serve(app, settings))
+        asyncio.run(_serve(app, settings, embedder))
     finally:
         connector.release()
 
@@ -328,7 +340,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         queries = queries_of(settings, connect)
         catalog = Catalog(_narrowing(given, queries))
 
-        rates = _rates(settings)
+        rates, embedder = _rates(settings), embedder_of(settings, degraded)
 
         def app_for(client: Client, flusher: "Flusher") -> App:
             is_sync = settings.audit_reads == "sync"
@@ -345,6 +357,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
                 queries=queries,
                 reports=reports,
                 tasks=tasks,
+                embedder=embedder,
                 degraded=degraded,
                 rates=rates,
                 working=working,
@@ -356,6 +369,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         await tasks.close()
         await rates.close()
         await working.close()
+        await embedder.close()
         if queries is not None:
             await queries.close()
 
@@ -365,7 +379,7 @@ def _main_over_http(given: argparse.Namespace, settings: Settings, agent: Agent 
         connector.release()
 
 
-async def _serve(app: App, settings: Settings) -> None:
+async def _serve(app: App, settings: Settings, embedder: Following) -> None:
     from .server import build_server
     from .stdio import stdio
 
@@ -385,6 +399,7 @@ async def _serve(app: App, settings: Settings) -> None:
     if app.queries is not None:
         await app.queries.close()
     await app.close()
+    await embedder.close()
 
 
 async def _sign_in_early(app: App) -> None:

@@ -1,6 +1,6 @@
 """What has to happen without anybody asking: drafts expire, what is kept for a while goes, the audit is sealed and
 its head kept outside, approved e-mails are delivered, approvers are told of what waits, agents work in the background,
-memories are summed up and embedded."""
+memories are summed up, and the index of texts follows and gets its vectors."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ from .embedding.embedder import Embedder
 from .embedding.ngrams import HashedNgrams
 from .log import logger
 from .recollecting import recollect
+from .search.following import follow, look
+from .search.vectors import Keeper
 from .sink import Head, Sink
 from .telling.channels import Office
 from .telling.due import post_due
@@ -51,13 +53,13 @@ async def work(
     sink: Path | None,
     is_over: Callable[[], bool],
     office: Office,
+    keeper: Keeper,
     act: jobs.Act | None = None,
-    embedder: Embedder | None = None,
 ) -> None:
     """Work until it `is_over`: rounds, and beside them the queues of jobs; `conninfo` and `db` are of crm_worker.
 
-    `act` goes on with one run of an agent; None where this worker does not. `embedder` makes the vectors of what is
-    remembered, the same as `serve`'s; without one the default.
+    `keeper` keeps the vectors of the index, and knows which embedder is live. `act` goes on with one run of an agent; None
+    where this worker does not.
     """
     queue = jobs.queue(conninfo, Post(db, server), partial(send, office), act)
     kept, degraded = Sink(sink) if sink is not None else None, Degraded()
@@ -65,12 +67,16 @@ async def work(
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, kept, office, embedder, degraded)
+            await round_of_work(db, kept, office, await keeper.live(), degraded)
             await requeue(db, queue)
+            while await look(db):
+                pass
+            await keeper.catch_up()
             for names in queues:
                 await jobs.run(queue, wait=False, queues=names)
             mark(home)
             return
+        indexing, keeping = asyncio.create_task(follow(db)), asyncio.create_task(keeper.keep(is_over))
         running: dict[Sequence[str], asyncio.Task[None]] = {}
         try:
             while True:
@@ -80,7 +86,7 @@ async def work(
                         if fallen is not None and (fell := fallen.exception()) is not None:
                             logger().error("the queue stopped", exc_info=fell)
                         running[names] = asyncio.create_task(jobs.run(queue, queues=names))
-                await round_of_work(db, kept, office, embedder, degraded)
+                await round_of_work(db, kept, office, await keeper.live(), degraded)
                 await jobs.rescue(queue)
                 await requeue(db, queue)
                 mark(home)
@@ -89,9 +95,9 @@ async def work(
                         return
                     await asyncio.sleep(1)
         finally:
-            for task in running.values():
+            for task in (indexing, keeping, *running.values()):
                 task.cancel()
-            for task in running.values():
+            for task in (indexing, keeping, *running.values()):
                 with suppress(asyncio.CancelledError, Exception):
                     await task
 

@@ -52,6 +52,8 @@ EXAMPLES: Mapping[str, Any] = {
     "timezone": "Europe/Vienna",
     "locale": "de-AT",
     "reset": [],
+    "tags": ["returns"],
+    "access": "org",
     "apply": "get_quotes.status: out = open",
 }
 """Values of arguments that no schema can suggest, by name."""
@@ -93,6 +95,8 @@ LEFT_OUT = frozenset(
         "entity",
         "columns",
         "choices",
+        "roles",
+        "entities",
     }
 )
 """Arguments that narrow, so that broad arguments do without them."""

@@ -12,6 +12,7 @@ from asking import ADMIN, CANARY, OTTO, World
 from crm_mcp import auth, ids
 from crm_mcp.crm.models import (
     Activity,
+    Article,
     Contact,
     CreditNote,
     Customer,
@@ -125,6 +126,7 @@ async def _plant(home: Any) -> None:
             credited = {"invoice_id": invoice, "net_total": "9.0000", "gross_total": "9.0000", "explanation": CANARY}
             await add(session, CreditNote, who.org, [{**billed, **credited}])
             await add(session, Note, who.org, [{**about, "body": f"{CANARY} note"}])
+            await add(session, Article, who.org, [{"title": f"{CANARY} article", "body": CANARY}])
             await add(
                 session,
                 Issue,

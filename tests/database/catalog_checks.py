@@ -32,6 +32,7 @@ GLOBAL = {
     "free_writes": "org 0 stands for every org; definers alone read it",
     "retention": "how long what is spent is kept, the same for every org",
     "reasoning": "describes the schema, the same for every org",
+    "embedding_models": "which model's vectors answer, the same for every org; the owner alone changes it",
 }
 UNRECORDED = {
     "memberships": "who may do what: written by the owner, recorded in access_log",
@@ -53,11 +54,14 @@ UNRECORDED = {
     "working_memory": "ids of what somebody looked at within hours; unlogged, and crm.remember alone adds to it",
     "memory_uses": "how often a read applied or told what is remembered; memory_used alone adds to it",
     "memory_vectors": "derived from what is remembered; keep_vectors alone adds to it",
+    "search_chunks": "derived from records by the worker; made anew at will",
+    "search_state": "how far the index of texts is",
     "notices": "who was told of which draft; a trigger keeps what came to an end",
     "conversations": "what a person said to agents, kept for 30 days: definers alone touch it",
     "agent_runs": "how an agent's work goes on: definers alone touch it, what it did is recorded by the calls that did it",
     "conversation_items": "what was said in a conversation: definers alone add to it",
     "own_tables": "which tables an org has registered: written by the owner, recorded in access_log",
+    "vectors_1": "vectors of passages; derived by the worker, made anew at will",
 }
 FREE: dict[str, dict[str, tuple[str, ...] | None]] = {
     "activities": {"I": None, "U": ("subject", "body", "archived_at")},
@@ -178,6 +182,7 @@ HELD = {
     "custom_field_definitions": "decides what every record may hold",
     "pipelines": "decides how every contact moves",
     "pipeline_stages": "part of a pipeline",
+    "articles": "what everybody of the org is told",
     "reports": "what an org adds of its own runs for others of it",
 }
 UNRECORDED_COLUMNS = {
@@ -214,6 +219,11 @@ NO_COMPOSITE_KEY = {
     ("pipeline_positions", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("documents", "subject_id"): "the table is named by `subject_type`; a trigger looks whether it is there",
     ("data_provenance", "record_id"): "the table is named by `entity`, so no one table can be referenced",
+    ("search_chunks", "record_id"): "the table is named by `entity`, so no one table can be referenced",
+    ("search_chunks", "subject_id"): "the table is named by `subject_type`; derived from the record, which says so",
+    ("search_chunks", "assignee_id"): "a user, and users are global",
+    ("search_state", "change_id"): "a place in changes, which may lie between two",
+    ("search_state", "after_id"): "the table is named by `building`",
     ("external_refs", "external_id"): "an id of another system",
     ("external_refs", "record_id"): "the table is named by `entity`, so no one table can be referenced",
 }
@@ -226,6 +236,7 @@ TENANT = "(org_id = (NULLIF(current_setting('crm.org_id'::text, true), ''::text)
 OTHER_POLICIES = {
     **{(kind, "searched"): ("r", "crm_definer", "true") for kind in ENTITIES},
     ("changes", "traced"): ("r", "crm_definer", "true"),
+    ("search_chunks", "searched"): ("r", "crm_definer", "true"),
     ("organizations", "likened"): ("r", "crm_definer", "true"),
     ("individuals", "likened"): ("r", "crm_definer", "true"),
 }
@@ -264,6 +275,12 @@ DEFINED_BY_OWNER = {
     "search_key(text)": (*CLIENTS, "crm_definer"),
     "word_patterns(text)": (*CLIENTS, "crm_definer"),
     "phone_ending(text)": (*CLIENTS, "crm_definer"),
+    "search_fields(jsonb)": (*CLIENTS, "crm_definer"),
+    "search_origin()": ("crm_worker", "crm_definer"),
+    "search_kinds()": ("crm_worker", "crm_definer"),
+    "search_source(text[],bigint[])": ("crm_worker", "crm_definer"),
+    "likeness(text,text)": ("crm_definer",),
+    "make_vectors(integer)": (),
     "minor_units(text)": (*CLIENTS, "crm_definer"),
     "money(numeric,text)": (*CLIENTS, "crm_definer"),
     "remembered_place(jsonb)": ("crm_definer",),
@@ -367,6 +384,11 @@ DEFINERS = {
     "keep_vectors(text,text,jsonb)": ("crm_worker",),
     "forget_learnings(integer)": ("crm_worker",),
     "learning_expires()": (),
+    "search_touched(integer)": ("crm_worker",),
+    "search_lag()": CLIENTS,
+    "search_exact(text,text[])": (),
+    "search(text,text,bigint,text[],text[],integer,integer,text,text)": CLIENTS,
+    "nearest(text,text,text,bigint,text[],text[],integer)": ("crm_worker",),
     "query_bound()": (),
     "query_org()": ("crm_query",),
     "query_user()": ("crm_query",),
@@ -621,6 +643,12 @@ def _table_grants() -> dict[tuple[str, str], set[str]]:
     grant("SELECT INSERT", ["signatures"], ["crm_definer"])
     grant("SELECT", ["changes", "policies", "users"], ["crm_definer"])
     grant("SELECT", [*ENTITIES, "reasoning", "exchange_rates"], ["crm_definer"])
+    found = "activities emails articles jobs opportunities partnerships orders quotes invoices credit_notes"
+    grant("SELECT", [*found.split(), "search_chunks", "search_state"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE DELETE", ["search_chunks", "vectors_1"], ["crm_worker"])
+    grant("SELECT", ["embedding_models"], [*CLIENTS, "crm_definer"])
+    grant("SELECT", ["vectors_1"], ["crm_definer"])
+    grant("SELECT INSERT UPDATE", ["search_state"], ["crm_worker"])
     grant("INSERT", ["access_log"], ["crm_signin"])
     grant("SELECT DELETE UPDATE(used_at)", ["invitations"], ["crm_signin"])
     grant("UPDATE(active)", ["memberships"], ["crm_signin"])

@@ -55,7 +55,7 @@ async def test_two_loads_at_once_make_each_org_once_with_every_row_recorded(
     tables = """customers contacts products stock_movements stock_reservations quotes quote_lines orders order_lines invoices
         invoice_lines credit_notes payments payment_allocations tax_rates org_settings exchange_rates issues tasks
         activities notes organizations individuals customer_parties deals leads jobs opportunities partnerships pipelines pipeline_stages
-        pipeline_positions stage_transitions"""
+        pipeline_positions stage_transitions articles"""
     rows = sum([(await column(loaded, f"select count(*) from crm.{table}"))[0] for table in tables.split()])
     assert demo_counts["changes"] + other_counts["changes"] == rows
 

@@ -109,6 +109,7 @@ async def asked_of(town: Town):
         "update_pipeline": {"pipeline": "support", "description": "x"},
         "add_note": {"about": customer, "body": "x"},
         "create_export": {"report": "top_customers"},
+        "save_article": {"title": "Returns", "body": "Within 30 days."},
         "save_preference": {"text": "Short answers."},
         "save_memory": {"about": customer, "kind": "lead_interaction", "text": "They like tea."},
         "delete_preference": {"preference": kept["preference"]["id"]},

@@ -10,12 +10,14 @@ from bureau import Bureau
 from funnel import Funnel, funnel
 from lab import LAB, LOU, Lab
 from posting import Posting
+from written import write
 
 from crm_mcp.db import Database
 from crm_mcp.degraded import Degraded
 from crm_mcp.demo.staff import found
 from crm_mcp.embedding.ngrams import HashedNgrams
 from crm_mcp.recollecting import recollect
+from crm_mcp.search.indexer import catch_up
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +94,29 @@ def as_if_later(founded: None, home: Any) -> Any:
             conn.execute("alter table crm.learnings enable trigger user")
 
     return move
+
+
+@pytest.fixture
+def indexed(lab: Lab, home: Any, database_of: Callable[[str], Database], owner_asks: Callable[..., Any]) -> Any:
+    """Bring the lab's index of texts up to date, as the worker does; return the lab's number."""
+
+    async def index() -> int:
+        org = owner_asks("select id from crm.orgs where slug = 'lab'")
+        await catch_up(database_of(home.conninfo("crm_worker")), org)
+        return org
+
+    return index
+
+
+@pytest.fixture(scope="session")
+def kept_scene() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+async def scene(lab: Lab, indexed: Any, kept_scene: dict[str, str]) -> dict[str, str]:
+    """Return ids by what they are: a customer with a note, a deal with a note and a task, an issue, articles."""
+    if not kept_scene:
+        kept_scene |= await write(lab)
+    await indexed()
+    return kept_scene

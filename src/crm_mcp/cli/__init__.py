@@ -13,6 +13,7 @@ from . import (
     inspect,
     installing,
     keys,
+    knowledge,
     local,
     orgs,
     passkeys,
@@ -22,6 +23,8 @@ from . import (
     registry,
     reports,
     runs,
+    search_models,
+    searching,
     usage,
 )
 
@@ -56,6 +59,8 @@ for command in (
     reports.reports,
     registry.registry,
     usage.usage,
+    knowledge.kb,
+    searching.search,
     doctor.doctor,
     installing.install,
     agents.agents,
@@ -65,5 +70,6 @@ agents.agents.add_command(agent_runs.run_agents)
 agents.agents.add_command(agent_runs.config)
 agents.agents.add_command(runs.runs)
 inspect.audit.add_command(access.access)
+searching.search.add_command(search_models.models_)
 people.users.add_command(passkeys.reset_passkeys)
 inspect.audit.add_command(passkeys.signatures)

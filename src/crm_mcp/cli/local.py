@@ -259,8 +259,11 @@ def open_page(user: str | None, org: str | None, draft: str | None, quiet: bool)
 @click.option("--once", is_flag=True)
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Who sits at this desktop.")
 def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
-    """Expire drafts, clear what was kept, seal the audit, deliver e-mails, tell people, let agents work: as crm_worker."""
+    """Expire drafts, clear what was kept, seal the audit, deliver e-mails, tell people, let agents work, keep the index: as
+    crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
+    from ..embedding.choosing import Embedders
+    from ..search.vectors import Keeper
     from ..serving import page_url
     from ..telling.channels import Office
     from ..telling.webhook import HookInvalid
@@ -278,7 +281,7 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
 
     async def main() -> None:
         login = conninfo(known, "crm_worker")
-        db = Database(login)
+        db, embedders = Database(login), Embedders(known)
         try:
             office = Office(
                 db,
@@ -290,8 +293,10 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
                 known.notice_decided,
             )
             async with agents_of(known, db) as act:
-                await work(db, login, server, known.home, known.audit_sink, is_over, office, act)
+                keeper = Keeper(db, embedders)
+                await work(db, login, server, known.home, known.audit_sink, is_over, office, keeper, act)
         finally:
+            await embedders.close()
             await db.close()
 
     with suppress(KeyboardInterrupt):

@@ -50,10 +50,17 @@ def task_visible_sql(task: str) -> str:
     return f"({task}.assignee_id = %(user)s or {visible_sql(task)})"
 
 
+def article_visible_sql(article: str) -> str:
+    """Return the SQL condition that a role may read an article; needs %(role)s."""
+    return f"({article}.access = 'org' or %(role)s = 'admin' or {article}.access = 'roles' and {article}.roles ? %(role)s::text)"
+
+
 def visible_rows_sql(table: str, row: str) -> str:
     """Return the SQL condition that the principal may see a row of a table; needs %(role)s."""
     if table == "tasks":
         return f"('tasks' = any ({SEEN}) and {task_visible_sql(row)})"
+    if table == "articles":
+        return f"('articles' = any ({SEEN}) and {article_visible_sql(row)})"
     about = f" and {visible_sql(row)}" if table in ("notes", "documents", "activities") else ""
     return f"('{table}' = any ({SEEN}){about})"
 

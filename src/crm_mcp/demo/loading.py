@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import auth
 from ..crm.models import (
     Activity,
+    Article,
     CreditNote,
     Customer,
     ExchangeRate,
@@ -33,7 +34,7 @@ from ..crm.models import (
 from ..db import Database
 from ..importing.batch import batch
 from ..importing.rows import add
-from . import scene
+from . import scene, texts
 from .ageing import age
 from .goods import TAX
 from .scene import Row, Scene
@@ -86,6 +87,8 @@ async def _bring_in(owner: psycopg.AsyncConnection[tuple[int]], approver: Databa
 
 
 async def _write(session: AsyncSession, org: int, what: Scene, people: dict[str, int]) -> None:
+    if what.org.slug == DEMO.slug:
+        await add(session, Article, org, texts.articles())
     sellers = [people[m.email] for m in what.org.members if m.role == "sales"]
     customers = await add(
         session,

@@ -20,7 +20,9 @@ class Embedder(Protocol):
         ...
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int:
+        """How long its vectors are; 0 until the first came, where only its model knows."""
+        ...
 
     @property
     def is_semantic(self) -> bool:

@@ -155,6 +155,7 @@ _LONG = frozenset("description body resolution explanation outcome need lost_rea
 
 HINTS: Mapping[str, Hint] = {
     "activities": Hint("crm", ("subject", "happened_at"), ("subject", "body"), subjects=_RECORDS),
+    "articles": Hint("crm", ("title", "source"), ("title", "body", "source")),
     "blobs": Hint("crm", ("name", "sha256"), ("name",)),
     "contacts": Hint("crm", ("name", "email"), ("name", "title", "email", "phone")),
     "credit_notes": Hint("finance", ("number",), ("number", "explanation")),

@@ -18,6 +18,13 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "other": "in another way",
         },
     },
+    "articles": {
+        "access": {
+            "org": "everybody of the org",
+            "roles": "the roles in `roles`, and administrators",
+            "admin": "administrators alone",
+        },
+    },
     "custom_field_definitions": {
         "kind": {
             "text": "words",

@@ -80,18 +80,20 @@ def _view(schema: sql.Identifier, role: str, table: Table, seen: Sequence[str]) 
         name,
         sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column)) for column in table.shown_to(role)),
         name,
-        sql.SQL(_visible(table.name, seen)),  # pyright: ignore[reportArgumentType] made of this program's constants
+        sql.SQL(_visible(table.name, role, seen)),  # pyright: ignore[reportArgumentType] made of this program's constants
     )
     yield sql.SQL("grant select on {}.{} to crm_query").format(schema, name)
 
 
-def _visible(table: str, seen: Sequence[str]) -> str:
+def _visible(table: str, role: str, seen: Sequence[str]) -> str:
     """Return the condition that the role may see a row, beyond seeing the table, for the tables seen by it."""
     match table:
         case "tasks":
             condition = subjects.task_visible_sql("t")
         case "notes" | "documents" | "activities":
             condition = subjects.visible_sql("t")
+        case "articles":
+            condition = subjects.article_visible_sql("t").replace("%(role)s", f"'{role}'")
         case "preferences" | "personal_settings":
             condition = "t.user_id = %(user)s"
         case "learnings":

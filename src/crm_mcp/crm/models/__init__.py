@@ -3,6 +3,7 @@
 from .exports import Export
 from .finance import CreditNote, ExchangeRate, Invoice, InvoiceLine, Payment, PaymentAllocation, TaxRate
 from .goods import Product, StockMovement, StockReservation, Warranty
+from .knowledge import Article
 from .mail import Blob, Delivery, Email, EmailAttachment
 from .memory import Learning, PersonalSettings, Preference
 from .orders import Order, OrderLine, Quote, QuoteLine
@@ -26,6 +27,7 @@ from .work import Activity, Document, Issue, Note, Project, Task
 __all__ = [
     "Activity",
     "Amount",
+    "Article",
     "Base",
     "Blob",
     "Contact",
