@@ -137,3 +137,27 @@ def test_messages_of_a_point_come_back_as_they_were():
     messages = [ModelRequest.user_text_prompt("Ä", instructions="x")]
     point = Point(run="r", agent=Agent.ORDER, handoff={}, messages=as_json(messages))
     assert Point.model_validate_json(point.model_dump_json()).history() == messages
+
+
+async def test_a_note_whose_answer_was_lost_is_made_once_when_the_run_goes_on(bench, connect, tmp_path, owner_asks):
+    ours = "org_id = (select id from crm.orgs where slug = 'demo') and archived_at is null order by id limit 1"
+    customer = owner_asks(f"select id from crm.customers where {ours}")
+    count = "select count(*) from crm.notes where body = 'They called, once.'"
+
+    def noting(tools):
+        given = {"about": f"cust_{customer}", "body": "They called, once.", "reason": "It was asked."}
+        yield Call("add_note", given)
+        return "Noted."
+
+    await bench.run("Note it", {SPECIALIST["customer"]: noting}, agent=Agent.CUSTOMER)
+    assert owner_asks(count) == 1
+    called = bench.journal.points[1]
+    assert called.messages[-1]["kind"] == "response"
+
+    def left(tools):
+        return "Noted."
+        yield
+
+    outcome = await Bench(connect, tmp_path).run("Note it", {SPECIALIST["customer"]: left}, point=called)
+    assert (outcome.end, outcome.text) == (End.DONE, "Noted.")
+    assert owner_asks(count) == 1
