@@ -98,7 +98,7 @@ def held(
     warnings: Sequence[str] = (),
 ) -> Envelope:
     """Return the answer to a held call: nothing has changed, a person decides."""
-    return _pointing(
+    return pointing(
         {
             "type": "approval_required",
             "action": tool.name,
@@ -117,8 +117,8 @@ def held(
     )
 
 
-def _pointing(body: dict[str, Any], *, is_error: bool = False) -> Envelope:
-    """Return an answer that is short by itself, with what in it looks suspicious pointed at."""
+def pointing(body: dict[str, Any], *, is_error: bool = False) -> Envelope:
+    """Return an answer that is not to be shortened, with what in it looks suspicious pointed at."""
     marks = finding.marks(body, _written(body))
     return Envelope(body | {"_meta": {**body.get("_meta", {}), **marks}} if marks else body, is_error)
 
@@ -156,7 +156,7 @@ _OF_THE_CALL = frozenset({"_meta", "_display", "action", "approvalActions"})
 
 
 def refused(refusal: Refusal) -> Envelope:
-    return _pointing(refusal.body(), is_error=True)
+    return pointing(refusal.body(), is_error=True)
 
 
 def crashed(call: int) -> Envelope:

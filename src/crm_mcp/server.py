@@ -19,6 +19,7 @@ from .doorbell import ring
 from .errors import Refusal, UnknownTool, refusal_for
 from .log import logger
 from .resources.ui import card
+from .suspicious import finding
 
 INSTRUCTIONS = (
     "A CRM. Reads are exact. A call with consequences answers approval_required: nothing has changed until a person "
@@ -269,9 +270,9 @@ def _error(problem: Exception) -> MCPError:
         return MCPError(t.INVALID_PARAMS, f"Unknown prompt: {refusal.context['prompt']}")
     is_asked_wrong = refusal.error.endswith(("NOT_FOUND", "AMBIGUOUS")) or refusal.error.startswith("INVALID_")
     code = t.INVALID_PARAMS if is_asked_wrong else t.INTERNAL_ERROR
-    return MCPError(
-        code, f"{refusal.error}: {refusal.hint}", data=json.loads(json.dumps(refusal.context, default=str))
-    )
+    facts = json.loads(json.dumps(refusal.context, default=str))
+    marks = finding.marks(facts, json.dumps(facts, ensure_ascii=False))
+    return MCPError(code, f"{refusal.error}: {refusal.hint}", data={**facts, **marks})
 
 
 def _placeholders(uri: str) -> list[str]:

@@ -58,7 +58,7 @@ async def _once(
         if (before := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
             app.client.heard(standing)
-            return Envelope(before | {"_meta": {**before["_meta"], **standing.meta()}})
+            return envelope.pointing(before | {"_meta": {**before["_meta"], **standing.meta()}})
         edit = partial(revise_own, conn, this, now)
         asking = _recent(this, args), *stage_moves.asked(tool, this)
         page = app.page_url()

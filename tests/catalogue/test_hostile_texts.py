@@ -308,7 +308,7 @@ async def test_a_text_in_any_place_is_kept_as_it_was_written(connect, decider, q
             for n, place in enumerate(places(name))
             for k in range(2)
         ]
-        pairs += [(place, MADE_UP[n % len(MADE_UP)]) for n, place in enumerate(places(name))]
+        pairs += [(place, MADE_UP[(at + n) % len(MADE_UP)]) for n, place in enumerate(places(name))]
     async with connect(ADMIN) as client:
         done = await write(client, decider, queue, house, name, pairs)
     assert done or name in MAKES_NOTHING, name

@@ -142,15 +142,14 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
         is_waiting=row["state"] == "pending",
         is_own=row["requester"] == who.user,
         hides=has_hidden([view, was, row.get("reason")]),
-        suspicious=_suspicious([view, was, row.get("reason"), [row.get("after") for row in shown.changes]]),
+        suspicious=[
+            finding.in_words([name])
+            for name in finding.orders(
+                [view, was, row.get("reason"), [change.get("after") for change in shown.changes]]
+            )
+        ],
         warnings=list(shown.warnings),
     )
-
-
-def _suspicious(texts: Any) -> list[str]:
-    """Return what is said of the suspicious texts in something, each once; hidden characters have a banner of their own."""
-    seen = [name for flag in finding.found(texts) for name in flag.patterns if name != "hidden-characters"]
-    return [finding.in_words([name]) for name in dict.fromkeys(seen)]
 
 
 def agent_name(name: str | None) -> str | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ..jsonvalue import is_array, is_object
 from ..policy_document import Policy, Switch
 from ..principal import Agent, Principal
 
@@ -30,15 +31,13 @@ class Limit(NamedTuple):
 
     def text(self) -> str:
         """Return the value as a person reads it."""
-        if isinstance(self.value, Mapping):
-            return f"{self.value['currency']} {self.value['amount']}"  # pyright: ignore[reportUnknownMemberType]
-        if isinstance(self.value, list):
-            return ", ".join(map(str, self.value)) or "nothing"  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-        return (
-            {True: "yes", False: "no"}.get(self.value, str(self.value))
-            if isinstance(self.value, bool)
-            else str(self.value)
-        )
+        if is_object(self.value):
+            return f"{self.value['currency']} {self.value['amount']}"
+        if is_array(self.value):
+            return ", ".join(self.value) or "nothing"
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        return str(self.value)
 
 
 def limits(names: tuple[Constraint, ...], agent: Agent, policy: Policy, who: Principal) -> dict[str, Limit]:

@@ -81,14 +81,32 @@ def patterns_in(text: str) -> list[str]:
 def _is_worth_reading(value: Any, written: str) -> bool:
     """Say whether there may be something: false for most answers, after a look that costs microseconds."""
     plain = written.lower().replace("\\n", " ").replace("\\t", " ").replace("\\r", " ")
-    if any(piece in plain for piece in _PLAIN_PIECES) or not _WORDS.isdisjoint(_words(plain)):
+    coded = plain.encode(errors="replace")
+    if any(piece in plain for piece in _PLAIN_PIECES) or not _WORDS.isdisjoint(coded.translate(_LETTERS).split()):
         return True
-    if _LONG in written.encode(errors="replace").translate(_MASK):
+    if _LONG in coded.translate(_MASK):
         return True
     if written.isascii():
         return False
-    abroad = "\n".join(text for _, text in _texts(value, "") if not text.isascii())
+    abroad = "\n".join(_abroad(value))
     return may_hide(abroad) or any(_may_match(form) for form in forms(abroad))
+
+
+def _abroad(value: Any) -> list[str]:
+    """Return the texts in a value that are not of ASCII alone, in any order."""
+    left: list[Any] = [value]
+    texts: list[str] = []
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            if not part.isascii():
+                texts.append(part)
+        elif is_object(part):
+            left += part.values()
+            left += [key for key in part if not key.isascii()]
+        elif is_array(part):
+            left += part
+    return texts
 
 
 def _words(form: str) -> list[bytes]:
@@ -106,7 +124,7 @@ def _matched(text: str) -> list[str]:
         for pattern in PATTERNS
         if any(
             (not words.isdisjoint(_WORDS_OF[pattern.name]) or any(piece in form for piece in pattern.pieces))
-            and pattern.regex.search(form)
+            and pattern.matches(form)
             for form, words in said
         )
     ]
@@ -162,6 +180,12 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif is_array(value):
         for at, part in enumerate(value):
             yield from _texts(part, f"{path}.{at}"[:LONGEST_PATH])
+
+
+def orders(value: Any) -> list[str]:
+    """Return the names of the patterns that texts in a value match, each once, but for characters that merely hide."""
+    names = [name for flag in found(value) for name in flag.patterns if name != "hidden-characters"]
+    return list(dict.fromkeys(names))
 
 
 def in_words(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ text: gaps have bounds, and nothing that repeats holds what repeats. Sources: OW
 patterns), BIPIA (Yi et al. 2023), and what chat templates of common models look like.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +27,22 @@ class Pattern:
     meaning: str
     words: frozenset[str]
     pieces: tuple[str, ...]
-    regex: re.Pattern[str]
+    source: str
+
+    def matches(self, form: str) -> bool:
+        """Say whether a folded text matches; the expression is compiled the first time, long after a server's start."""
+        return _compiled(self.source).search(form) is not None
+
+
+@functools.cache
+def _compiled(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.DOTALL | re.MULTILINE)
 
 
 def _pattern(name: str, meaning: str, words: str, pieces: str, *ways: str) -> Pattern:
     """Return a pattern of several ways to say it; what is written in scripts with marks is folded as texts are."""
     said = "|".join(way if way.isascii() else folded(way) for way in ways)
-    regex = re.compile(said, re.DOTALL | re.MULTILINE)
-    return Pattern(name, meaning, frozenset(words.split()), tuple(folded(pieces).split()), regex)
+    return Pattern(name, meaning, frozenset(words.split()), tuple(folded(pieces).split()), said)
 
 
 _GAP = r"\b.{0,60}?\b"
