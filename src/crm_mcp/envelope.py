@@ -136,7 +136,7 @@ def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url:
         items.append({"item": number, "type": kind, **{k: v for k, v in body.items() if k != "type"}})
         if "change" in (own := one.body.get("_meta", {})):
             items[-1]["change"] = own["change"]
-        meta = {key: value for key, value in {**meta, **own}.items() if key != "change"}
+        meta = {key: value for key, value in {**meta, **own}.items() if key not in _OF_AN_ITEM}
     done = len(found) - held - refused
     counts = ((done, "done"), (held, "waiting for approval"), (refused, "refused"))
     body: dict[str, Any] = {
@@ -152,6 +152,7 @@ def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url:
     return Envelope(_within_budget(body, "items"), is_error=refused == len(found))
 
 
+_OF_AN_ITEM = frozenset({"change", "suspicious", "suspiciousBesides", "suspiciousHint"})
 _OF_THE_CALL = frozenset({"_meta", "_display", "action", "approvalActions"})
 
 
