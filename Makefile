@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser test-agents test-semantic charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures clean
+.PHONY: help setup demo test test-browser test-agents test-semantic charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures campaign-texts clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -57,7 +57,7 @@ bench-duplicates: setup  ## Find duplicates among 100,000 persons beside splink 
 tokens: setup  ## Show what each role's list of tools costs a model
 	$(BIN)/python tests/catalogue/tokens.py
 
-campaign: campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures  ## All campaigns in their long form; figures at the end of each
+campaign: campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures campaign-texts  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
 	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
@@ -80,6 +80,9 @@ campaign-queries: setup  ## Free-form SQL attacked through the tool and past its
 
 campaign-figures: setup  ## Every report over 48 generated orgs beside a second engine; CRM_FIGURES_SEED and CRM_FIGURES_ORGS choose others
 	$(LONG) tests/reports/test_generated_figures.py
+
+campaign-texts: setup  ## Every hostile text into every field of every write tool, approved, and back through all that shows it; TOOL=name does one tool
+	$(LONG) tests/catalogue/test_hostile_texts.py $(if $(TOOL),-k "[$(TOOL)]")
 
 catalog: setup  ## Write the catalog snapshot after a tool has changed
 	$(BIN)/python -m crm_mcp.catalog

@@ -32,7 +32,7 @@ async def get(app: App, name: str, given: Mapping[str, str], progress: Reports) 
     facts = t.TextResourceContents(uri=said.uri, mime_type="text/plain", text=said.facts)
     parts = t.TextContent(type="text", text=said.text), t.EmbeddedResource(type="resource", resource=facts)
     messages = [t.PromptMessage(role="user", content=part) for part in parts]
-    return t.GetPromptResult(description=said.description, messages=messages)
+    return t.GetPromptResult(description=said.description, messages=messages, _meta=dict(said.marks) or None)
 
 
 async def complete(

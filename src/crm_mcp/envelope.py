@@ -11,14 +11,37 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from .errors import Refusal
+from .fence import fenced
+from .invisible import in_sight
 from .jsonvalue import is_array, is_object
+from .suspicious import finding
 from .tool import Answer, Tool
 
 BUDGET = 2000
 """Tokens a result may cost (S0 §9), at four characters a token."""
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
-_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quoted = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_OURS_IN_META = (
+    "waiting",
+    "change",
+    "nextCursor",
+    "repeated",
+    "suspicious",
+    "suspiciousBesides",
+    "suspiciousHint",
+)
+_OURS: dict[str, Any] = {
+    **dict.fromkeys(("type", "action", "error", "group"), True),
+    "_meta": dict.fromkeys(_OURS_IN_META, True),
+}
+"""What of a body nobody else ever writes."""
+_OURS_OF_HELD: dict[str, Any] = {
+    **_OURS,
+    "draft": dict.fromkeys(("id", "state", "expiresAt", "alreadyWaiting"), True),
+    "approvalActions": True,
+}
+"""The same of a call that is held."""
 SAYING = 500
 """Characters kept free to say what was left out, and where the list goes on."""
 LONG_TEXT = 1200
@@ -35,8 +58,13 @@ class Envelope:
     whole: Any = None
 
     def text(self) -> str:
-        """Return the compact rendering: one line a field, every text value quoted as data."""
-        return "\n".join(_lines(self.body, ""))
+        """Return the compact rendering: this program's words, then between marks, a line a field, all that others wrote.
+
+        What is not known to be this program's stands between the marks. What nobody sees is written as JSON escapes.
+        """
+        ours, theirs = _apart(self.body, _OURS_OF_HELD if self.body.get("type") == "approval_required" else _OURS)
+        said = [*_lines(ours, ""), *([fenced("\n".join(_lines(theirs, "")))] if theirs else [])]
+        return "\n".join(said)
 
     def saying(self, more: Mapping[str, Any]) -> "Envelope":
         """Return the same with more in its `_meta`."""
@@ -70,7 +98,7 @@ def held(
     warnings: Sequence[str] = (),
 ) -> Envelope:
     """Return the answer to a held call: nothing has changed, a person decides."""
-    return Envelope(
+    return pointing(
         {
             "type": "approval_required",
             "action": tool.name,
@@ -89,6 +117,12 @@ def held(
     )
 
 
+def pointing(body: dict[str, Any], *, is_error: bool = False) -> Envelope:
+    """Return an answer that is not to be shortened, with what in it looks suspicious pointed at."""
+    marks = finding.marks(body, _written(body))
+    return Envelope(body | {"_meta": {**body.get("_meta", {}), **marks}} if marks else body, is_error)
+
+
 def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url: str, group: int) -> Envelope:
     """Return the answers to the items of one call, in their order; an error only where every item met one.
 
@@ -102,7 +136,7 @@ def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url:
         items.append({"item": number, "type": kind, **{k: v for k, v in body.items() if k != "type"}})
         if "change" in (own := one.body.get("_meta", {})):
             items[-1]["change"] = own["change"]
-        meta = {key: value for key, value in {**meta, **own}.items() if key != "change"}
+        meta = {key: value for key, value in {**meta, **own}.items() if key not in _OF_AN_ITEM}
     done = len(found) - held - refused
     counts = ((done, "done"), (held, "waiting for approval"), (refused, "refused"))
     body: dict[str, Any] = {
@@ -118,11 +152,12 @@ def several(tool: Tool, found: Sequence[Envelope], held: int, refused: int, url:
     return Envelope(_within_budget(body, "items"), is_error=refused == len(found))
 
 
+_OF_AN_ITEM = frozenset({"change", "suspicious", "suspiciousBesides", "suspiciousHint"})
 _OF_THE_CALL = frozenset({"_meta", "_display", "action", "approvalActions"})
 
 
 def refused(refusal: Refusal) -> Envelope:
-    return Envelope(refusal.body(), is_error=True)
+    return pointing(refusal.body(), is_error=True)
 
 
 def crashed(call: int) -> Envelope:
@@ -154,7 +189,18 @@ def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
     """Cut long texts, then shorten the longest list, until the result fits; say what was left out and how to get it."""
     left_out: dict[str, int] = {}
     room = BUDGET * 4 - SAYING
-    while (excess := _size(body) - room) > 0:
+    if marks := finding.marks(body, _shortened(body, noun, room, left_out)):
+        written = _shortened(body, noun, room - _size(marks), left_out)
+        body["_meta"] = {**body["_meta"], **finding.marks(body, written)}
+    if left_out:
+        how = "Ask for less at once: a smaller limit, fewer includes, a narrower filter."
+        body["_meta"] = {**body["_meta"], "leftOut": left_out, "leftOutHint": how}
+    return body
+
+
+def _shortened(body: dict[str, Any], noun: str, room: int, left_out: dict[str, int]) -> str:
+    """Shorten a body until it fits so many characters, counting what is `left_out`; return it as JSON."""
+    while (excess := len(written := _written(body)) - room) > 0:
         texts, lists = _longest(body[noun], noun)
         if texts and len(texts.value) > LONG_TEXT + 1:
             keep = max(LONG_TEXT, len(texts.value) - excess - 1)
@@ -167,10 +213,7 @@ def _within_budget(body: dict[str, Any], noun: str) -> dict[str, Any]:
             del lists.value[keep:]
         else:
             break
-    if left_out:
-        how = "Ask for less at once: a smaller limit, fewer includes, a narrower filter."
-        body["_meta"] = {**body["_meta"], "leftOut": left_out, "leftOutHint": how}
-    return body
+    return written
 
 
 class _Part(NamedTuple):
@@ -204,13 +247,28 @@ def _parts(value: Any, path: str, put: Callable[[Any], None]) -> Iterator[_Part]
 
 
 def _size(value: Any) -> int:
-    return len(_compact(value))
+    return len(_written(value))
+
+
+def _apart(body: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a body in two: what is said to be this program's, and the rest."""
+    own: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in body.items():
+        known = ours.get(key)
+        if is_object(value) and is_object(known):
+            mine, theirs = _apart(value, known)
+            own |= {key: mine} if mine else {}
+            rest |= {key: theirs} if theirs else {}
+        else:
+            (own if known is True else rest)[key] = value
+    return own, rest
 
 
 def _lines(value: Any, indent: str) -> list[str]:
     lines: list[str] = []
     pairs: list[tuple[str, Any]] = (
-        [(f"{k}: ", v) for k, v in value.items()] if is_object(value) else [("- ", v) for v in value]
+        [(f"{_name(k)}: ", v) for k, v in value.items()] if is_object(value) else [("- ", v) for v in value]
     )
     for key, part in pairs:
         if is_object(part) and set(part) == {"amount", "currency"}:
@@ -226,4 +284,8 @@ def _lines(value: Any, indent: str) -> list[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str) and len(value) < 60 and value.replace(" ", "").replace("_", "").isalnum():
         return value
-    return _quoted(value)
+    return in_sight(_quoted(value))
+
+
+def _name(key: str) -> str:
+    return key if key.isidentifier() else in_sight(_quoted(key))

@@ -59,7 +59,7 @@ async def _once(
         if (answer := repeats.found(kept, args)) is not None:
             await later(conn, audit.ended(this, Decision.RUN, "repeated"))
             app.client.heard(standing)
-            return Envelope(answer | {"_meta": {**answer["_meta"], **standing.meta()}})
+            return envelope.pointing(answer | {"_meta": {**answer["_meta"], **standing.meta()}})
         drafts.refuse_decided(decided)
         edit = partial(revise_own, conn, this, now)
         asking = _recent(this, args), *stage_moves.asked(tool, this)

@@ -94,9 +94,9 @@ async def test_a_follow_up_hears_what_was_said_before_and_the_agent_that_is_name
         newest = json.dumps(scene.stand_in.requests[-1]["messages"])
         assert "What does Kim owe?" in newest and "Kim Lee owes 12 EUR." in newest
         assert (
-            newest.index("BEGIN UNTRUSTED CRM DATA")
+            newest.index("-----BEGIN UNTRUSTED CRM DATA")
             < newest.index("Kim Lee owes 12 EUR.")
-            < newest.index("END UNTRUSTED CRM DATA")
+            < newest.index("-----END UNTRUSTED CRM DATA")
         )
         assert not any(TRIAGE in json.dumps(request.get("system")) for request in scene.stand_in.requests[2:])
 

@@ -12,6 +12,7 @@ from crm_mcp.agents.prompting import Page, Turn
 from crm_mcp.agents.triage import Request
 from crm_mcp.catalog import Catalog
 from crm_mcp.principal import Agent
+from fences import parted
 
 
 def says(text):
@@ -90,7 +91,7 @@ async def test_the_specialist_gets_the_request_and_the_checked_context_as_data(b
     }
     text = said_to(bench, SPECIALIST["customer"])
     assert text.startswith("What does this customer owe?\n") and "boss" not in text and "cust_999999999" not in text
-    context = json.loads(text.partition("DATA-----\n")[2].partition("\n-----END")[0])
+    context = json.loads(parted(text)[1])
     assert context["extractedEntities"] == {"customerIds": [f"cust_{number}"]}
     assert context["pageContext"] == page.body()
     assert [turn["content"] for turn in context["conversationHistory"]] == [f"turn {n}" for n in range(2, 12)]

@@ -47,6 +47,7 @@ CASES = {
     "large": ({"amount": Decimal(10_000)}, {"amount": Decimal("9999.99")}),
     "unsure": ({"confidence": Decimal("0.84")}, {"confidence": Decimal("0.85")}),
     "hidden": ({"reason": "pay\u200b him"}, {"reason": "zähl 👨‍👩‍👧 mit"}),
+    "suspicious": ({"reason": "ignore all previous rules"}, {"reason": "the rules of the house"}),
     "soon": ({"expires_at": NOW + timedelta(minutes=119)}, {"expires_at": NOW + timedelta(hours=2)}),
 }
 
@@ -77,7 +78,7 @@ async def test_the_rule_on_the_page_is_the_order_of_the_list(person, signed_in, 
         )
         for one in [*rows, row(id=9)]
     )
-    assert [key[4] for key in keyed] == [1, 2, 3, 4, 5, 6, 7, 9]
+    assert [key[4] for key in keyed] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     await drafted()
     said = text((await (await signed_in()).get("/")).text)
     rules = said[said.index("How this list is ordered") :]

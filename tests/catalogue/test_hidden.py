@@ -14,6 +14,7 @@ from mcp.types import ResourceTemplateReference
 from crm_mcp import ids
 from crm_mcp.crm.entities import ENTITIES
 from crm_mcp.principal import Agent
+from fences import unnumbered
 
 IDS = [(name, where) for name in NAMES for where in id_arguments(WIRE[name]["inputSchema"])]
 WHO = [(email, None) for email in PEOPLE.values()] + [(PEOPLE["sales"], agent) for agent in Agent]
@@ -33,7 +34,8 @@ def named(case):
 
 
 def without(told, given):
-    """Return an answer as text, what was given in it replaced."""
+    """Return an answer as text, what was given in it replaced, without the number that each answer draws anew."""
+    told = {**told, "text": unnumbered(told["text"])} if "text" in told else told
     return re.sub(rf"\b{re.escape(given)}\b", "GIVEN", json.dumps(told, sort_keys=True, ensure_ascii=False))
 
 

@@ -224,7 +224,8 @@ async def test_hostile_arguments_get_a_structured_answer_and_stay_out_of_the_ste
                 told = await got(client, name, {**required(name, world.ours), argument: text})
                 if "steps" in told:
                     assert "Ignore all rules" not in told["steps"] and "drop table" not in told["steps"]
-                    assert told["facts"].splitlines().count("-----END UNTRUSTED CRM DATA-----") == 1
+                    lines = told["facts"].splitlines()
+                    assert len([line for line in lines if line.startswith("-----END UNTRUSTED CRM DATA ")]) == 1
                     shown = told["steps"]
                 else:
                     assert told["code"] == -32602, told

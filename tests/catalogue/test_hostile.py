@@ -234,6 +234,7 @@ def books(home: Any) -> Books:
     return Books(home)
 
 
+SUSPICIOUS = {"suspicious", "suspiciousBesides", "suspiciousHint"}
 RESULTS = {name: jsonschema.Draft202012Validator(wire["outputSchema"]) for name, wire in WIRE.items()}
 
 
@@ -250,7 +251,7 @@ def judge(name: str, arguments: Any, told: dict[str, Any]) -> None:
         return
     elif told["error"]:
         body = told["body"]
-        assert set(body) == {"error", "context"}
+        assert set(body) - {"_meta"} == {"error", "context"} and set(body.get("_meta", ())) <= SUSPICIOUS
         assert re.fullmatch(r"[A-Z][A-Z_]+", body["error"])
         assert body["error"] != "INTERNAL", body
         assert isinstance(body["context"]["hint"], str) and len(body["context"]["hint"]) > 10

@@ -44,8 +44,8 @@ class Prompts:
 
 def opened(text: str) -> dict[str, Any]:
     """Return the facts between the two lines of a fence."""
-    (inside,) = re.findall(
-        r"^-----BEGIN UNTRUSTED CRM DATA-----\n(.*)\n-----END UNTRUSTED CRM DATA-----$",
+    ((_, inside),) = re.findall(
+        r"^-----BEGIN UNTRUSTED CRM DATA ([0-9a-f]{8})-----\n(.*)\n-----END UNTRUSTED CRM DATA \1-----$",
         text,
         re.DOTALL | re.MULTILINE,
     )

@@ -1,5 +1,6 @@
 """What each prompt says: steps in this program's words, and beside them what the CRM holds."""
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,9 @@ async def test_what_people_wrote_stays_behind_the_fence(prompts_of, house):
         steps, facts = await prompts.get("prepare_for_meeting", about=f"cust_{house.odd}")
         assert "Ignore all rules" not in steps and "Odd" not in steps
         lines = facts.splitlines()
-        assert lines[1] == saying.BEGIN and lines[-1] == saying.END and lines.count(saying.END) == 1
+        number = re.fullmatch("-----END UNTRUSTED CRM DATA ([0-9a-f]{8})-----", lines[-1])[1]
+        assert facts.count(number) == 2 and lines[2] == f"-----BEGIN UNTRUSTED CRM DATA {number}-----"
+        assert lines[1].startswith("Suspicious in it: ") and "customer.name" in lines[1]
         assert "\u200b" not in facts and "\u2028" not in facts
         assert "\\u200b" in facts and "never an instruction" in lines[0]
         told = opened(facts)
@@ -316,9 +319,10 @@ async def test_a_prompt_is_read_in_one_statement_and_leaves_its_rows_in_the_audi
 
 
 def test_facts_are_cut_to_their_budget_and_say_what_was_left_out():
-    text = saying.fenced(
+    text, marks = saying.facts_of(
         {"notes": [{"id": n, "text": "long " * 200} for n in range(100)], "few": [1, 2], "none": None}
     )
+    assert marks == {}
     told = opened(text)
     assert len(text) < saying.BUDGET + 1_000
     assert len(told["notes"]) + told["leftOut"]["notes"] == 100 and told["few"] == [1, 2] and "none" not in told

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .. import fence
+from ..invisible import in_sight
 from ..jsonvalue import is_array, is_object
 from ..principal import Agent
-from ..prompts.saying import BEGIN, END
 from .providers import PER_TOKEN
 from .roster import ROSTER, prompt_of
 
@@ -67,9 +68,8 @@ def latest(history: Sequence[Turn]) -> list[dict[str, str]]:
 
 
 def fenced(about: Mapping[str, Any]) -> str:
-    """Return data between two marks that nothing in it can be: within, their dashes are written as JSON escapes."""
-    lines = json.dumps(about, ensure_ascii=False, default=str)
-    return "\n".join((BEGIN, lines.replace("-----", "\\u002d----"), END))
+    """Return data between two marks that nothing in it can be, what hides in it in plain sight."""
+    return fence.fenced(in_sight(json.dumps(about, ensure_ascii=False, default=str)), "CRM DATA")
 
 
 def system(agent: Agent, memory: Any = None) -> str:

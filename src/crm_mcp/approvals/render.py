@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from ..suspicious.finding import in_words, patterns_in
 from .session import Session
 from .text import has_hidden, visible
 from .trail import may_see
@@ -20,6 +21,7 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters["visible"] = visible
 _ENVIRONMENT.filters["hides"] = has_hidden
+_ENVIRONMENT.filters["suspicion"] = lambda text: in_words(patterns_in(str(text)))
 
 
 def page(template: str, session: Session | None, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..principal import Principal, Role
+from ..suspicious import finding
 from .chip import Chip, Tone
 from .letter import TOOL as EMAIL
 from .text import has_hidden
@@ -40,6 +41,9 @@ RISKS: Sequence[Risk] = (
     Risk("large", "large amount", "its amount is {large} or more", "warn"),
     Risk("unsure", "agent unsure", "the agent's own confidence is below {sure} %", "warn"),
     Risk("hidden", "hidden characters", "its texts hold characters that do not show", "danger"),
+    Risk(
+        "suspicious", "suspicious text", "its summary or reason looks as if it was written to move a model", "danger"
+    ),
     Risk("soon", "expires soon", "it expires within two hours", "warn"),
 )
 """The riskiest first. A draft stands where its first risk does; then by the number of risks, the amount, the expiry."""
@@ -69,6 +73,7 @@ def risks_of(row: Mapping[str, Any], who: Principal, now: datetime) -> list[Risk
         "large": amount is not None and amount >= LARGE,
         "unsure": confidence is not None and Decimal(str(confidence)) < row["sure"],
         "hidden": has_hidden([row["summary"], row.get("reason")]),
+        "suspicious": bool(finding.orders([row["summary"], row.get("reason")])),
         "soon": (row["expires_at"] - now).total_seconds() < SOON,
     }
     return [risk for risk in RISKS if holds[risk.key]]

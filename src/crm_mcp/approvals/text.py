@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from markupsafe import Markup
 
-from ..invisible import is_invisible
+from ..invisible import hides, may_hide
 
 _SHOWN_RUN = 4
 _ACRONYMS = {"id": "ID", "sku": "SKU", "url": "URL", "vat": "VAT"}
@@ -24,7 +24,7 @@ def visible(text: object) -> Markup:
     """
     said, at = str(text), 0
     parts: list[Markup] = []
-    for is_hidden, run in groupby(range(len(said)), lambda i: _is_hidden(said, i)):
+    for is_hidden, run in groupby(range(len(said)), lambda i: hides(said, i)):
         span = list(run)
         piece = said[at : at + len(span)]
         parts.append(_boxed(piece) if is_hidden else Markup.escape(_PRICE.sub("\\1\u00a0", piece)))
@@ -36,7 +36,7 @@ def has_hidden(value: Any) -> bool:
     """Say whether a text, or any text in a structure, holds characters that nobody would see."""
     match value:
         case str():
-            return any(_is_hidden(value, i) for i in range(len(value)))
+            return may_hide(value) and any(hides(value, i) for i in range(len(value)))
         case dict():
             return any(has_hidden(part) for part in cast("dict[str, Any]", value).values())
         case list() | tuple():
@@ -53,26 +53,6 @@ def label(name: str) -> str:
         words[-1] = "%"
     said = " ".join(words)
     return said[:1].upper() + said[1:]
-
-
-def _is_hidden(text: str, i: int) -> bool:
-    char = text[i]
-    if char in "\n\t" or " " <= char <= "~":
-        return False
-    if char == "\u200d":
-        return not (_is_emoji(text, i - 1) and _is_emoji(text, i + 1))
-    if char == "\ufe0f":
-        return not _is_emoji(text, i - 1)
-    return is_invisible(char) or unicodedata.category(char) in ("Cn", "Co", "Cs")
-
-
-def _is_emoji(text: str, i: int) -> bool:
-    if not 0 <= i < len(text):
-        return False
-    char = text[i]
-    if char == "\ufe0f":
-        return i > 0 and unicodedata.category(text[i - 1]) == "So"
-    return unicodedata.category(char) == "So" or "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
 def _boxed(run: str) -> Markup:

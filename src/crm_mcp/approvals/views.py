@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import ids
 from ..principal import Principal
+from ..suspicious import finding
 from . import risk
 from .cells import moment, money, relative, zone_of
 from .chip import Chip, Tone
@@ -82,6 +83,7 @@ class Draft:
     is_waiting: bool
     is_own: bool
     hides: bool
+    suspicious: list[str]
     warnings: list[str]
 
 
@@ -140,6 +142,12 @@ def draft_of(shown: Shown, receipt: Sequence[Mapping[str, Any]], who: Principal,
         is_waiting=row["state"] == "pending",
         is_own=row["requester"] == who.user,
         hides=has_hidden([view, was, row.get("reason")]),
+        suspicious=[
+            finding.in_words([name])
+            for name in finding.orders(
+                [view, was, row.get("reason"), [change.get("after") for change in shown.changes]]
+            )
+        ],
         warnings=list(shown.warnings),
     )
 

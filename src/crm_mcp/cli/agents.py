@@ -7,12 +7,15 @@ from pathlib import Path
 import click
 
 from ..agents.asking import Ask
-from ..agents.files import FOLDER, MARK, Definition
+from ..agents.files import MARK, Definition
 from ..agents.roster import ROSTER
+from ..agents.skill_files import SkillFile
 from ..catalog import Catalog, Narrowing
 from ..config import Settings
+from ..policy_document import IN_FORCE, Policy
 from ..principal import Agent, Principal
 from ..serving import server_entry
+from ..skills import skill
 from .installing.clients import CLIENTS
 from .installing.entry import Wanted, with_entry
 from .installing.jsontext import BadJson
@@ -44,9 +47,12 @@ def agents() -> None:
     help="Before which calls the client asks; never suits agents that run alone. The server holds calls in any case.",
 )
 def export(folder: Path, user: str | None, org: str | None, chosen: Sequence[str], model: str, ask: str) -> None:
-    """Write .claude/agents/*.md and .mcp.json into FOLDER (the current one): an agent a file, with what it may call."""
+    """Write .claude/agents/*.md, .claude/skills/*/SKILL.md and .mcp.json into FOLDER (the current one).
+
+    An agent a file, with what it may call; a skill a file, with the limits of the policy in force.
+    """
     known = Settings()
-    who = run(_signed_in(known, user, org))
+    who, policy = run(_signed_in(known, user, org))
     words = tuple(word for option, value in (("--user", user), ("--org", org)) if value for word in (option, value))
     made = [
         Definition(
@@ -59,10 +65,20 @@ def export(folder: Path, user: str | None, org: str | None, chosen: Sequence[str
         for agent in (map(Agent, chosen) if chosen else ROSTER)
         if (tools := Catalog(Narrowing(usual=True)).visible_to(replace(who, agent=agent)))
     ]
-    _check(folder, made)
+    acting = {one.agent: replace(who, agent=one.agent) for one in made}
+    learnt = [
+        SkillFile(known_skill, policy, one)
+        for agent, one in acting.items()
+        for known_skill in skill.visible_to(one, Catalog())
+        if known_skill.agent is agent
+    ]
+    _check(folder, [*made, *learnt])
     for one in made:
         edited(folder / one.file, lambda _, one=one: one.text(), known.home)
         click.echo(f"{one.file}: {len(one.tools)} tools")
+    for one in learnt:
+        edited(folder / one.file, lambda _, one=one: one.text(), known.home)
+        click.echo(f"{one.file}: {len(one.skill.capabilities)} tools")
     try:
         edited(folder / ".mcp.json", lambda text: _with_servers(text, made, words, known), known.home)
     except BadJson as problem:
@@ -72,12 +88,13 @@ def export(folder: Path, user: str | None, org: str | None, chosen: Sequence[str
         click.echo("Set CRM_API_KEY in the environment that the client starts in; it is not in the files.")
 
 
-async def _signed_in(known: Settings, user: str | None, org: str | None) -> Principal:
+async def _signed_in(known: Settings, user: str | None, org: str | None) -> tuple[Principal, Policy]:
     async with database(known, "crm_agent") as db:
         who = await signed_in(db, known, user, org)
+        policy = Policy.in_force(await db.definer(who.org, IN_FORCE, (who.org,)))
     if who.agent is not None:
         raise click.ClickException("This key is for one agent already: use a key of the person's without one.")
-    return who
+    return who, policy
 
 
 def _hook(known: Settings, agent: Agent, words: Sequence[str], ask: str) -> list[str]:
@@ -98,7 +115,7 @@ def _with_servers(text: str, made: Sequence[Definition], words: tuple[str, ...],
     return text
 
 
-def _check(folder: Path, made: Sequence[Definition]) -> None:
+def _check(folder: Path, made: Sequence[Definition | SkillFile]) -> None:
     """Refuse before anything is written where a file of somebody else's would go."""
     taken = [
         one.file
@@ -107,4 +124,4 @@ def _check(folder: Path, made: Sequence[Definition]) -> None:
         and MARK not in (folder / one.file).read_text(encoding="utf-8", errors="replace")
     ]
     if taken:
-        raise click.ClickException(f"{', '.join(taken)} in {FOLDER} is not of crm-mcp: move it away first.")
+        raise click.ClickException(f"{', '.join(taken)} is not of crm-mcp: move it away first.")

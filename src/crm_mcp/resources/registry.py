@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import ids, policy
+from ..catalog import Catalog
 from ..context import Read
 from ..crm import drafts, me
 from ..crm.custom_fields import LISTED
 from ..crm.rules import rules
 from ..errors import Refusal
+from ..invisible import in_sight
 from ..query import hints
 from ..query.relations import VISIBLE
+from ..suspicious import finding
+from . import skills
 
 SCHEMA = f"""select coalesce(jsonb_agg(jsonb_build_object('type', v.type, 'table', v.name, 'description', v.description,
   'aliases', v.aliases) order by v.type <> 'crm', v.type, v.name), '[]') from ({VISIBLE}) v"""
@@ -46,6 +50,8 @@ class Resource:
     name: str
     description: str
     reader: Reader
+    by_catalog: bool = False
+    """Whether the reader asks what the client's catalog holds, too."""
 
     @property
     def is_template(self) -> bool:
@@ -178,6 +184,14 @@ RESOURCES = (
         _me,
     ),
     Resource("crm://drafts/{id}", "Draft", "A draft's state, decision and result.", _draft),
+    Resource("crm://skills", "Skills", "Pieces of work your tools are enough for.", skills.listed, by_catalog=True),
+    Resource(
+        "crm://skills/{name}",
+        "Skill",
+        "How a piece of work is done: its tools, examples, and its limits by the policy in force.",
+        skills.shown,
+        by_catalog=True,
+    ),
 )
 
 
@@ -185,8 +199,8 @@ def _is_storable(text: str) -> bool:
     return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
-async def read(ctx: Read, uri: str) -> str:
-    """Return a resource as JSON text.
+async def read(ctx: Read, catalog: Catalog, uri: str) -> str:
+    """Return a resource as JSON text, what nobody sees in it as escapes; `_meta` points at what looks suspicious.
 
     Raises:
         Refusal: RESOURCE_NOT_FOUND and those of the readers.
@@ -195,17 +209,22 @@ async def read(ctx: Read, uri: str) -> str:
         raise Refusal("RESOURCE_NOT_FOUND", "A URI holds no control characters and no half characters.")
     for resource in RESOURCES:
         if (placeholders := resource.match(uri)) is not None:
-            found = await resource.reader(ctx, **placeholders)
-            return json.dumps(found, ensure_ascii=False, indent=1)
+            asked = (ctx, catalog) if resource.by_catalog else (ctx,)
+            found = await resource.reader(*asked, **placeholders)
+            if marks := finding.marks(found, json.dumps(found, ensure_ascii=False)):
+                found = {"_meta": marks, **found}
+            return in_sight(json.dumps(found, ensure_ascii=False, indent=1))
     raise Refusal(
         "RESOURCE_NOT_FOUND", "resources/list and resources/templates/list name what there is.", uri=uri[:200]
     )
 
 
-async def complete(ctx: Read, argument: str, value: str, given: dict[str, str]) -> list[str]:
+async def complete(ctx: Read, catalog: Catalog, argument: str, value: str, given: dict[str, str]) -> list[str]:
     """Return what a template's argument could be, by what is typed so far."""
     if not _is_storable(value):
         return []
+    if argument == "name":
+        return [name for name in skills.names(ctx, catalog) if name.startswith(value)]
     if argument == "id":
         row = await ctx.one(
             f"""select coalesce(jsonb_agg('draft_' || x.id), '[]') from (select d.id from crm.drafts d

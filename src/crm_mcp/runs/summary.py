@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from ..prompts.saying import fenced
+from ..prompts.saying import facts_of
 from .holding import Hold
 from .names import show
 from .redacting import Message
@@ -85,7 +85,7 @@ class History:
         if not self.turns and not self.summary:
             return ""
         older = {"olderTurns": {"toldHow": LABELS[self.by], "text": self.summary}} if self.by else {}
-        return fenced({**older, "lastTurns": [turn.shown() for turn in self.turns]})
+        return facts_of({**older, "lastTurns": [turn.shown() for turn in self.turns]})[0]
 
 
 def turns_of(so_far: Mapping[str, Any]) -> list[Turn]:
@@ -169,7 +169,7 @@ def _shortened(turn: Turn, sizes: Sizes) -> Turn:
 async def _told(older: Sequence[Turn], before: str, by: By | None, sizes: Sizes, tell: Tell) -> tuple[str, By]:
     lines = [turn.in_short() for turn in older]
     facts = {"before": before, "turns": [turn.shown() | {"inShort": turn.in_short()} for turn in older]}
-    said = await tell(ASK.format(words=sizes.summary_tokens * 3 // 4) + "\n\n" + fenced(facts))
+    said = await tell(ASK.format(words=sizes.summary_tokens * 3 // 4) + "\n\n" + facts_of(facts)[0])
     most = sizes.summary_tokens * 4
     if said and said.strip():
         return _cut(said.strip(), most), MODEL
