@@ -14,7 +14,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from standin import Script, StandIn
+from hubs import Bench
+from standin import Call, Script, StandIn
 
 from crm_mcp.approvals.executor import Executor
 from crm_mcp.config import quiet_environment
@@ -186,3 +187,23 @@ class Desk:
 @pytest.fixture
 def desk(agent_sdk: Any, sdk_home: Home, tmp_path: Path) -> Desk:
     return Desk(agent_sdk, sdk_home, tmp_path)
+
+
+@pytest.fixture
+def bench(connect: Any, tmp_path: Path) -> Bench:
+    """Run requests through the hub, against a scripted model and servers in this process."""
+    return Bench(connect, tmp_path)
+
+
+@pytest.fixture
+def ordering(owner_asks: Callable[..., Any]) -> Callable[[int], Call]:
+    """A call that drafts an order of so many."""
+    ours = "org_id = (select id from crm.orgs where slug = 'demo') and archived_at is null order by id limit 1"
+    customer = owner_asks(f"select id from crm.customers where {ours}")
+    product = owner_asks(f"select id from crm.products where not discontinued and {ours}")
+
+    def call(quantity: int) -> Call:
+        lines = [{"product": f"prod_{product}", "quantity": quantity}]
+        return Call("create_order_draft", {"customer": f"cust_{customer}", "lines": lines, "reason": "They asked."})
+
+    return call

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hubs import SPECIALIST, TRIAGE, Bench, hands_to
+from hubs import SPECIALIST, TRIAGE, hands_to
 from standin import Call, Cut, Garbage
 
 from crm_mcp.agents.journal import End
@@ -33,11 +33,6 @@ class Watch:
         rows = self._asks(AUDITED, self._last)
         assert all(phases in WHOLE for _, _, phases in rows), rows
         return [tool for tool, who, _ in rows if who == agent]
-
-
-@pytest.fixture
-def bench(connect, tmp_path):
-    return Bench(connect, tmp_path)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from crm_mcp.principal import Agent, Principal, Role
 
 ROWS: list[dict[str, Any]] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 NAMES: list[str] = [row["wire"]["name"] for row in ROWS]
+FOR_AGENTS_ALONE = frozenset(row["wire"]["name"] for row in ROWS if not row.get("persons", True))
+"""Tools that do not exist for people."""
 WIRE: dict[str, dict[str, Any]] = {row["wire"]["name"]: row["wire"] for row in ROWS}
 PEOPLE = {
     "admin": "ada@demo.example",

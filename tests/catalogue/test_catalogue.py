@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from listed import NAMES, ROWS, WIRE, principals
+from listed import FOR_AGENTS_ALONE, NAMES, ROWS, WIRE, principals
 from tokens import costs, somebody
 
 from crm_mcp.catalog import HERE, USUAL, Catalog, Narrowing, describe, every_tool, load
@@ -87,8 +87,6 @@ S0 = {
     "send_email_draft": {"customer", "order", "support"},
 }
 """The tool access matrix of S0 §3."""
-FOR_AGENTS_ALONE = frozenset({"handoff_to_agent"})
-"""It hands on what a person said, so no person has a use for it."""
 S0_AGENTS = frozenset({"triage", "customer", "order", "analytics", "support", "settings"})
 
 
@@ -206,6 +204,7 @@ def test_a_principal_finds_exactly_the_tools_in_their_list(who):
 
 
 def test_triage_has_the_hand_off_and_nobody_else_does():
+    assert {"handoff_to_agent"} == FOR_AGENTS_ALONE
     for role in Role:
         for agent in (None, *Agent):
             seen = {tool["name"] for tool in Catalog().visible_to(somebody(role, agent))}

@@ -10,22 +10,24 @@ import os
 import re
 import string
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import psycopg
 import pytest
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from arguments import EXAMPLES, ID, leaves, names, positions, resolved, valid_with
 from asking import ADMIN, answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from listed import NAMES, WIRE
+from listed import FOR_AGENTS_ALONE, NAMES, WIRE
 
 from crm_mcp import ids
 from crm_mcp.app import App
 from crm_mcp.call import call
+from crm_mcp.principal import Agent
 
 CAMPAIGN = int(os.environ.get("CRM_HOSTILE", "0"))
 """Sets of arguments a tool in the campaign form; 0: the short form."""
@@ -155,14 +157,24 @@ def fields(schema: dict[str, Any], known: dict[str, str], root: dict[str, Any]) 
     return st.one_of(right, right, spoiled, unknown, fewer)
 
 
+@contextmanager
+def both(portal: BlockingPortal, connect: Callable[..., Any]) -> Generator[Callable[[str], Any]]:
+    """Connect a person, and triage for what exists for it alone; return whose client calls a tool."""
+    with (
+        portal.wrap_async_context_manager(connect(ADMIN)) as person,
+        portal.wrap_async_context_manager(connect(ADMIN, agent=Agent.TRIAGE)) as triage,
+    ):
+        yield lambda name: triage if name in FOR_AGENTS_ALONE else person
+
+
 @pytest.fixture
 def ask(connect: Callable[..., Any]) -> Generator[Callable[[str, Any], dict[str, Any]]]:
     """Ask as an administrator, from outside the event loop so that examples can shrink.
 
     The SDK's client cannot put everything into JSON (a lone surrogate as a key), so these go where a transport hands over.
     """
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(connect(ADMIN)) as client:
-        yield lambda name, arguments: portal.call(handed, client.app, name, arguments)
+    with start_blocking_portal() as portal, both(portal, connect) as whose:
+        yield lambda name, arguments: portal.call(handed, whose(name).app, name, arguments)
 
 
 async def silent(done: float, total: float, message: str) -> None:
@@ -179,8 +191,8 @@ async def handed(app: App, name: str, arguments: Any) -> dict[str, Any]:
 @pytest.fixture
 def send(connect: Callable[..., Any]) -> Generator[Callable[[str, Any], dict[str, Any]]]:
     """Ask through a client, as an administrator."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(connect(ADMIN)) as client:
-        yield lambda name, arguments: portal.call(answer, client, name, arguments)
+    with start_blocking_portal() as portal, both(portal, connect) as whose:
+        yield lambda name, arguments: portal.call(answer, whose(name), name, arguments)
 
 
 class Books:
