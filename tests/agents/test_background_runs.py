@@ -10,11 +10,14 @@ from backstage import backstage
 from hubs import SPECIALIST, TRIAGE
 from standin import Call, Garbage
 
-from crm_mcp.agents.conducting import next_try
+from crm_mcp.agents.conducting import next_try, settle
+from crm_mcp.agents.journal import End, Outcome
+from crm_mcp.agents.meter import ONCE_ENDED
 from crm_mcp.delivery.tries import Again
 from crm_mcp.principal import Agent
 from crm_mcp.runs import opening
 from crm_mcp.runs.following import follow
+from crm_mcp.runs.holding import take
 
 MAIL = "kim.lee@post.example"
 
@@ -194,6 +197,17 @@ async def test_a_model_that_is_away_is_asked_again_later_and_the_run_says_so(sta
         assert (shown["state"], shown["result"]) == ("finished", "I am back.")
 
 
+async def test_a_budget_that_a_killed_process_holds_is_waited_for_and_one_that_is_spent_is_not(stage):
+    async with stage("customer", lambda tools: iter(())) as scene:
+        org = (await scene.person()).org
+        for why, state in ((f"No room. {ONCE_ENDED}", "waiting"), ("It is spent.", "failed")):
+            run = await scene.queued("Hello")
+            hold = (await take(scene.worker, org, run, timedelta(0))).hold
+            at = await settle(hold, Outcome(end=End.OVER_BUDGET, why=why, currency="USD"), retries=True)
+            shown = await scene.shown(run)
+            assert (shown["state"], shown["error"], at is None) == (state, "OVER_BUDGET", state == "failed")
+
+
 def make_due(scene, run):
     with psycopg.connect(scene.home.conninfo("crm_owner")) as conn:
         conn.execute("update crm.agent_runs set next_attempt_at = now() - interval '1 second' where id = %s", (run,))
@@ -279,7 +293,7 @@ async def test_a_worker_that_stops_leaves_its_run_to_the_next(stage, customer, o
         shown = await scene.shown(run)
         assert (shown["state"], shown["error"]) == ("waiting", "INTERRUPTED")
         shown = await scene.do(run)
-        assert shown["state"] == "finished"
+        assert shown["state"] == "finished", shown["progress"]
         assert owner_asks("select count(*) from crm.notes where body = 'Across two workers.'") == 1
 
 

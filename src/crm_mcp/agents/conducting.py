@@ -16,7 +16,7 @@ from ..runs.summary import Sizes, Tell, remembered
 from .calling import Models
 from .hub import Hub
 from .journal import End, Ended, Journal, Outcome
-from .meter import Meter
+from .meter import ONCE_ENDED, Meter
 from .plan import SUMMARY, Memory, Plan
 from .prompting import Page
 from .providers import Providers
@@ -85,7 +85,7 @@ class Conductor:
 
 
 async def settle(hold: Hold, outcome: Outcome, *, retries: bool) -> datetime | None:
-    """Say how a run ended; where no model answered and it `retries`, return when it is to be tried again.
+    """Say how a run ended; where what stopped it goes by itself and it `retries`, return when it is to be tried again.
 
     Raises:
         LeaseLost: somebody else goes on with it.
@@ -99,14 +99,24 @@ async def settle(hold: Hold, outcome: Outcome, *, retries: bool) -> datetime | N
             steps = (await hold.so_far())["done"]
             said = f"Cancelled after {steps} finished steps; what they did stands.{waits}"
             await hold.end("cancelled", said, drafts=drafts)
-        case End.MODEL_AWAY if retries:
+        case End.MODEL_AWAY | End.OVER_BUDGET if retries and _passes(outcome):
             so_far = await hold.so_far()
             at = next_try(datetime.fromisoformat(so_far["queued_at"]), datetime.now(UTC))
-            await hold.put_off(at, f"No model answers; it is tried again at {at:%H:%M} UTC.{waits}", "MODEL_AWAY")
+            why = (
+                "No model answers"
+                if outcome.end is End.MODEL_AWAY
+                else "Its budget is held by a call that was interrupted"
+            )
+            await hold.put_off(at, f"{why}; it is tried again at {at:%H:%M} UTC.{waits}", outcome.end.value.upper())
             return at
         case _:
             await hold.end("failed", f"{outcome.why}{waits}", error=outcome.end.value.upper(), drafts=drafts)
     return None
+
+
+def _passes(outcome: Outcome) -> bool:
+    """Say whether what stopped a run goes by itself: a model that is away, or what a killed process had reserved."""
+    return outcome.end is End.MODEL_AWAY or ONCE_ENDED in outcome.why
 
 
 def next_try(since: datetime, now: datetime) -> datetime:

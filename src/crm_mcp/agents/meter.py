@@ -15,6 +15,8 @@ REQUEST, USER, ORG = 10_000, 500_000, 5_000_000
 """Tokens, in and out together: of one request to a model, of a person in a day, of an org in a day (S1 §4)."""
 WARN_AT = Decimal("0.8")
 """The share of a limit from which a warning is given."""
+ONCE_ENDED = "Try again once those calls have ended."
+"""How a no ends that is so only while other calls, or those of a process that died, are held."""
 _RESERVE = "select crm.reserve_tokens(%s, %s, %s, %s)"
 _SETTLE = "select crm.settle_tokens(%s, %s, %s, %s, %s, %s)"
 
