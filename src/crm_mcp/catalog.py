@@ -57,15 +57,15 @@ USUAL: Mapping[Role, Day] = {
             "enrich_contact",
         }
         | {"predict_outcome", "suggest_next_action", "find_similar_customers", "find_duplicates"}
-        | {"get_order", "log_activity"},
+        | {"get_order", "log_activity", "forecast_deals"},
     ),
     Role.SALES: Day(
-        CORE | {"orders", "email", "records", "pipelines", VIEWS},
+        CORE | {"orders", "email", "records", "pipelines", "search", VIEWS},
         _TRADE
         | _KNOWN
         | {"create_pipeline", "update_pipeline", "score_contact", "enrich_contact", "find_duplicates"}
         | {"predict_outcome", "find_similar_customers", "forecast_deals"}
-        | {"get_order", "get_tasks", "complete_task", "log_activity"},
+        | {"get_order", "get_tasks", "complete_task", "log_activity", "create_export"},
     ),
     Role.OPERATIONS: Day(
         CORE | {"orders", "support", "search", VIEWS}, _TRADE - {"update_order"} | _KNOWN | {"show_pipeline"}

@@ -45,7 +45,7 @@ class Noted(View):
     toolset="memory",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.RESEARCH},
+    agents={Agent.CUSTOMER},
 )
 async def find_notes_on(ctx: Read, args: FindNotesOn) -> Answer[list[Noted]]:
     """Find what is noted and remembered about a record: notes, activities, memories; on a customer its contacts' and deals'

@@ -54,7 +54,7 @@ class PassageView(View):
     toolset="search",
     roles=EVERYONE,
     effect=Effect.READ,
-    agents={Agent.CUSTOMER, Agent.SUPPORT, Agent.RESEARCH},
+    agents={Agent.SUPPORT, Agent.RESEARCH},
 )
 async def search_documents(ctx: Read, args: SearchDocuments) -> Answer[list[PassageView]]:
     """Find what was said or written: passages of notes, e-mails, issues, tasks, deals, documents, knowledge-base
