@@ -117,7 +117,8 @@ begin
   return query
   with mine as not materialized (   -- what the role may see, by the index
     select c.* from crm.search_chunks c where c.org_id = o and c.entity = any (wanted) and (c.roles is null or who = any (c.roles))
-     and (c.subject_type is null or c.subject_type = any (visible) or c.assignee_id = me) and (tagged is null or c.tags @> tagged)),
+     and (c.subject_type is null or c.subject_type = any (visible) or c.assignee_id = me) and (tagged is null or c.tags @> tagged)
+     and (avoided is null or c.words @@ avoided)),
   exact as (select x.entity, x.record_id, null::int as part, row_number() over (order by x.place, x.entity, x.record_id) as place
     from unnest(exact_kinds, exact_numbers, exact_places) x(entity, record_id, place)),
   -- what an id names is read passage by passage
@@ -152,7 +153,7 @@ begin
   alike as (select n.entity, n.record_id, n.part, l.is_semantic, row_number() over (order by n.distance, n.entity, n.record_id, n.part) as place
     from crm.embedding_models l, crm.nearest(l.name, search.vector, who, me, wanted, tagged, 50) n
     join mine m on m.entity = n.entity and m.record_id = n.record_id and m.part = n.part
-    where l.state = 'live' and l.name = search.model and (avoided is null or m.words @@ avoided)),
+    where l.state = 'live' and l.name = search.model),
   -- each leg gives its best 50 passages in order; another leg is one more `union all`
   legs as (
     select 'exact' as kind, e.entity, e.record_id, e.part, e.place, 20.0 as weight from exact e

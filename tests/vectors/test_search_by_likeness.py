@@ -195,15 +195,14 @@ async def test_a_process_that_knows_one_model_alone_says_what_it_lacks_as_long_a
         assert "degraded" not in await search()
 
 
-async def test_a_word_that_is_left_out_is_not_found_by_likeness_either(served, live, endpoint):
+async def test_a_word_that_is_left_out_is_found_in_no_way(served, live, endpoint):
     live(OTHER)
     endpoint.asked.clear()
     async with served() as search:
         found = await search('scratched top -armchair -"dining table"', limit=25)
     assert endpoint.asked == [["scratched top"]]
-    by_likeness = [one for one in found["passages"] if one["match"] == ["similar meaning"]]
-    assert by_likeness
-    assert not [one for one in by_likeness if "armchair" in one["title"].lower()]
+    assert any("similar meaning" in one["match"] for one in found["passages"])
+    assert not [one for one in found["passages"] if "armchair" in one.get("title", "").lower()]
 
 
 async def test_a_real_server_goes_on_while_a_real_endpoint_is_killed_and_is_back_without_a_restart(
