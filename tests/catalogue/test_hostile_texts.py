@@ -50,7 +50,7 @@ PROPOSED = [
     for field in entity.fields().values()
     if field.kind is Kind.TEXT and field.is_writable
 ]
-MEANT = {"to.0", "cc.0", "data.company_size"}
+MEANT = {"to.0", "cc.0", "data.company_size", "tags.0"}
 """Where a text is read for what it means, and kept as that."""
 MAKES_NOTHING = {
     "revise_draft",
@@ -60,8 +60,9 @@ MAKES_NOTHING = {
     "close_books",
     "create_invoice",
     "add_to_pipeline",
+    "save_memory",
 }
-"""Tools whose broad arguments change nothing that is recorded, or keep no text."""
+"""Tools whose broad arguments change nothing that is recorded, or whose text is not."""
 OURS = {
     "", "type", "action", "error", "group", "draft", "id", "state", "expiresAt", "alreadyWaiting", "approvalActions", "label", "url",
     "_meta", "waiting", "change", "nextCursor", "repeated", "suspicious", "suspiciousBesides", "suspiciousHint", "path", "patterns",
@@ -441,5 +442,5 @@ async def test_everything_that_shows_texts_shows_them_as_data(connect, decider, 
     answered = set[str]().union(*reader.seen.values())
     assert [text for text in kept if text not in answered] == []
     telling = {name for name, found in reader.seen.items() if found & kept}
-    assert telling >= {"get_record", "get_customer", "get_tasks", "execute_crm_query", "find_preferences"}, telling
-    assert reader.pointing >= {"get_record", "execute_crm_query", "find_preferences", "resources"}, reader.pointing
+    assert telling >= {"get_record", "get_customer", "get_tasks", "execute_crm_query", "find_notes_on"}, telling
+    assert reader.pointing >= {"get_record", "execute_crm_query", "find_notes_on", "resources"}, reader.pointing

@@ -131,6 +131,7 @@ async def killed_at(shop, box, phase):
 async def test_a_worker_killed_around_the_send_tells_once_or_twice_under_the_same_id(shop, box, phase, copies):
     with psycopg.connect(shop.home.conninfo("crm_owner")) as conn:
         conn.execute("delete from jobs.procrastinate_jobs")  # of other tests' orgs
+        conn.execute("delete from crm.conversations where org_id <> %s", (shop.org,))
         conn.execute(
             "update crm.drafts set state = 'discarded' where state = 'pending' and org_id <> %s", (shop.org,)
         )

@@ -11,6 +11,7 @@ from mcp.types import PromptReference
 from wire import environment, serving
 
 USUAL = [
+    "start_work",
     "prepare_for_meeting",
     "pipeline_review",
     "follow_up_stale_leads",
@@ -36,13 +37,13 @@ async def test_both_eras_declare_list_complete_and_get_prompts(home, mode):
         assert client.server_capabilities.prompts.list_changed is True
         listed = (await client.list_prompts()).prompts
         assert [prompt.name for prompt in listed] == USUAL
-        (about, on) = listed[0].arguments
+        (about, on) = listed[1].arguments
         assert (about.name, about.required, on.name, on.required) == ("about", True, "on", False)
         reference = PromptReference(name="prepare_for_meeting")
         offer = (await client.complete(reference, {"name": "about", "value": "müller"})).completion
         assert offer.total == len(offer.values) > 0 and offer.has_more is False
         told = await client.get_prompt("prepare_for_meeting", {"about": offer.values[0]})
-        assert told.description == listed[0].description
+        assert told.description == listed[1].description
         assert [message.content.type for message in told.messages] == ["text", "resource"]
         number = offer.values[0].rpartition("(")[2][:-1]
         assert number in told.messages[0].content.text and "Müller" not in told.messages[0].content.text
@@ -53,13 +54,13 @@ async def test_both_eras_declare_list_complete_and_get_prompts(home, mode):
 
 async def test_what_the_client_narrowed_away_takes_its_prompts_with_it(home):
     async with Client(server(home, "sam@demo.example", "--read-only")) as client:
-        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == USUAL[:2]
+        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == USUAL[:3]
 
 
 async def test_a_client_of_today_is_told_that_its_prompts_are_others(home, person_of):
     member = person_of("sales")
     async with Client(server(home, member.email)) as client:
-        assert len((await client.list_prompts()).prompts) == 7
+        assert len((await client.list_prompts()).prompts) == 8
         async with client.listen(prompts_list_changed=True) as listening:
             assert listening.honored.prompts_list_changed is True
             member.becomes("finance")
@@ -69,19 +70,19 @@ async def test_a_client_of_today_is_told_that_its_prompts_are_others(home, perso
             async with asyncio.timeout(30):
                 assert await anext(listening) == PromptsListChanged()
         listed = [prompt.name for prompt in (await client.list_prompts()).prompts]
-        assert listed == ["prepare_for_meeting", "overdue_follow_ups", "month_end_report"]
+        assert listed == ["start_work", "prepare_for_meeting", "overdue_follow_ups", "month_end_report"]
 
 
 async def test_a_handshake_client_is_told_that_its_prompts_are_others(home, person_of):
     member = person_of("sales")
     async with serving(home.root, user=member.email, shake=False) as wire:
         assert (await wire.shake())["capabilities"]["prompts"] == {"listChanged": True}
-        assert len((await wire.request("prompts/list"))["result"]["prompts"]) == 7
+        assert len((await wire.request("prompts/list"))["result"]["prompts"]) == 8
         member.becomes("support")
         await wire.call("whoami", {})
         await wire.heard(lambda line: line.get("method") == "notifications/prompts/list_changed")
         told = (await wire.request("prompts/list"))["result"]["prompts"]
-        assert [prompt["name"] for prompt in told] == ["prepare_for_meeting"]
+        assert [prompt["name"] for prompt in told] == ["start_work", "prepare_for_meeting"]
 
 
 async def test_arguments_that_are_no_texts_are_refused_and_the_server_goes_on(home):

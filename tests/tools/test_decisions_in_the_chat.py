@@ -152,7 +152,9 @@ async def test_a_write_tells_it_too_and_only_once(lab, executor, lea):
         assert await told(client, "add_note", **note) == {}
 
 
-async def test_of_many_decisions_the_first_are_told_and_how_many_there_are_besides(lab, owner_asks, change):
+async def test_of_many_decisions_the_first_are_told_with_how_many_there_are_besides_and_then_the_others(
+    lab, owner_asks, change
+):
     async with lab.connect(LOU) as client:
         drafts = [await held(lab, LOU, comment=str(n)) for n in range(22)]
         for draft in drafts:
@@ -160,4 +162,5 @@ async def test_of_many_decisions_the_first_are_told_and_how_many_there_are_besid
         meta = (await client.call_tool("whoami", {})).structured_content["_meta"]
         assert [one["draft"] for one in meta["decided"]] == drafts[:20]
         assert meta["decidedBesides"] == 2
+        assert list(await told(client)) == drafts[20:]
         assert await told(client) == {}

@@ -209,7 +209,7 @@ async def test_before_the_index_is_built_what_is_named_is_found_and_the_rest_is_
         await indexed()
 
 
-@pytest.mark.parametrize("agent", [Agent.CUSTOMER, Agent.SUPPORT, Agent.RESEARCH])
+@pytest.mark.parametrize("agent", [Agent.SUPPORT, Agent.RESEARCH])
 async def test_agents_find_what_their_person_sees(lab, scene, agent):
     told = await lab.ask(TOOL, {"query": SAID, "limit": 25}, LUX, agent=agent)
     assert ids_of(told["passages"]) == {scene[name] for name in SEEN[LUX]}

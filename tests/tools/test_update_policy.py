@@ -35,4 +35,8 @@ async def test_it_is_an_administrators_and_not_in_the_usual_list(lab):
     async with lab.connect(LEA, usual=True) as client:
         assert "update_policy" not in {tool.name for tool in (await client.list_tools()).tools}
     async with lab.connect(LEA, toolsets=frozenset({"settings"})) as client:
-        assert {tool.name for tool in (await client.list_tools()).tools} == {"define_custom_field", "update_policy"}
+        assert {tool.name for tool in (await client.list_tools()).tools} == {
+            "define_custom_field",
+            "update_policy",
+            "update_preferences",
+        }

@@ -22,8 +22,9 @@ ONE = f"""select jsonb_build_object('type', v.type, 'table', v.name, 'descriptio
      from pg_attribute a where a.attrelid = v.oid and a.attnum > 0 and not a.attisdropped),
    'customFields', nullif({LISTED.format(table="case v.type when 'crm' then v.name end")}, '[]')), {hints.MASKED}, {hints.OWN_MASKED}
  from ({VISIBLE}) v where v.type = %(type)s and v.name = %(table)s"""
-MOST_SAID, SHORTEST = 4500, 20
-"""Characters that all descriptions of a list may take, and that each keeps: a list of names is worth more than its end."""
+MOST_SAID, SHORTEST, LINE = 6800, 20, 47
+"""Characters that a list may take, that each description keeps, and that a table takes besides its name, group and description: a
+list of names is worth more than its end."""
 KNOWN = {
     "id": "Number; tools write it with a prefix.",
     "version": "Rises with each change.",
@@ -66,9 +67,10 @@ async def get_schema(ctx: Read, args: GetSchema) -> Answer[SchemaView]:
         sought = (args.search or "").lower()
         tables = [_line(one) for one in every if sought in f"{_label(one)} {one['description']}".lower()]
         hint = "" if tables else "No table is like that. Ask without search."
-        if sum(len(one["description"]) for one in tables) > MOST_SAID:
+        names = sum(LINE + len(one["table"]) + len(one["group"]) for one in tables)
+        if names + sum(len(one["description"]) for one in tables) > MOST_SAID:
             hint = "Descriptions are cut; ask with a table for all of it."
-            room = max(SHORTEST, MOST_SAID // len(tables))
+            room = max(SHORTEST, (MOST_SAID - names) // len(tables))
             tables = [one | {"description": _cut(one["description"], room)} for one in tables]
         meta: dict[str, object] = {"hint": hint} if hint else {}
         return Answer(SchemaView(tables=tables), Display(title=f"{len(tables)} tables"), meta)
