@@ -67,7 +67,7 @@ campaign-races: setup  ## 1,000 races of 2 to 32 processes over a draft, 2,400 o
 
 campaign-kills: setup  ## kill -9 at each named point, 50 times
 	$(LONG) tests/campaigns/test_approval_kills.py tests/campaigns/test_revision_kills.py tests/campaigns/test_group_kills.py tests/campaigns/test_serve_kills.py \
-		tests/campaigns/test_lost_commit.py
+		tests/campaigns/test_lost_commit.py tests/agents/test_background_kills.py
 
 campaign-restarts: setup  ## Postgres stopped as by a power cut under load
 	$(LONG) tests/campaigns/test_restart_under_load.py

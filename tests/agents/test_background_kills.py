@@ -43,11 +43,17 @@ def customer(owner_asks):
     )
 
 
-@pytest.mark.parametrize(
-    ("point", "decided"),
-    [*((point, False) for point in POINTS), ("after call 3", True), ("step 3 kept", True)],
-    ids=lambda value: value if isinstance(value, str) else "approved meanwhile" if value else "waiting",
-)
+EVERY = [*((point, False) for point in POINTS), ("after call 3", True), ("step 3 kept", True)]
+SHORT = [EVERY[at] for at in (1, 7, 8, 10, 12, 14)]
+
+
+def pytest_generate_tests(metafunc):
+    if "decided" in metafunc.fixturenames:
+        cases = EVERY if metafunc.config.getoption("--long") else SHORT
+        names = [f"{point}-{'approved meanwhile' if decided else 'waiting'}" for point, decided in cases]
+        metafunc.parametrize(("point", "decided"), cases, ids=names)
+
+
 async def test_a_run_whose_worker_was_killed_is_finished_by_another_and_nothing_is_done_twice(
     home, database_of, tmp_path, customer, owner_asks, executor, person, point, decided
 ):
