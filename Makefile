@@ -1,7 +1,7 @@
 # Every target but `help` works on a fresh machine with Python >= 3.11: the environment is made when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo test test-browser test-agents test-semantic charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures campaign-texts clean
+.PHONY: help setup demo test test-browser test-agents test-semantic charts check lint smoke bench bench-duplicates catalog verdicts lock tokens campaign campaign-races campaign-kills campaign-restarts campaign-degrading campaign-forgery campaign-queries campaign-figures campaign-texts clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -57,7 +57,7 @@ bench-duplicates: setup  ## Find duplicates among 100,000 persons beside splink 
 tokens: setup  ## Show what each role's list of tools costs a model
 	$(BIN)/python tests/catalogue/tokens.py
 
-campaign: campaign-races campaign-kills campaign-restarts campaign-forgery campaign-queries campaign-figures campaign-texts  ## All campaigns in their long form; figures at the end of each
+campaign: campaign-races campaign-kills campaign-restarts campaign-degrading campaign-forgery campaign-queries campaign-figures campaign-texts  ## All campaigns in their long form; figures at the end of each
 	CRM_HOSTILE=2000 $(BIN)/python -m pytest tests/catalogue/test_hostile.py
 	$(BIN)/python -m pytest --long tests/exporting/test_round_trip.py
 
@@ -71,6 +71,9 @@ campaign-kills: setup  ## kill -9 at each named point, 50 times
 
 campaign-restarts: setup  ## Postgres stopped as by a power cut under load
 	$(LONG) tests/campaigns/test_restart_under_load.py
+
+campaign-degrading: setup  ## Redis, the embedder, the worker and the models killed and stopped in turn under load, 5 rounds
+	$(LONG) tests/campaigns/test_degrading.py
 
 campaign-forgery: setup  ## Every tool and role with forged approvals; everything an approval rests on changed before it
 	$(LONG) tests/campaigns/test_forgery.py tests/campaigns/test_dependencies.py

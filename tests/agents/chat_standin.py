@@ -11,10 +11,10 @@ Turn = str | Call | Garbage
 
 
 class ChatStandIn:
-    """Gives its turns in their order, whoever asks; `requests` are what was asked."""
+    """Gives its turns in their order, whoever asks; `requests` are what was asked. `port` 0: any."""
 
-    def __init__(self, *turns: Turn, counts: bool = True) -> None:
-        self._turns, self._counts = list(turns), counts
+    def __init__(self, *turns: Turn, counts: bool = True, port: int = 0) -> None:
+        self._turns, self._counts, self._port = list(turns), counts, port
         self.requests: list[dict[str, Any]] = []
 
     def __enter__(self) -> str:
@@ -37,7 +37,7 @@ class ChatStandIn:
                 self.end_headers()
                 self.wfile.write(text)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Answers)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

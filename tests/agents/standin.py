@@ -54,9 +54,13 @@ class Conversation:
 
 @dataclass
 class StandIn:
-    """`scripts` maps a part of a system prompt to what makes its script, from the request's tools' names."""
+    """`scripts` maps a part of a system prompt to what makes its script, from the request's tools' names.
+
+    `port` may be one that was served before; 0: any.
+    """
 
     scripts: Mapping[str, Callable[[list[str]], Script]]
+    port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problems: list[BaseException] = field(default_factory=list[BaseException])
     _open: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
@@ -97,7 +101,7 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(text)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Answers)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *whoever: None  # a client that went away is no news
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

@@ -6,15 +6,14 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 PATIENCE = 60
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "campaign", "version": "1"}}
-PATIENT = (
-    "import sys, crm_mcp.queries as queries; queries.SECONDS = queries.DEADLINE = 120; "
-    "from crm_mcp.serving import main; main(sys.argv[1:])"
-)
+PATIENT = "import crm_mcp.queries as queries; queries.SECONDS = queries.DEADLINE = 120"
+SERVE = "import sys; from crm_mcp.serving import main; main(sys.argv[1:])"
 
 
 class Hung(Exception):
@@ -31,11 +30,16 @@ class Server:
         *words: str,
         user: str = "sam@demo.example",
         patient: bool = False,
+        first: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
-        """A patient one gives queries two minutes: what ends them sooner is something else."""
+        """A patient one gives queries two minutes: what ends them sooner is something else.
+
+        `first` is Python that its process runs before it serves; `more` is set in its environment.
+        """
         program = ["-m", "crm_mcp", "serve"]
-        if patient:
-            program = ["-c", PATIENT]
+        if patient or first is not None:
+            program = ["-c", "\n".join([PATIENT if patient else "", first or "", SERVE])]
         if point is not None:
             program = [str(Path(__file__).with_name("campaign_serve.py")), point]
         self.process = subprocess.Popen(
@@ -48,6 +52,7 @@ class Server:
                 "CRM_HOME": str(home.root),
                 "CRM_OPEN_BROWSER": "never",
                 "CRM_CALLS_PER_MINUTE": "1000000",
+                **(more or {}),
             },
         )
         self._unread, self._ids = b"", 0

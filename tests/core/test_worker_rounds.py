@@ -1,13 +1,19 @@
 """A round of the worker: what a client may still repeat is answered as before, what is over is gone in every org."""
 
+<<<<<<< HEAD
 import json
+=======
+import asyncio
+>>>>>>> degrade
 
 import psycopg
 import pytest
 
 from crm_mcp import log
+from crm_mcp import worker as working
 from crm_mcp.db import Database
 from crm_mcp.sink import Sink, last_head
+from crm_mcp.telling.channels import Office
 from crm_mcp.worker import round_of_work
 
 KEY = "worker rounds"
@@ -133,3 +139,38 @@ def test_a_line_that_was_half_written_hides_no_other(tmp_path):
 def made_older(home, age):
     with psycopg.connect(home.conninfo("crm_owner")) as conn:
         conn.execute("update crm.idempotency_keys set created_at = now() - %s::interval where key = %s", (age, KEY))
+
+
+class Hangs:
+    """An embedder that never answers, and what keeps vectors with it, which waits for ever."""
+
+    name, dimensions, is_semantic = "hangs-1", 8, True
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    async def embed(self, texts, purpose):
+        self.asked.set()
+        await asyncio.Event().wait()
+
+    async def live(self):
+        return self
+
+    async def keep(self, is_over):
+        await asyncio.Event().wait()
+
+
+async def test_an_embedder_that_hangs_holds_up_no_round(connect, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(working, "TICK", 1)
+    async with connect() as client:
+        told = {"text": "Prefers short answers.", "reason": "they said so"}
+        saved = (await client.call_tool("save_preference", told)).structured_content
+        assert saved["type"] == "result", saved
+    conninfo, marks, hangs = home.conninfo("crm_worker"), [], Hangs()
+    db = Database(conninfo)
+    monkeypatch.setattr(working, "mark", lambda folder: marks.append(hangs.asked.is_set()))
+    try:
+        async with asyncio.timeout(30):
+            await working.work(db, conninfo, None, tmp_path, None, lambda: any(marks), Office(db, lambda: ""), hangs)
+    finally:
+        await db.close()

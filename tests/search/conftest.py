@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import indexes
 from crm_mcp.db import Database
 from crm_mcp.embedded import Home
 from homes import temporary_home
@@ -24,15 +25,10 @@ async def worker(home: Home) -> AsyncGenerator[Database]:
     await db.close()
 
 
-ROWS = """select entity, record_id, part, parts, title, section, handles, body, tags, roles, subject_type, subject_id, assignee_id,
- version, changed_at, digest, names, words::text from crm.search_chunks where org_id = %s order by 1, 2, 3"""
-"""The index of an org but for the numbers of its rows, which a build from scratch draws anew."""
-
-
 @pytest.fixture
 def rows(home: Home) -> Any:
     def ask(org: int) -> list[tuple[Any, ...]]:
         with psycopg.connect(home.conninfo("crm_owner")) as conn:
-            return conn.execute(ROWS, (org,)).fetchall()
+            return indexes.rows(conn, org)
 
     return ask

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+import indexes
 from crm_mcp import ids
 from crm_mcp.crm.models import Article, Customer, Lead, Opportunity, Task
 from crm_mcp.importing.batch import batch
@@ -89,8 +90,7 @@ def bodies(rows, org):
 def anew(home, org):
     """Forget the index of an org altogether."""
     with psycopg.connect(home.conninfo("crm_owner")) as conn:
-        conn.execute("delete from crm.search_chunks where org_id = %s", (org,))
-        conn.execute("delete from crm.search_state where org_id = %s", (org,))
+        indexes.forget(conn, org)
 
 
 async def is_as_from_scratch(home, worker, rows, org):

@@ -5,6 +5,9 @@ from test_find_notes_on import Away
 from test_save_memory import noted, remember
 from test_save_preference import WHY
 
+from crm_mcp import recollecting
+from crm_mcp.degraded import Degraded
+from crm_mcp.embedding.ngrams import HashedNgrams
 from crm_mcp.worker import round_of_work
 
 
@@ -118,7 +121,9 @@ async def test_a_round_of_the_worker_forgets_what_is_over_and_gives_the_rest_vec
     await remember(lab, customer, "Over.", "chat_conversation")
     as_if_later(customer, "2 hours")
     await remember(lab, customer, "Here to stay.")
-    await round_of_work(database_of(home.conninfo("crm_worker")), None)
+    worker = database_of(home.conninfo("crm_worker"))
+    await round_of_work(worker, None)
+    await recollecting.look(worker, HashedNgrams(), Degraded())
     left = """select jsonb_agg(jsonb_build_array(l.kind, v.model)) from crm.learnings l left join crm.memory_vectors v
       on v.org_id = l.org_id and v.kind = 'learning' and v.record_id = l.id and v.version = l.version where l.customer_id = %s"""
     assert owner_asks(left, int(customer[5:])) == [["lead_interaction", "ngrams-1"]]
