@@ -1,10 +1,7 @@
 """A round of the worker: what a client may still repeat is answered as before, what is over is gone in every org."""
 
-<<<<<<< HEAD
-import json
-=======
 import asyncio
->>>>>>> degrade
+import json
 
 import psycopg
 import pytest
