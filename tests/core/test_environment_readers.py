@@ -13,7 +13,7 @@ from crm_mcp import embedded
 from crm_mcp.cli import main, session
 from crm_mcp.config import Settings
 from crm_mcp.errors import SignInFailed
-from crm_mcp.serving import Connector
+from crm_mcp.reaching import Connector
 
 SOURCE = Path(crm_mcp.__path__[0])
 READERS = {

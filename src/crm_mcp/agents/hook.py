@@ -19,7 +19,7 @@ from ..log import logger
 from ..policy import IN_FORCE
 from ..policy_document import Policy
 from ..principal import Agent
-from ..serving import Connector
+from ..reaching import Connector
 from .asking import Ask, after, before, decided
 
 MOST = 16 * 1024 * 1024

@@ -14,7 +14,7 @@ from ..catalog import Catalog, Narrowing
 from ..config import Settings
 from ..policy_document import IN_FORCE, Policy
 from ..principal import Agent, Principal
-from ..serving import server_entry
+from ..reaching import server_entry
 from ..skills import skill
 from .installing.clients import CLIENTS
 from .installing.entry import Wanted, with_entry

@@ -263,8 +263,8 @@ def worker(watch: int | None, once: bool, notify: tuple[str, ...]) -> None:
     crm_worker."""
     from ..delivery.server import Server, SmtpUrlInvalid
     from ..embedding.choosing import Embedders
+    from ..reaching import page_url
     from ..search.vectors import Keeper
-    from ..serving import page_url
     from ..telling.channels import Office
     from ..telling.webhook import HookInvalid
     from ..worker import work

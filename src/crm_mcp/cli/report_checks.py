@@ -15,10 +15,10 @@ from ..principal import Principal, Role
 from ..queries import Found
 from ..query import problems
 from ..query.relations import REGISTERED, Relations, relations_of
+from ..reaching import queries_of
 from ..reports import own
 from ..reports.header import HeaderInvalid
 from ..reports.report import Report
-from ..serving import queries_of
 from .session import conninfo, run
 
 LONGEST = 40_000

@@ -14,7 +14,8 @@ from ..degraded import Degraded
 from ..delivery.jobs import Act
 from ..log import logger
 from ..rates import Rates
-from ..serving import narrowing, own_reports, page_url, queries_of
+from ..reaching import page_url, queries_of
+from ..serving import narrowing, own_reports
 from .session import conninfo
 
 

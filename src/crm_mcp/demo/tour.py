@@ -17,7 +17,7 @@ from ..approvals.links import make_login_link
 from ..config import Settings, quiet_environment
 from ..db import Database
 from ..errors import Refusal
-from ..serving import server_entry
+from ..reaching import server_entry
 
 Say = Callable[[str], None]
 SELLER, MANAGER, SUPPORTER, FINANCE = (

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...jsonvalue import is_array, is_object
-from ...serving import server_entry
+from ...reaching import server_entry
 from .clients import Client
 from .editing import append, drop, put
 from .jsontext import Node, parse
