@@ -73,6 +73,7 @@ def test_as_json_each_event_is_a_line_and_the_last_is_how_it_ended(run):
     assert kinds[:2] == ["spent", "handoff"] and kinds[-1] == "ended" and {"tool", "answered", "text"} <= set(kinds)
     (waiting,) = events[-1]["waiting"]
     assert events[-1]["end"] == "done" and waiting["id"] in events[-1]["text"]
+    assert events[-1]["run"].startswith("run_")
 
 
 def test_without_a_key_it_says_so_and_what_to_set(run):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from campaign_client import Hung, Server
 
-PACE = 0.4
+PACE = 0.6
 """Seconds between two rounds of a client: load enough, and not the machine whole."""
 PATIENCE = 120.0
 """Seconds for which something is waited for, on a machine that others keep busy too."""

@@ -38,6 +38,7 @@ ADA, MODEL = "ada@demo.example", "openai:stand-in"
 CLIENTS = 3
 SHORT_LATE = 5
 """Seconds that the index may lag in the short form before an answer says so; in the long form, those of the product."""
+SEARCH: tuple[str, dict[str, Any]] = ("search_documents", {"query": QUERY})
 AWAY = {"memory": ("working memory", "whoami"), "embedder": ("embedder", "search_documents")}
 """By what a part that is away is called in answers, and the tool whose every answer lacks it."""
 
@@ -116,12 +117,13 @@ class Scene:
         self.crm("search", "models", "add", MODEL)
         self.crm("search", "models", "switch", MODEL)
         self.worker.start()
-        first = f"from datetime import timedelta; from crm_mcp.crm import searching; searching.LATE = timedelta(seconds={late})"
-        servers = [
-            stack.enter_context(Server(home, None, "--toolsets", "all", user=ADA, first=first, more=self.environment))
-            for _ in range(CLIENTS)
-        ]
-        self.load = Load(servers, desk.customers, desk.order)
+        self.servers = [stack.enter_context(self.server()) for _ in range(CLIENTS)]
+        self.load = Load(self.servers, desk.customers, desk.order)
+
+    def server(self) -> Server:
+        late = f"searching.LATE = timedelta(seconds={self.late})"
+        first = f"from datetime import timedelta; from crm_mcp.crm import searching; {late}"
+        return Server(self.home, None, "--toolsets", "all", user=ADA, first=first, more=self.environment)
 
     def _plan(self, folder: Path) -> Path:
         file = folder / "agents.yaml"
@@ -155,6 +157,46 @@ class Scene:
         self.load.until("the lag said", "search_documents", lambda one: part in one.away, rounds=3)
         self.worker.start()
         self.load.until("the index followed", "search_documents", lambda one: part not in one.away, rounds=2)
+
+    def without_anything(self) -> None:
+        """Kill all that answers need but Postgres, and start a server then: it answers, and later uses what is back."""
+        parts = ("working memory", "embedder")
+        for part in (self.valkey, self.embedder, self.worker):
+            part.kill()
+        with self.server() as newcomer:
+            told = self.called(newcomer, "whoami"), self.called(newcomer, SEARCH[0], **SEARCH[1])
+            assert [part in one.away for part, one in zip(parts, told, strict=True)] == [True, True], told
+            self.load.until("all of it said", "search_documents", lambda one: one.away.keys() >= {*parts})
+            self.valkey.start_again()
+            self.embedder.start()
+            self.embedder.hear("ready")
+            self.worker.start()
+            self.load.until("all of it back", "search_documents", lambda one: not one.away)
+            deadline = time.monotonic() + PATIENCE
+            while self.called(newcomer, SEARCH[0], **SEARCH[1]).away or self.called(newcomer, "whoami").away:
+                assert time.monotonic() < deadline, "a server that began without it does not use what is back"
+                time.sleep(0.1)
+
+    def called(self, server: Server, tool: str, **arguments: Any) -> Answer:
+        began = time.monotonic()
+        body = server.call(tool, arguments)
+        assert body is not None and body["type"] == "result", body
+        return Answer(-1, tool, began, time.monotonic(), body)
+
+    def worker_goes_on(self) -> None:
+        """Stop the embedder while something remembered needs a vector: the worker's rounds go on."""
+        text = f"Prefers to be told by {uuid.uuid4().hex[:6]}."
+        self.embedder.signal(signal.SIGSTOP)
+        with self.server() as client:
+            self.called(client, "save_preference", text=text, reason="a campaign")
+        mark, moment = self.home.root / "worker.round", time.time()
+        for _ in range(3):  # in the first two it may not have asked for the vector yet
+            deadline = time.monotonic() + PATIENCE
+            while not mark.exists() or mark.stat().st_mtime <= moment:
+                assert time.monotonic() < deadline, "the worker's rounds wait for the embedder"
+                time.sleep(0.1)
+            moment = mark.stat().st_mtime
+        self.embedder.signal(signal.SIGCONT)
 
     def asked(self, *words: str) -> tuple[subprocess.Popen[str], str]:
         """Ask an agent for a note, and kill the model when it has been written; return the process and the note."""
@@ -192,6 +234,7 @@ class Scene:
         assert running.returncode == 0, errors
         ended = json.loads(printed.splitlines()[-1])
         assert (ended["end"], ended["text"]) == ("done", NOTED_INSTEAD)
+        assert ended["run"].startswith("run_")
         assert any(said.startswith("model of customer: ") for said in ended["degraded"]), ended
         assert self.written(text) == 1
         self.fallback.kill()
@@ -202,6 +245,7 @@ class Scene:
         printed, errors = running.communicate(timeout=PATIENCE)
         assert (running.returncode, "model_away" in errors) == (3, True), errors
         run = names.parse(printed.splitlines()[0])
+        assert f"agents runs resume {names.show(run)}" in errors
         self.model.start()
         self.model.hear("ready")
         shown = asyncio.run(self._resumed(run))
@@ -234,9 +278,7 @@ class Scene:
                 time.sleep(0.1)
 
     def _behind(self) -> int:
-        body = self.load._servers[0].call("search_documents", {"query": QUERY})
-        assert body is not None
-        return body["_meta"]["index"]["behind"]
+        return self.called(self.servers[0], SEARCH[0], **SEARCH[1]).body["_meta"]["index"]["behind"]
 
     def differing(self) -> tuple[list[Any], list[Any]]:
         """Return what only the index has, and what only one made from scratch; the worker must not run."""
@@ -308,10 +350,12 @@ def test_whatever_is_away_answers_go_on_say_so_and_lose_nothing(home, desk, tmp_
             "the worker killed": scene.without_worker,
             "the model killed": scene.with_fallback,
             "both models killed": scene.without_models,
+            "everything killed": scene.without_anything,
         }
         rounds = [list(outages)]
         if is_long:
             outages["the embedder stopped"] = lambda: scene.lacking("embedder", *stop(embedder))
+            outages["the embedder stopped beside the worker"] = scene.worker_goes_on
             chance = random.Random(11)
             rounds = [chance.sample(list(outages), len(outages)) for _ in range(5)]
         with load:

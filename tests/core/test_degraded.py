@@ -1,6 +1,6 @@
 """What a process works without is said as long as it is so."""
 
-from crm_mcp.degraded import Degraded
+from crm_mcp.degraded import SAID, Degraded
 
 
 def test_what_is_away_is_told_until_it_is_back() -> None:
@@ -13,3 +13,18 @@ def test_what_is_away_is_told_until_it_is_back() -> None:
     degraded.back("embedder")
     degraded.back("embedder")
     assert degraded.meta() == {}
+
+
+def test_a_part_that_nobody_missed_for_a_minute_is_not_said_until_somebody_misses_it_again() -> None:
+    now = [100.0]
+    degraded = Degraded(lambda: now[0])
+    degraded.lost("embedder", "found by words alone")
+    now[0] += SAID - 1
+    assert degraded.meta()["degraded"].keys() == {"embedder"}
+    degraded.lost("embedder", "found by words alone")
+    now[0] += SAID - 1
+    assert degraded.meta()["degraded"].keys() == {"embedder"}
+    now[0] += 1
+    assert degraded.meta() == {}
+    degraded.lost("embedder", "found by words alone")
+    assert degraded.meta()["degraded"].keys() == {"embedder"}

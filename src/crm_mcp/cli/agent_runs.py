@@ -75,9 +75,9 @@ def run_agents(
         said = f"{queued} is queued. `crm-mcp agents runs watch {queued}` follows it; you are told when it is over."
         click.echo(json.dumps({"run": queued, "state": "queued"}) if as_json else said)
         return
-    outcome = run(_run(asked, user, org, as_json))
+    number, outcome = run(_run(asked, user, org, as_json))
     if not as_json:
-        _tell_end(outcome)
+        _tell_end(number, outcome)
     raise SystemExit(CODES[outcome.end])
 
 
@@ -107,7 +107,8 @@ async def _queue(asked: Asked, user: str | None, org: str | None) -> str:
     return names.show(opened.run)
 
 
-async def _run(asked: Asked, user: str | None, org: str | None, as_json: bool) -> "Outcome":
+async def _run(asked: Asked, user: str | None, org: str | None, as_json: bool) -> "tuple[str, Outcome]":
+    """Return what the run is called, and how it ended."""
     try:
         from ..agents.conducting import Conductor, settle
         from ..agents.meter import PostgresMeter
@@ -121,13 +122,14 @@ async def _run(asked: Asked, user: str | None, org: str | None, as_json: bool) -
         who = await signed_in(db, known, user, org)
         opened = await asked.open(db, who, in_background=False)
         assert opened.hold is not None
+        number = names.show(opened.run)
         if not as_json:
-            click.echo(names.show(opened.run))
+            click.echo(number)
         meter = PostgresMeter(db, who)
-        conductor = Conductor(plan, providers, meter, stdio(known, user, org), Printed(as_json))
+        conductor = Conductor(plan, providers, meter, stdio(known, user, org), Printed(number, as_json))
         outcome = await conductor.conduct(opened.hold)
         await settle(opened.hold, outcome, retries=False)
-        return outcome
+        return number, outcome
 
 
 def _page(about: str | None) -> Mapping[str, str] | None:
@@ -144,13 +146,14 @@ def _page(about: str | None) -> Mapping[str, str] | None:
 class Printed:
     """The journal of a run at a terminal: each event is printed as it comes."""
 
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, run: str, as_json: bool) -> None:
+        self._run, self._as_json = run, as_json
         self._is_in_text = False
 
     async def event(self, event: "Event") -> None:
         if self._as_json:
-            click.echo(json.dumps(event.body(), ensure_ascii=False, default=str))
+            whose = {"run": self._run} if event.kind == "ended" else {}
+            click.echo(json.dumps(event.body() | whose, ensure_ascii=False, default=str))
         else:
             self._print(event)
 
@@ -192,7 +195,7 @@ class Printed:
         click.echo(line if len(line) <= WIDTH else line[:WIDTH] + "…")
 
 
-def _tell_end(outcome: "Outcome") -> None:
+def _tell_end(number: str, outcome: "Outcome") -> None:
     click.echo()
     if outcome.waiting:
         click.echo("Waits for approval by a person:")
@@ -203,6 +206,8 @@ def _tell_end(outcome: "Outcome") -> None:
     click.echo(f"Models cost {outcome.spent:.4f} {outcome.currency}.")
     if outcome.end != "done":
         click.echo(f"Ended before it was done ({outcome.end}): {visible(outcome.why)}", err=True)
+    if outcome.end == "model_away":
+        click.echo(f"`crm-mcp agents runs resume {number}` goes on where it was.", err=True)
 
 
 def visible(text: str) -> str:
