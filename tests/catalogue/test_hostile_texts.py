@@ -114,7 +114,7 @@ class House:
     def _sample(self, table: str) -> int:
         narrowed = {
             "products": "not discontinued and currency = 'EUR'",
-            "orders": "status = 'confirmed' and currency = 'EUR'",
+            "orders": "status = 'confirmed' and currency = 'EUR' and id not in (select order_id from crm.invoices where order_id is not null)",
             "issues": "status = 'open'",
             "tasks": "status = 'open'",
             "invoices": "open_total > 100 and currency = 'EUR'",

@@ -58,8 +58,13 @@ async def test_a_customer_that_was_archived_is_not_where_anybody_is(serve, custo
         assert "currentPage" not in context["context"] and "activeCustomer" not in context["context"]
 
 
-async def test_what_waits_is_told_with_its_expiry_as_the_drafts_have_it(serve, customer):
+async def test_what_waits_is_told_with_its_expiry_as_the_drafts_have_it(serve, customer, owner_asks):
     async with serve(SUE) as sue:
+        owner_asks(
+            "with gone as (update crm.drafts set state = 'discarded' where state = 'pending' and requester ="
+            " (select id from crm.users where email = %s) returning 1) select count(*) from gone",
+            SUE,
+        )
         before = len((await told(sue))["context"].get("pendingApprovals", []))
         mail = {"to": ["a@b.example"], "subject": "x", "body": "x", "about": customer, "reason": "a test asks"}
         held = await call(sue, "send_email_draft", **mail)
