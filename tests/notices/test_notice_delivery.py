@@ -132,6 +132,11 @@ async def test_a_worker_killed_around_the_send_tells_once_or_twice_under_the_sam
     with psycopg.connect(shop.home.conninfo("crm_owner")) as conn:
         conn.execute("delete from jobs.procrastinate_jobs")  # of other tests' orgs
         conn.execute("delete from crm.conversations where org_id <> %s", (shop.org,))
+        conn.execute("alter table crm.personal_settings disable trigger user")
+        conn.execute(
+            "delete from crm.personal_settings where org_id <> %s", (shop.org,)
+        )  # who wants decisions mailed
+        conn.execute("alter table crm.personal_settings enable trigger user")
         conn.execute(
             "update crm.drafts set state = 'discarded' where state = 'pending' and org_id <> %s", (shop.org,)
         )
