@@ -17,7 +17,7 @@ NEAR = "(s.tokens_spent >= s.warn_at * s.tokens_limit or s.money_spent >= s.warn
 
 
 def warnings_of(row: Mapping[str, Any], currency: str) -> list[str]:
-    """Return a sentence for each limit of a scope that is spent up to its warning share; `row` is of `STANDING`."""
+    """Return a sentence for each limit of a day that is spent up to its warning share; `row` is of `STANDING`."""
     share, scope, until = Decimal(row["warnAt"]), row["scope"], _until(row["resetsAt"])
     said_of: list[str] = []
     tokens, spent = row["tokensLimit"], row["tokensSpent"]
@@ -33,9 +33,8 @@ def warnings_of(row: Mapping[str, Any], currency: str) -> list[str]:
 
 
 def _warning(scope: str, unit: str, share: int, left: str, until: str) -> str:
-    day = "" if scope == "request" else "today's "
     verb = "are" if unit == "tokens" else "is"
-    return f"{share} % of {day}{unit} {WHOSE[scope]} {verb} spent: {left} left{until}."
+    return f"{share} % of today's {unit} {WHOSE[scope]} {verb} spent: {left} left{until}."
 
 
 def percent(spent: int | str | Decimal, limit: int | str | Decimal) -> int:

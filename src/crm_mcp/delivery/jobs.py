@@ -47,38 +47,31 @@ def queue(conninfo: str, post: Post, tell: Act | None = None, act: Act | None = 
     app = App(connector=connector)
 
     async def deliver_email(org: int, email: int) -> None:
-        try:
-            await deliver(post, org, email)
-        except Again:
-            raise
-        except Exception as problem:
-            logger().error("delivery crashed", org=org, email=email, exc_info=problem)
-            raise
+        await _logged("delivery crashed", deliver(post, org, email), org=org, email=email)
 
     async def send_notice(org: int, message: int) -> None:
-        try:
-            if tell is not None:
-                await tell(org, message)
-        except Again:
-            raise
-        except Exception as problem:
-            logger().error("notice crashed", org=org, message=message, exc_info=problem)
-            raise
+        if tell is not None:
+            await _logged("notice crashed", tell(org, message), org=org, message=message)
 
     async def run_agent(org: int, run: int) -> None:
-        try:
-            if act is not None:
-                await act(org, run)
-        except Again:
-            raise
-        except Exception as problem:
-            logger().error("run of an agent crashed", org=org, run=run, exc_info=problem)
-            raise
+        if act is not None:
+            await _logged("run of an agent crashed", act(org, run), org=org, run=run)
 
     app.task(name="run_agent", queue=AGENTS, retry=_Later())(run_agent)
     app.task(name="deliver_email", queue=QUEUES[0], retry=_Later())(deliver_email)
     app.task(name="send_notice", queue=QUEUES[1], retry=_Later())(send_notice)
     return app
+
+
+async def _logged(what: str, work: Awaitable[object], **about: int) -> None:
+    """Do a job; where it crashes, and does not just ask for another time, say so in the log."""
+    try:
+        await work
+    except Again:
+        raise
+    except Exception as problem:
+        logger().error(what, exc_info=problem, **about)
+        raise
 
 
 async def rescue(app: App, after: float = STALLED) -> int:
